@@ -1,0 +1,51 @@
+# Everything here needs Python >= 3.11, make and git, and writes inside this folder only.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_CACHE_DIR := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format sandbox lock clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## make .venv from the lock, editable
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into $(VENV) (a minute or two, once) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
+	@$(BIN)/python -m playground.demo
+
+test: install ## the quick suite
+	@$(BIN)/python -m pytest
+
+check: install ## lint, format and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: install ## let ruff format and mend what it can
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+sandbox: install ## a stand-in for the image part of the Hetzner Cloud API, on loopback
+	@$(BIN)/python -m hetzner_cloud.sandbox $(ARGS)
+
+lock: ## resolve pyproject.toml anew into requirements.lock
+	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install -qq uv
+	@build/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) \
+	  --output-file requirements.lock
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) .playground build dist .mypy_cache .pytest_cache .ruff_cache
