@@ -1,0 +1,147 @@
+"""Checks of what a caller passes, made before any request is sent."""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from hetzner_cloud.errors import InvalidArgumentError
+from hetzner_cloud.label_selector import LabelSelector
+
+MAX_ID = 2**53 - 1
+IMAGE_TYPES = ("system", "app", "snapshot", "backup")
+IMAGE_STATUSES = ("available", "creating", "unavailable")
+ACTION_STATUSES = ("running", "success", "error")
+ACTION_SORT_KEYS = ("id", "command", "status", "started", "finished")
+
+
+def check_id(value: object, what: str) -> int:
+    """Return an id if it is an integer from 1 to 2^53-1.
+
+    Raises:
+        InvalidArgumentError: It is anything else; `what` names it in the text.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_ID:
+        raise InvalidArgumentError(f"{what} must be an integer from 1 to {MAX_ID}, not {value!r}.")
+    return value
+
+
+def check_flag(value: object, what: str) -> None:
+    """Refuse anything but True and False.
+
+    Raises:
+        InvalidArgumentError: It is anything else; `what` names it in the text.
+    """
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"{what} must be True or False, not {value!r}.")
+
+
+def check_choices(values: str | Iterable[str] | None, allowed: Sequence[str], what: str) -> list[str]:
+    """Return the values as a list (a single one may come bare, None is none) if each is allowed.
+
+    Raises:
+        InvalidArgumentError: At least one is not; the text lists those that are.
+    """
+    chosen = [values] if isinstance(values, str) else list(values or ())
+    for value in chosen:
+        if value not in allowed:
+            raise InvalidArgumentError(f"Unknown {what}: {value!r}. Known are {', '.join(allowed)}.")
+    return chosen
+
+
+def check_sort(values: str | Iterable[str] | None, keys: Sequence[str] = ACTION_SORT_KEYS) -> list[str]:
+    """Return sort keys, each bare or with `:asc` or `:desc`, as a list.
+
+    Raises:
+        InvalidArgumentError: At least one is unknown.
+    """
+    allowed = [key + direction for key in keys for direction in ("", ":asc", ":desc")]
+    return check_choices(values, allowed, "sort")
+
+
+def check_label_selector(text: object) -> str:
+    """Return a label selector without blanks around it; the empty one selects everything.
+
+    Raises:
+        InvalidArgumentError: It is malformed.
+    """
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"The label selector must be a text, not {text!r}.")
+    LabelSelector.parse(text)
+    return text.strip()
+
+
+def check_timeout(seconds: float) -> float:
+    """Return a time-out in seconds if it is finite and more than zero.
+
+    Raises:
+        InvalidArgumentError: It is anything else.
+    """
+    if not 0 < seconds < float("inf"):
+        raise InvalidArgumentError(f"The time-out must be more than 0 seconds, not {seconds!r}.")
+    return seconds
+
+
+def check_token(token: str) -> str:
+    """Return an API token if it can be sent in a header.
+
+    Raises:
+        InvalidArgumentError: It is empty, or has blanks, line breaks or characters outside ASCII; the text
+            does not contain it.
+    """
+    if not token:
+        raise InvalidArgumentError("The token is empty: paste the API token of one Hetzner Cloud project.")
+    if not all("!" <= character <= "~" for character in token):
+        raise InvalidArgumentError(
+            "The token has a blank, a line break or another character that no token has: "
+            "copy it again, without anything around it."
+        )
+    return token
+
+
+def check_endpoint(endpoint: str) -> str:
+    """Return the API's base URL without a slash at its end.
+
+    Raises:
+        InvalidArgumentError: It is no https:// URL (http:// only to this machine itself), or it carries a
+            user, a query or a fragment.
+    """
+    parts, host = _split_url(endpoint)
+    if parts is None or not host or parts.scheme not in {"https", "http"}:
+        raise InvalidArgumentError("The endpoint must be a URL such as https://api.hetzner.cloud/v1.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InvalidArgumentError("The endpoint must have no user, password, query or fragment.")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise InvalidArgumentError(
+            f"The endpoint {parts.scheme}://{host} would send the token unencrypted: use https://. "
+            "Plain http:// is for this machine itself only (127.0.0.1, ::1, localhost)."
+        )
+    return endpoint.rstrip("/")
+
+
+def check_reserve(share: float) -> float:
+    """Return the share of the request budget left to others if it is from 0 to below 1.
+
+    Raises:
+        InvalidArgumentError: It is anything else.
+    """
+    if not 0 <= share < 1:
+        raise InvalidArgumentError(f"The rate limit reserve must be from 0 to below 1, not {share!r}.")
+    return share
+
+
+def _split_url(url: str) -> tuple[SplitResult | None, str]:
+    if any(character.isspace() for character in url):
+        return None, ""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is none is found only when it is read
+    except ValueError:
+        return None, ""
+    return parts, parts.hostname or ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

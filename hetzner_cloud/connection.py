@@ -1,0 +1,179 @@
+"""The one place through which every request goes: pool, requests in flight, flow control, bounded reading."""
+
+import asyncio
+import functools
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from hetzner_cloud import __version__
+from hetzner_cloud.answers import Answer, read_error
+from hetzner_cloud.arguments import check_endpoint, check_reserve, check_token
+from hetzner_cloud.errors import InvalidAnswerError, TransportError
+from hetzner_cloud.rate_limit import RateLimit
+from hetzner_cloud.settings import Settings
+
+LOGGER = logging.getLogger("hetzner_cloud")
+
+_MAX_BODY_BYTES = 32 * 2**20
+_SAID_FROM_SECONDS = 5.0
+_SAID_AGAIN_AFTER_SECONDS = 60.0
+
+Query = Sequence[tuple[str, str | int]]
+
+
+class Connection:
+    """Sends requests to one project: few at once, no faster than its request budget allows, one try each."""
+
+    def __init__(
+        self,
+        token: SecretStr,
+        endpoint: str,
+        *,
+        rate_limit_reserve: float,
+        owner: str,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._endpoint = check_endpoint(endpoint)
+        self._host = urlsplit(self._endpoint).netloc
+        self._owner = owner
+        self._settings = settings
+        self._rate_limit = RateLimit(check_reserve(rate_limit_reserve))
+        self._clock = clock
+        self._sleep = sleep
+        self._places = asyncio.Semaphore(settings.requests_in_flight)
+        self._in_flight = 0
+        self._said_at = float("-inf")
+        self._http = httpx.AsyncClient(
+            headers={
+                "Authorization": f"Bearer {check_token(token.get_secret_value())}",
+                "User-Agent": f"hetzner-snapshot-protection/{__version__}",
+            },
+            timeout=settings.request_timeout_seconds,
+            limits=httpx.Limits(max_connections=settings.requests_in_flight, keepalive_expiry=30),
+            verify=_tls_context(),
+            follow_redirects=False,  # the token goes to the endpoint and nowhere else
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        json: dict[str, bool] | None = None,
+        before_sending: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """Send a request once its turn has come; a 429 is met by waiting as the bucket refills.
+
+        Args:
+            method: The HTTP method.
+            path: What follows the endpoint, from its slash on.
+            query: Parameters; a name may repeat.
+            json: The body.
+            before_sending: Called when the turn has come; may raise to send nothing.
+
+        Raises:
+            ApiError: The API answered with an error; RateLimitError only after the settings' patience.
+            TransportError: No answer came, or not a whole one.
+        """
+        name = f"{method} {path}"
+        give_up_at = self._clock() + self._settings.rate_limit_patience_seconds
+        while True:
+            async with self._places:
+                await self._wait_for_turn()
+                before_sending()
+                sent_at = self._clock()
+                response, body = await self._send(method, path, name, query, json)
+            answer = Answer(name, response.status_code, body, response.headers.get("X-Correlation-Id"))
+            if response.is_success:
+                return answer
+            if response.status_code != 429 or self._clock() >= give_up_at:
+                raise read_error(answer, self._owner)
+            self._hold_back(response, name, sent_at)
+
+    async def _wait_for_turn(self) -> None:
+        pause = self._rate_limit.take_slot(self._clock())
+        if pause <= 0:
+            return
+        if pause >= _SAID_FROM_SECONDS and self._clock() - self._said_at >= _SAID_AGAIN_AFTER_SECONDS:
+            self._said_at = self._clock()
+            left = self._rate_limit.remaining(self._clock())
+            LOGGER.info(
+                "Rate limit, %s: about %d requests left, the rest is kept for the project's other users; "
+                "going on at %.2f requests a second, the next one in %.0f seconds.",
+                *(self._owner, max(0, left or 0), self._rate_limit.refill, pause),
+            )
+        await self._sleep(pause)
+
+    def _hold_back(self, response: httpx.Response, name: str, sent_at: float) -> None:
+        now = self._clock()
+        pause = self._rate_limit.refused(response.headers, now=now, sent_at=sent_at)
+        if now - self._said_at >= _SAID_FROM_SECONDS:
+            self._said_at = now
+            LOGGER.info(
+                "Rate limit, %s: %s was answered with 429, the request budget is used up; "
+                "going on in %.1f seconds, as it refills.",
+                *(self._owner, name, pause),
+            )
+
+    async def _send(
+        self, method: str, path: str, name: str, query: Query, json: dict[str, bool] | None
+    ) -> tuple[httpx.Response, bytes]:
+        seconds = self._settings.request_timeout_seconds
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(seconds):  # httpx bounds each read, not their sum
+                response, body = await self._exchange(method, path, name, query, json)
+        except (TimeoutError, httpx.TimeoutException):
+            raise TransportError(f"{name}: no answer from {self._host} in {seconds:g} s", "timeout") from None
+        except httpx.ConnectError as error:
+            text = f"{name}: {self._host} cannot be reached: {error}"
+            raise TransportError(text, "unreachable") from None
+        except httpx.RequestError as error:
+            text = f"{name}: the connection to {self._host} broke: {error}"
+            raise TransportError(text, "connection_lost") from None
+        finally:
+            self._in_flight -= 1
+        self._rate_limit.learn(
+            response.headers, now=self._clock(), wall=time.time(), in_flight=self._in_flight
+        )
+        if response.status_code != 429:
+            self._rate_limit.accepted()
+        return response, body
+
+    async def _exchange(
+        self, method: str, path: str, name: str, query: Query, json: dict[str, bool] | None
+    ) -> tuple[httpx.Response, bytes]:
+        url = self._endpoint + path
+        async with self._http.stream(method, url, params=list(query) or None, json=json) as response:
+            body = bytearray()
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > _MAX_BODY_BYTES:
+                    text = f"{name}: the answer of {self._host} has more than {_MAX_BODY_BYTES} bytes"
+                    raise InvalidAnswerError(text, "invalid_answer", response.status_code)
+        return response, bytes(body)
+
+
+@functools.cache
+def _tls_context() -> ssl.SSLContext:
+    """Making one takes 30 ms; one is enough. SSL_CERT_FILE names a private authority's file."""
+    return httpx.create_ssl_context()

@@ -1,0 +1,77 @@
+"""Label selectors: what the API filters by, checked here before it is asked.
+
+The grammar: requirements joined by commas, all of which must hold: ``key``, ``!key``, ``key=value``,
+``key==value``, ``key!=value``, ``key in (a,b)``, ``key notin (a,b)``.
+
+https://docs.hetzner.cloud/reference/cloud#description/label-selector
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from hetzner_cloud.errors import InvalidArgumentError
+
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_PREFIX = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?/"
+_KEY = rf"(?:{_PREFIX})?{_NAME}"
+_VALUE = rf"(?:{_NAME})?"
+_VALUES = rf"{_VALUE}(?:\s*,\s*{_VALUE})*"
+
+_ABSENT = re.compile(rf"!\s*(?P<key>{_KEY})")
+_PRESENT = re.compile(rf"(?P<key>{_KEY})")
+_COMPARED = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<value>{_VALUE})")
+_LISTED = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\(\s*(?P<values>{_VALUES})\s*\)")
+_COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^()]*\))")
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One requirement: the key's value is among `values`, or (negated) it is not; None is any value."""
+
+    key: str
+    values: frozenset[str] | None
+    negated: bool
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        found = self.key in labels and (self.values is None or labels[self.key] in self.values)
+        return found is not self.negated
+
+
+@dataclass(frozen=True)
+class LabelSelector:
+    """A parsed label selector; the empty one selects everything."""
+
+    requirements: tuple[Requirement, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a selector.
+
+        Raises:
+            InvalidArgumentError: The text is no label selector; the message names the part at fault.
+        """
+        if not text.strip():
+            return cls(())
+        return cls(tuple(_requirement(part.strip()) for part in _COMMA_OUTSIDE_PARENTHESES.split(text)))
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether labels fulfil every requirement."""
+        return all(requirement.holds(labels) for requirement in self.requirements)
+
+
+def _requirement(part: str) -> Requirement:
+    if match := _COMPARED.fullmatch(part):
+        return Requirement(match["key"], frozenset({match["value"]}), negated=match["operator"] == "!=")
+    if match := _LISTED.fullmatch(part):
+        values = frozenset(value.strip() for value in match["values"].split(","))
+        return Requirement(match["key"], values, negated=match["operator"] == "notin")
+    if match := _ABSENT.fullmatch(part):
+        return Requirement(match["key"], None, negated=True)
+    if match := _PRESENT.fullmatch(part):
+        return Requirement(match["key"], None, negated=False)
+    raise InvalidArgumentError(
+        f"The label selector has a part that is none: {part!r}. "
+        "Write key, !key, key=value, key!=value, key in (a,b) or key notin (a,b), joined by commas."
+    )

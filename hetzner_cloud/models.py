@@ -1,0 +1,192 @@
+"""Images and actions as the API describes them, lenient to its growth.
+
+Only what we decide by is required; fields and values that are unknown today are let through.
+
+https://docs.hetzner.cloud/reference/cloud#images
+https://docs.hetzner.cloud/reference/cloud#image-actions
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+from pydantic import TypeAdapter as _TypeAdapter
+
+from hetzner_cloud.text import printable
+
+_TIME: _TypeAdapter[datetime] = _TypeAdapter(datetime)
+
+
+def _time_or_none(value: object) -> datetime | None:
+    """A time that cannot be read is no reason to lose a snapshot out of sight."""
+    try:
+        return _TIME.validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _dict_or_empty(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string_or_empty(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+Time = Annotated[datetime | None, BeforeValidator(_time_or_none)]
+Text = Annotated[str, BeforeValidator(_string_or_empty)]
+Size = Annotated[
+    float | None, BeforeValidator(lambda value: value if isinstance(value, int | float) else None)
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Resource(_Model):
+    """What an action relates to; `type` is e.g. `image` or `server`."""
+
+    id: StrictInt
+    type: str
+
+
+class ActionFault(_Model):
+    """Why an action ended in error."""
+
+    code: Text = ""
+    message: Text = ""
+
+
+class Action(_Model):
+    """An asynchronous request to the API; judge it by `status` only.
+
+    Attributes:
+        status: `running`, `success` or `error`; one that is unknown today counts as running.
+        progress: Percent, 0 to 100; it is not linear and can stick.
+        error: Present on an action that failed; it was also seen on one that succeeded.
+    """
+
+    id: StrictInt
+    status: str
+    command: Text = ""
+    progress: Annotated[
+        float, BeforeValidator(lambda value: value if isinstance(value, int | float) else 0)
+    ] = 0
+    started: Time = None
+    finished: Time = None
+    resources: tuple[Resource, ...] = ()
+    error: ActionFault | None = None
+
+    @property
+    def image_id(self) -> int | None:
+        """The image that the action relates to, None if the answer does not say."""
+        return next((resource.id for resource in self.resources if resource.type == "image"), None)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended in success."""
+        return self.status == "success"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in error."""
+        return self.status == "error"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will change no more."""
+        return self.succeeded or self.failed
+
+    def __str__(self) -> str:
+        """Tell what a person needs to find it again."""
+        image = f" of image {self.image_id}" if self.image_id is not None else ""
+        about = f"action {self.id} ({self.command}){image}" if self.command else f"action {self.id}{image}"
+        if self.failed:
+            return f"{about}: {describe_fault(self.error)}"
+        return about if self.ended else f"{about} at {self.progress:g} %"
+
+
+class Protection(_Model):
+    """What a resource is protected from."""
+
+    delete: StrictBool
+
+
+class CreatedFrom(_Model):
+    """The server that a snapshot was made of; it may be gone."""
+
+    id: int | None = None
+    name: Text = ""
+
+
+class Deprecation(_Model):
+    """When an image was announced to go, and when it goes."""
+
+    announced: Time = None
+    unavailable_after: Time = None
+
+
+class Image(_Model):
+    """A system image, app, snapshot or backup.
+
+    Attributes:
+        type: `system`, `app`, `snapshot` or `backup`.
+        status: `available`, `creating` or `unavailable`.
+        name: Set for system images and apps only.
+        disk_size: The size of the disk inside, GB.
+        image_size: What is stored and paid for, GB; None while creating.
+        bound_to: The id of the server that a backup belongs to.
+    """
+
+    id: StrictInt
+    type: str
+    protection: Protection
+    status: Text = ""
+    name: str | None = None
+    description: Text = ""
+    created: Time = None
+    created_from: CreatedFrom | None = None
+    disk_size: Size = None
+    image_size: Size = None
+    bound_to: int | None = None
+    os_flavor: Text = ""
+    os_version: str | None = None
+    architecture: Text = ""
+    rapid_deploy: bool | None = None
+    deprecated: Time = None
+    deprecation: Deprecation | None = None
+    deleted: Time = None
+    labels: Annotated[dict[str, Any], BeforeValidator(_dict_or_empty)] = Field(default_factory=dict)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether deletion protection can be changed: the API offers it for snapshots only."""
+        return self.type == "snapshot"
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it is protected from deletion."""
+        return self.protection.delete
+
+
+class Pagination(_Model):
+    """Where a page stands in its list; None where the API does not tell."""
+
+    next_page: StrictInt | None = None
+    last_page: StrictInt | None = None
+    total_entries: StrictInt | None = None
+
+
+class Meta(_Model):
+    """What a list's answer says about the list."""
+
+    pagination: Pagination = Pagination()
+
+
+def describe_fault(fault: ActionFault | None) -> str:
+    """Format an action's error as the official clients do: message (code)."""
+    if fault is None:
+        return "no reason given"
+    message = printable(fault.message) or "no message given"
+    return f"{message} ({printable(fault.code)})" if fault.code else message

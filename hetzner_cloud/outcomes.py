@@ -1,0 +1,184 @@
+"""What became of each snapshot: pure functions from what was seen to exactly one outcome each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.models import Action, Image, describe_fault
+from hetzner_cloud.text import counted, printable
+
+OutcomeName = Literal["protected", "already_protected", "would_protect", "gone", "failed", "unfinished"]
+
+_NOT_YET = frozenset({"locked", "resource_unavailable", "unavailable"})
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Trouble(_Record):
+    """What went wrong, as far as a person can use it."""
+
+    code: str = ""
+    message: str = ""
+    correlation_id: str = ""
+
+    @classmethod
+    def of(cls, error: HetznerCloudError) -> "Trouble":
+        """Keep what an error says."""
+        return cls(code=error.code or "", message=error.message, correlation_id=error.correlation_id or "")
+
+
+class ChangeResult(_Record):
+    """What the request to protect a snapshot came to: an action, or trouble."""
+
+    image_id: int
+    action: Action | None = None
+    trouble: Trouble | None = None
+
+
+class ChangesFailedError(HetznerCloudError):
+    """At least one snapshot of a group could not be changed; `results` has one for each, in order."""
+
+    def __init__(self, results: Sequence[ChangeResult]) -> None:
+        troubles = [result.trouble for result in results if result.trouble]
+        text = f"{len(troubles)} of {counted(len(results), 'snapshot')} could not be changed"
+        first = troubles[0] if troubles else Trouble()
+        super().__init__(f"{text}: {first.message}", first.code or None, None, first.correlation_id or None)
+        self.results = list(results)
+        self.args = (self.results,)
+
+
+class Waited(_Record):
+    """What became of the started actions, by their ids.
+
+    Attributes:
+        actions: Each as last seen.
+        missing: Those that the API did not know.
+        reason: Why the wait ended before they did.
+    """
+
+    actions: Mapping[int, Action] = {}
+    missing: frozenset[int] = frozenset()
+    reason: str = ""
+
+
+class SnapshotOutcome(_Record):
+    """What became of one snapshot.
+
+    Attributes:
+        server: The name of the server it was made of, empty if that is not known.
+        code: The error code of its trouble; a snapshot can be protected in spite of trouble on the way.
+        action_id: The action that was started for it, None if none was.
+    """
+
+    project: str
+    image_id: int
+    description: str
+    server: str
+    outcome: OutcomeName
+    code: str = ""
+    message: str = ""
+    correlation_id: str = ""
+    action_id: int | None = None
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether a person has to look at it."""
+        return self.outcome in {"failed", "unfinished"}
+
+
+def choose(images: Iterable[Image]) -> list[Image]:
+    """Choose what is to be protected: the snapshots that are not, and nothing else."""
+    return [image for image in images if image.is_snapshot and not image.is_protected]
+
+
+def protected_before(project: str, images: Iterable[Image]) -> list[SnapshotOutcome]:
+    """Report the snapshots for which nothing is to be done."""
+    return [
+        outcome_of(project, image, "already_protected")
+        for image in images
+        if image.is_snapshot and image.is_protected
+    ]
+
+
+def outcome_of(
+    project: str,
+    image: Image,
+    outcome: OutcomeName,
+    trouble: Trouble | None = None,
+    action: Action | None = None,
+) -> SnapshotOutcome:
+    """Write down an outcome with what is known of the snapshot, fit to be shown."""
+    trouble = trouble or Trouble()
+    return SnapshotOutcome(
+        project=project,
+        image_id=image.id,
+        description=printable(image.description),
+        server=printable(image.created_from.name) if image.created_from else "",
+        outcome=outcome,
+        code=trouble.code,
+        message=trouble.message,
+        correlation_id=trouble.correlation_id,
+        action_id=action.id if action else None,
+    )
+
+
+def judge(
+    project: str, image: Image, change: ChangeResult, waited: Waited, seen: Image | Trouble | None
+) -> SnapshotOutcome:
+    """Tell what became of a snapshot that was to be protected: what was seen afterwards decides.
+
+    Args:
+        project: The project's name.
+        image: The snapshot as first listed.
+        change: What asking for its protection came to.
+        waited: What became of the started actions.
+        seen: The snapshot afterwards, None if it is gone, or the trouble that keeps us from knowing.
+    """
+    action = waited.actions.get(change.action.id, change.action) if change.action else None
+    trouble = change.trouble or (_action_trouble(action, waited) if action else None)
+    if isinstance(seen, Trouble):
+        return _unverified(project, image, action, trouble, seen)
+    if seen is None:
+        return outcome_of(project, image, "gone", trouble, action)
+    if seen.is_protected:
+        return outcome_of(project, image, "protected", trouble, action)
+    return _not_protected(project, seen, change, action, trouble)
+
+
+def _unverified(
+    project: str, image: Image, action: Action | None, trouble: Trouble | None, cause: Trouble
+) -> SnapshotOutcome:
+    if action is None and trouble:
+        return outcome_of(project, image, "gone" if trouble.code == "not_found" else "failed", trouble)
+    text = f"whether it is protected is not known, looking at it again failed: {cause.message}"
+    text = f"{trouble.message}; {text}" if trouble else text
+    unverified = Trouble(code="unverified", message=text, correlation_id=cause.correlation_id)
+    return outcome_of(project, image, "failed", unverified, action)
+
+
+def _not_protected(
+    project: str, image: Image, change: ChangeResult, action: Action | None, trouble: Trouble | None
+) -> SnapshotOutcome:
+    if trouble is None:
+        trouble = Trouble(code="not_protected", message="its action succeeded, but it is not protected")
+    not_yet = change.trouble is not None and image.status == "creating" and change.trouble.code in _NOT_YET
+    unfinished = not_yet or trouble.code == "action_unfinished"
+    return outcome_of(project, image, "unfinished" if unfinished else "failed", trouble, action)
+
+
+def _action_trouble(action: Action, waited: Waited) -> Trouble | None:
+    if action.succeeded:
+        return None
+    if action.failed:
+        code = printable(action.error.code) if action.error else ""
+        return Trouble(
+            code=code or "action_failed", message=f"its action failed: {describe_fault(action.error)}"
+        )
+    if action.id in waited.missing:
+        return Trouble(code="action_not_found", message="the API does not know its action (any more)")
+    text = f"its action still runs at {action.progress:g} %"
+    return Trouble(code="action_unfinished", message=f"{text}: {waited.reason}" if waited.reason else text)

@@ -1,0 +1,107 @@
+"""Flow control: how fast requests may go out, as a function of what the answers' headers say.
+
+The bucket is the project's: it holds up to Limit requests and refills steadily, at
+(Limit - Remaining) / (Reset - now) a second, where Reset is when it will be full again. Above the reserve
+requests go out at once; at or below it they go out no faster than the bucket refills: slower, never stopped.
+
+https://docs.hetzner.cloud/reference/cloud#rate-limiting
+"""
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+_DEFAULT_REFILL = 1.0  # 3600 an hour: what a project has unless Hetzner raised it
+_LEAST_WINDOW_SECONDS = 5.0  # Reset is in whole seconds: over a shorter time the quotient is noise
+_MAX_BACK_OFF_SECONDS = 60.0
+_MAX_RETRY_AFTER_SECONDS = 300.0
+
+
+class RateLimit:
+    """What is known of a project's bucket.
+
+    `now` is a monotonic time in seconds everywhere; `wall` is UNIX time.
+    """
+
+    def __init__(self, reserve: float) -> None:
+        """Keep `reserve`, a share of the limit from 0 to below 1, for the project's other users."""
+        self._reserve = reserve
+        self._limit: float | None = None
+        self._remaining = 0.0
+        self._seen_at = 0.0
+        self._refill: float | None = None
+        self._next_slot = 0.0
+        self._refusals = 0
+        self._refused_at = float("-inf")
+
+    @property
+    def refill(self) -> float:
+        """Requests a second that flow back into the bucket."""
+        if self._refill is not None:
+            return self._refill
+        return self._limit / 3600 if self._limit else _DEFAULT_REFILL
+
+    def remaining(self, now: float) -> float | None:
+        """Estimate what is in the bucket, None before the first answer."""
+        if self._limit is None:
+            return None
+        return min(self._limit, self._remaining + self.refill * (now - self._seen_at))
+
+    def take_slot(self, now: float) -> float:
+        """Claim the next request's place; returns the seconds to wait before it is sent."""
+        remaining = self.remaining(now)
+        slot = max(now, self._next_slot)
+        if remaining is not None:
+            if remaining <= self._reserve * (self._limit or 0):
+                self._next_slot = slot + 1 / self.refill
+            self._remaining, self._seen_at = remaining - 1, now
+        elif self._refusals:
+            self._next_slot = slot + 1 / self.refill
+        return slot - now
+
+    def learn(self, headers: Mapping[str, str], *, now: float, wall: float, in_flight: int) -> None:
+        """Take in an answer's headers; `in_flight` requests may not be counted in them yet."""
+        limit, remaining = _number(headers, "RateLimit-Limit"), _number(headers, "RateLimit-Remaining")
+        if limit is None or remaining is None or limit <= 0:
+            return
+        self._limit, self._remaining, self._seen_at = limit, remaining - in_flight, now
+        reset = _number(headers, "RateLimit-Reset")
+        if reset is None:
+            return
+        window = reset - _server_time(headers, wall)
+        if window >= _LEAST_WINDOW_SECONDS and remaining < limit:
+            self._refill = (limit - remaining) / window
+
+    def refused(self, headers: Mapping[str, str], *, now: float, sent_at: float) -> float:
+        """Take in a 429; returns the seconds to wait before anything is sent again.
+
+        Refusals of requests that were under way together count as one.
+        """
+        if sent_at > self._refused_at:
+            self._refusals += 1
+            self._refused_at = now
+        back_off = min(_MAX_BACK_OFF_SECONDS, 2 ** min(self._refusals - 1, 10) / self.refill)
+        asked = min(_MAX_RETRY_AFTER_SECONDS, _number(headers, "Retry-After") or 0.0)
+        if self._limit is not None:
+            self._remaining, self._seen_at = min(self._remaining, 0.0), now
+        self._next_slot = max(self._next_slot, now + max(back_off, asked))
+        return self._next_slot - now
+
+    def accepted(self) -> None:
+        """Take in an answer that was no 429."""
+        self._refusals = 0
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        value = float(headers.get(name, ""))
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+def _server_time(headers: Mapping[str, str], wall: float) -> float:
+    """Reset is the server's time, so is Date: a wrong clock on this side does no harm."""
+    try:
+        return parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return wall

@@ -1,0 +1,202 @@
+"""What a protection run tells people: counts, a message, a table, a summary. Pure functions of outcomes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.outcomes import OutcomeName, SnapshotOutcome, Trouble
+from hetzner_cloud.text import counted, escape_markdown, printable
+
+_WORST_FIRST: tuple[OutcomeName, ...] = (
+    "failed",
+    "unfinished",
+    "gone",
+    "would_protect",
+    "protected",
+    "already_protected",
+)
+_NAMED_IN_MESSAGE = 3
+_NAMED_IN_SUMMARY = 20
+_MAX_TABLE_ROWS = 2_000
+
+
+class ProjectReport(BaseModel):
+    """What became of one project's snapshots.
+
+    Attributes:
+        trouble: Why its snapshots could not be listed, None if they could.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    project: str
+    snapshots: tuple[SnapshotOutcome, ...] = ()
+    trouble: Trouble | None = None
+
+
+class ProtectionReport(BaseModel):
+    """What a run did, with exactly one outcome for each snapshot."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dry_run: bool
+    projects: tuple[ProjectReport, ...]
+
+    @property
+    def snapshots(self) -> list[SnapshotOutcome]:
+        """All outcomes, those that need a person first."""
+        outcomes = [outcome for project in self.projects for outcome in project.snapshots]
+        return sorted(outcomes, key=lambda outcome: _WORST_FIRST.index(outcome.outcome))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many snapshots had each outcome."""
+        return Counter(outcome.outcome for outcome in self.snapshots)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether nothing failed and nothing is unfinished."""
+        return not any(outcome.is_trouble for outcome in self.snapshots) and not self.unread
+
+    @property
+    def unread(self) -> list[ProjectReport]:
+        """The projects whose snapshots could not be listed."""
+        return [project for project in self.projects if project.trouble]
+
+
+class SnapshotsNotProtectedError(HetznerCloudError):
+    """A run ended and not every snapshot is protected; `report` tells which."""
+
+    def __init__(self, report: ProtectionReport) -> None:
+        super().__init__(message_of(report))
+        self.report = report
+        self.args = (report,)
+
+
+def message_of(report: ProtectionReport) -> str:
+    """Say in one line what a run came to and, where a person is needed, what to do."""
+    parts = [_headline(report)]
+    parts += [f"{name}: {printable(project.trouble.message)}{_particulars(project.trouble)}"
+              for project in report.unread if project.trouble for name in [project.project]]  # fmt: skip
+    troubled = [outcome for outcome in report.snapshots if outcome.is_trouble]
+    parts += [describe(outcome) for outcome in troubled[:_NAMED_IN_MESSAGE]]
+    if len(troubled) > _NAMED_IN_MESSAGE:
+        parts.append(f"and {len(troubled) - _NAMED_IN_MESSAGE} more")
+    return "; ".join(parts) + ("" if report.succeeded else f". {_advice(report)}")
+
+
+def describe(outcome: SnapshotOutcome) -> str:
+    """Say in one line what became of a snapshot, with what is needed to look into it."""
+    name = f"{outcome.project}/{outcome.image_id}"
+    action = f", action {outcome.action_id}" if outcome.action_id is not None else ""
+    if not outcome.message:
+        return f"{name} {_words(outcome.outcome)}{action}"
+    trouble = Trouble(code=outcome.code, message=outcome.message, correlation_id=outcome.correlation_id)
+    return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{_particulars(trouble)}"
+
+
+def table_of(report: ProtectionReport) -> list[dict[str, str | int]]:
+    """Make the rows of the table, one for each snapshot, worst first, 2,000 at most."""
+    rows = [_trouble_row(project) for project in report.unread]
+    rows += [_row(outcome) for outcome in report.snapshots[:_MAX_TABLE_ROWS]]
+    return rows
+
+
+def summary_of(report: ProtectionReport) -> str:
+    """Make the markdown summary of a run."""
+    lines = [f"## {_headline(report)}", "", *_projects_table(report.projects)]
+    troubled = [outcome for outcome in report.snapshots if outcome.is_trouble]
+    if troubled or report.unread:
+        lines += ["", "### To look at", ""]
+        lines += [
+            f"- **{escape_markdown(project.project)}**: {escape_markdown(project.trouble.message)}"
+            f"{escape_markdown(_particulars(project.trouble))}"
+            for project in report.unread
+            if project.trouble
+        ]
+        lines += [f"- {escape_markdown(describe(outcome))}" for outcome in troubled[:_NAMED_IN_SUMMARY]]
+        lines += ["", _advice(report)]
+    if len(report.snapshots) > _MAX_TABLE_ROWS:
+        lines += ["", f"The table shows the first {_MAX_TABLE_ROWS} of {len(report.snapshots)} snapshots."]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(report: ProtectionReport) -> str:
+    counts = report.counts
+    total = sum(counts.values()) - counts["gone"]
+    projects = counted(len(report.projects), "project")
+    before = counts["already_protected"]
+    if report.dry_run:
+        text = (
+            f"Dry run: would protect {counts['would_protect']} of {counted(total, 'snapshot')} in {projects}"
+        )
+        return f"{text}, {before} protected already" + _unread_text(report)
+    text = f"{before + counts['protected']} of {counted(total, 'snapshot')} protected in {projects}"
+    text += f" ({counts['protected']} now, {before} before)"
+    others = [f"{counts[name]} {name}" for name in ("failed", "unfinished", "gone") if counts[name]]
+    return ", ".join([text, *others]) + _unread_text(report)
+
+
+def _unread_text(report: ProtectionReport) -> str:
+    return f", {counted(len(report.unread), 'project')} could not be read" if report.unread else ""
+
+
+def _advice(report: ProtectionReport) -> str:
+    if report.counts["unfinished"] and not report.counts["failed"] and not report.unread:
+        return "Run it again in a few minutes: what is protected by then costs nothing."
+    return "Mend the cause, then run it again: what is protected costs nothing."
+
+
+def _words(outcome: OutcomeName) -> str:
+    return outcome.replace("_", " ")
+
+
+def _particulars(trouble: Trouble) -> str:
+    known = ", ".join(part for part in (trouble.code, trouble.correlation_id) if part)
+    return f" ({known})" if known else ""
+
+
+def _row(outcome: SnapshotOutcome) -> dict[str, str | int]:
+    return {
+        "project": outcome.project,
+        "snapshot": outcome.image_id,
+        "description": outcome.description,
+        "server": outcome.server,
+        "outcome": outcome.outcome,
+        "action": outcome.action_id if outcome.action_id is not None else "",
+        "code": outcome.code,
+        "message": outcome.message,
+        "correlation id": outcome.correlation_id,
+    }
+
+
+def _trouble_row(project: ProjectReport) -> dict[str, str | int]:
+    trouble = project.trouble or Trouble()
+    return {
+        "project": project.project,
+        "snapshot": "",
+        "description": "",
+        "server": "",
+        "outcome": "failed",
+        "action": "",
+        "code": trouble.code,
+        "message": trouble.message,
+        "correlation id": trouble.correlation_id,
+    }
+
+
+def _projects_table(projects: Iterable[ProjectReport]) -> Sequence[str]:
+    yield_columns = [name for name in _WORST_FIRST if any(_count(project, name) for project in projects)]
+    head = ["project", "snapshots", *(_words(name) for name in yield_columns)]
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    for project in projects:
+        cells = [escape_markdown(project.project), str(len(project.snapshots))]
+        cells += [str(_count(project, name)) for name in yield_columns]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _count(project: ProjectReport, outcome: OutcomeName) -> int:
+    return sum(snapshot.outcome == outcome for snapshot in project.snapshots)
