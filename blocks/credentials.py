@@ -1,0 +1,108 @@
+"""Where a project's token is kept, and how it becomes a client."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar
+
+from prefect.blocks.core import Block
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from hetzner_cloud.arguments import check_endpoint, check_reserve, check_token
+from hetzner_cloud.client import DEFAULT_ENDPOINT, HetznerCloudClient
+from hetzner_cloud.shared import shared_client
+
+
+class HetznerCloudCredentials(Block):
+    """Keeps the API token of one Hetzner Cloud project; the block's name is the project's name."""
+
+    _block_type_name = "Hetzner Cloud Credentials"
+    _block_type_slug = "hetzner-cloud-credentials"
+    _description = "Keeps the API token of one Hetzner Cloud project. Name the block as you call the project."
+    _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://docs.hetzner.com/cloud/api/getting-started/generating-api-token/"
+    )
+    _code_example = """
+    ```python
+    from blocks.credentials import HetznerCloudCredentials
+
+    credentials = HetznerCloudCredentials.load("BLOCK_NAME")
+    ```
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    token: SecretStr = Field(
+        title="API token",
+        description=(
+            "The project's API token (Hetzner Console, Security, API tokens): "
+            "Read & Write to protect snapshots, Read is enough for audits."
+        ),
+    )
+    endpoint: str = Field(
+        default=DEFAULT_ENDPOINT,
+        title="Endpoint",
+        description="The API's base URL. Leave it as it is, unless you try things out against a sandbox.",
+    )
+    rate_limit_reserve: float = Field(
+        default=0.1,
+        title="Rate limit reserve",
+        description=(
+            "The share of the project's request budget that is left to its other users, "
+            "such as Terraform or a Kubernetes cluster: from 0 to below 1."
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Block's own signature
+        """Validate; an error of it does not contain the token."""
+        try:
+            super().__init__(*args, **kwargs)
+        except ValidationError as error:
+            raise _without_input(error) from None
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, token: SecretStr) -> SecretStr:
+        check_token(token.get_secret_value())
+        return token
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check_endpoint(cls, endpoint: str) -> str:
+        return check_endpoint(endpoint)
+
+    @field_validator("rate_limit_reserve")
+    @classmethod
+    def _check_reserve(cls, share: float) -> float:
+        return check_reserve(share)
+
+    @property
+    def owner(self) -> str:
+        """Whose token it is, for messages: the saved block by its name, where it was loaded by one."""
+        name = self._block_document_name
+        return f"the credentials block '{name}'" if name else "these credentials"
+
+    def get_client(self) -> AbstractAsyncContextManager[HetznerCloudClient]:
+        """Lend the client of this project that all tasks on the running event loop share.
+
+        Leaving the context closes its connections only when nobody else is inside; hold it open around a
+        whole run, so that the run has one connection pool and one view of the rate limit.
+        """
+        return shared_client(
+            self.token, self.endpoint, rate_limit_reserve=self.rate_limit_reserve, owner=self.owner
+        )
+
+
+def _without_input(error: ValidationError) -> ValidationError:
+    """Pydantic keeps what was passed beside each complaint: here that is the token."""
+    return ValidationError.from_exception_data(
+        error.title,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError("refused", "{text}", {"text": fault["msg"]}),
+                loc=fault["loc"],
+                input="**********",
+            )
+            for fault in error.errors(include_input=False, include_context=False, include_url=False)
+        ],
+        hide_input=True,
+    )
