@@ -1,0 +1,80 @@
+"""Protecting snapshots in groups, so that a run has a bounded number of task runs."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
+
+from blocks.credentials import HetznerCloudCredentials
+from hetzner_cloud.client import HetznerCloudClient
+from hetzner_cloud.errors import HetznerCloudError, NotFoundError
+from hetzner_cloud.models import Image
+from hetzner_cloud.outcomes import ChangeResult, ChangesFailedError, Trouble
+from tasks.policy import RETRY_POLICY
+from tasks.run_log import run_logger
+
+
+def _run_name() -> str:
+    images: Sequence[Image] = task_run.parameters["images"]
+    return f"protect-{images[0].id}" if len(images) == 1 else f"protect-{len(images)}-snapshots"
+
+
+# No retry of Prefect's: a group never repeats what its members have done; each member is retried by itself.
+@task(task_run_name=_run_name, cache_policy=NO_CACHE)
+async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[Image]) -> list[ChangeResult]:
+    """Ask for the protection of each snapshot of a group.
+
+    Returns:
+        For each image, in the order given, its started action.
+
+    Raises:
+        ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
+    """
+    async with credentials.get_client() as client:
+        results = await asyncio.gather(*(_protect(client, image.id) for image in images))
+    if any(result.trouble for result in results):
+        raise ChangesFailedError(results)
+    return results
+
+
+async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
+    logger = run_logger()
+
+    def say(error: HetznerCloudError, pause: float) -> None:
+        logger.warning("Snapshot %d: trying again in %.1f seconds: %s", image_id, pause, error)
+
+    try:
+        action = await RETRY_POLICY.call(
+            partial(client.change_image_protection, image_id, delete=True), on_retry=say
+        )
+    except HetznerCloudError as error:
+        return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
+    logger.info("Snapshot %d: protection asked for, %s", image_id, action)
+    return ChangeResult(image_id=image_id, action=action)
+
+
+@task(task_run_name="look-for-unlisted-snapshots", cache_policy=NO_CACHE)
+async def find_images(
+    credentials: HetznerCloudCredentials, image_ids: Sequence[int]
+) -> dict[int, Image | Trouble]:
+    """Look for images that a listing did not show: gone, relabelled, or shifted from page to page.
+
+    Returns:
+        By id, each image that exists, or the trouble that keeps us from knowing; those that are gone are not
+        in it.
+    """
+    async with credentials.get_client() as client:
+        found = await asyncio.gather(*(_find(client, image_id) for image_id in image_ids))
+    return {image_id: image for image_id, image in zip(image_ids, found, strict=True) if image is not None}
+
+
+async def _find(client: HetznerCloudClient, image_id: int) -> Image | Trouble | None:
+    try:
+        return await RETRY_POLICY.call(partial(client.get_image, image_id))
+    except NotFoundError:
+        return None
+    except HetznerCloudError as error:
+        return Trouble.of(error)

@@ -1,0 +1,48 @@
+"""What the client says is part of the run's log, and expected errors come without a traceback."""
+
+import logging
+
+from prefect import get_run_logger
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import MissingContextError
+from prefect.logging.handlers import APILogHandler
+from prefect.logging.loggers import LoggingAdapter
+
+from hetzner_cloud.errors import HetznerCloudError
+
+
+def join_run_log() -> None:
+    """Send `hetzner_cloud`'s log lines where Prefect's go; calling it again changes nothing."""
+    logger = logging.getLogger("hetzner_cloud")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, APILogHandler) for handler in logger.handlers):
+        handler = APILogHandler()
+        handler.addFilter(_inside_a_run)
+        logger.addHandler(handler)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_expected_traceback)
+
+
+def run_logger() -> logging.Logger | LoggingAdapter:
+    """Get the run's logger, outside of a run the client's."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("hetzner_cloud")
+
+
+def inside_a_run() -> bool:
+    """Tell whether a flow run or task run is under way here."""
+    return bool(TaskRunContext.get() or FlowRunContext.get())
+
+
+def _inside_a_run(_record: logging.LogRecord) -> bool:
+    return inside_a_run()
+
+
+def _without_expected_traceback(record: logging.LogRecord) -> bool:
+    """Our errors say what happened and what to do; the stack of a refused token helps nobody."""
+    if record.exc_info and isinstance(record.exc_info[1], HetznerCloudError | None):
+        record.exc_info = None
+    return True

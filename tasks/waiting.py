@@ -1,0 +1,59 @@
+"""Waiting for image actions as a task whose progress can be watched."""
+
+import asyncio
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
+
+from blocks.credentials import HetznerCloudCredentials
+from hetzner_cloud.models import Action
+from hetzner_cloud.text import counted
+from hetzner_cloud.waiting import Progress, wait_for_actions
+from tasks.artifacts import ProgressArtifact
+from tasks.run_log import run_logger
+
+
+def _run_name() -> str:
+    return f"wait-for-{counted(len(task_run.parameters['actions']), 'action')}".replace(" ", "-")
+
+
+# No retry: the wait bears failed polls itself, and one that is over is not begun again.
+@task(task_run_name=_run_name, cache_policy=NO_CACHE)
+async def wait_for_image_actions(
+    credentials: HetznerCloudCredentials, actions: Sequence[Action], *, timeout_seconds: float
+) -> list[Action]:
+    """Wait until every action has ended; those that have already cost no request.
+
+    https://docs.hetzner.cloud/reference/cloud#actions-list-actions
+
+    Args:
+        credentials: The project.
+        actions: What to wait for, e.g. as `change_image_protection` returned them.
+        timeout_seconds: Wall-clock bound of the wait, above 0.
+
+    Returns:
+        The finished actions in the order given, if all succeeded.
+
+    Raises:
+        InvalidArgumentError: The time-out is not above zero; nothing was sent.
+        ActionError: Not all succeeded: `succeeded`, `failed`, `unfinished` and `missing` list them. It is an
+            ActionFailedError if any failed, an ActionUnfinishedError if else any still runs, an
+            ActionNotFoundError if the others are only unknown to the API.
+    """
+    logger = run_logger()
+    artifact = ProgressArtifact(f"Waiting for {counted(len(actions), 'action')}")
+
+    async def tell(progress: Progress) -> None:
+        for action in progress.ended:
+            say = logger.error if action.failed else logger.info
+            say("Ended with %s: %s", action.status, action)
+        await artifact.show(progress.percent)
+
+    try:
+        async with credentials.get_client() as client:
+            return await wait_for_actions(client, actions, timeout_seconds=timeout_seconds, on_progress=tell)
+    except asyncio.CancelledError as cancelled:
+        logger.warning("%s", cancelled)
+        raise
