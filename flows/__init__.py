@@ -1,0 +1,1 @@
+"""The stories: what a person deploys, schedules and starts."""

@@ -1,0 +1,157 @@
+"""One project's part of a protection run: list, choose, change, wait, verify, judge."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from blocks.credentials import HetznerCloudCredentials
+from blocks.projects import Project
+from hetzner_cloud.errors import ActionError, HetznerCloudError
+from hetzner_cloud.models import Image
+from hetzner_cloud.outcomes import (
+    ChangeResult,
+    ChangesFailedError,
+    SnapshotOutcome,
+    Trouble,
+    Waited,
+    choose,
+    judge,
+    outcome_of,
+    protected_before,
+)
+from hetzner_cloud.report import ProjectReport
+from tasks.images import list_images
+from tasks.protection import find_images, protect_images
+from tasks.run_log import run_logger
+from tasks.waiting import wait_for_image_actions
+
+_GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
+_MOST_ROUNDS = 3  # the second and third are for snapshots that came up meanwhile
+_TOKEN_REFUSED = frozenset({"unauthorized", "token_readonly", "http_401"})
+
+Seen = Mapping[int, Image | Trouble]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of each project's part of a run.
+
+    Attributes:
+        label_selector: Only snapshots with these labels; empty: all.
+        dry_run: Change nothing.
+        timeout_seconds: Bound of the wait for actions.
+        most_groups: How many task runs may change snapshots, at most.
+    """
+
+    label_selector: str
+    dry_run: bool
+    timeout_seconds: float
+    most_groups: int
+
+
+async def protect_project(project: Project, order: Order) -> ProjectReport:
+    """Protect a project's snapshots; whatever happens, it is reported and stops no other project."""
+    if project.credentials is None:
+        return ProjectReport(project=project.name, trouble=project.trouble)
+    try:
+        async with project.credentials.get_client():  # held open, so that all tasks share its connections
+            run = _ProjectRun(project.name, project.credentials, order)
+            return ProjectReport(project=project.name, snapshots=tuple(await run.protect()))
+    except HetznerCloudError as error:
+        return ProjectReport(project=project.name, trouble=Trouble.of(error))
+    except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
+        run_logger().exception("Project '%s': the run broke", project.name)
+        return ProjectReport(
+            project=project.name, trouble=Trouble(code="internal_error", message=repr(error))
+        )
+
+
+@dataclass(frozen=True)
+class _ProjectRun:
+    name: str
+    credentials: HetznerCloudCredentials
+    order: Order
+
+    async def protect(self) -> list[SnapshotOutcome]:
+        images = await self._list("list")
+        outcomes, todo, known = protected_before(self.name, images), choose(images), set[int]()
+        if self.order.dry_run:
+            return outcomes + [outcome_of(self.name, image, "would_protect") for image in todo]
+        for _ in range(_MOST_ROUNDS):
+            if not todo:
+                break
+            known |= {image.id for image in images}
+            settled, seen = await self._protect_once(todo)
+            images = [image for image in seen.values() if isinstance(image, Image) and image.id not in known]
+            outcomes += settled + protected_before(self.name, images)
+            todo = choose(images)
+        return outcomes + [outcome_of(self.name, image, "failed", _CAME_UP_LATE) for image in todo]
+
+    async def _protect_once(self, todo: Sequence[Image]) -> tuple[list[SnapshotOutcome], Seen]:
+        changes = await self._change(todo)
+        waited = await self._wait(changes)
+        seen = await self._verify(todo, changes)
+        outcomes = [
+            judge(self.name, image, change, waited, seen.get(image.id))
+            for image, change in zip(todo, changes, strict=True)
+        ]
+        return outcomes, seen
+
+    async def _list(self, verb: str) -> list[Image]:
+        listing = list_images.with_options(task_run_name=f"{verb}-snapshots-of-{self.name}")
+        return await listing(self.credentials, type="snapshot", label_selector=self.order.label_selector)
+
+    async def _change(self, todo: Sequence[Image]) -> list[ChangeResult]:
+        size = -(-len(todo) // self.order.most_groups)
+        groups = [todo[at : at + size] for at in range(0, len(todo), size)]
+        places, refusals = asyncio.Semaphore(_GROUPS_AT_ONCE), list[Trouble]()
+        results = await asyncio.gather(*(self._change_group(group, places, refusals) for group in groups))
+        return [result for group in results for result in group]
+
+    async def _change_group(
+        self, group: Sequence[Image], places: asyncio.Semaphore, refusals: list[Trouble]
+    ) -> list[ChangeResult]:
+        async with places:
+            if refusals:  # the token may not change anything: a task run for each snapshot would say the same
+                return [ChangeResult(image_id=image.id, trouble=refusals[0]) for image in group]
+            results = await self._ask_for_protection(group)
+        refusals += [r.trouble for r in results if r.trouble and r.trouble.code in _TOKEN_REFUSED]
+        return results
+
+    async def _ask_for_protection(self, group: Sequence[Image]) -> list[ChangeResult]:
+        try:
+            return await protect_images(self.credentials, group)
+        except ChangesFailedError as error:
+            return error.results
+        except Exception as error:  # noqa: BLE001 - the task run broke: what is seen afterwards decides
+            broke = Trouble(code="internal_error", message=repr(error))
+            return [ChangeResult(image_id=image.id, trouble=broke) for image in group]
+
+    async def _wait(self, changes: Sequence[ChangeResult]) -> Waited:
+        actions = [change.action for change in changes if change.action]
+        if not actions:
+            return Waited()
+        try:
+            ended = await wait_for_image_actions(
+                self.credentials, actions, timeout_seconds=self.order.timeout_seconds
+            )
+        except ActionError as error:
+            known = [*error.succeeded, *error.failed, *error.unfinished]
+            missing = frozenset(action.id for action in error.missing)
+            return Waited(
+                actions={action.id: action for action in known}, missing=missing, reason=error.reason
+            )
+        return Waited(actions={action.id: action for action in ended})
+
+    async def _verify(self, todo: Sequence[Image], changes: Sequence[ChangeResult]) -> Seen:
+        if all(change.trouble and change.trouble.code in _TOKEN_REFUSED for change in changes):
+            return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
+        try:
+            seen: dict[int, Image | Trouble] = {image.id: image for image in await self._list("verify")}
+        except HetznerCloudError as error:
+            return {image.id: Trouble.of(error) for image in todo}
+        unlisted = [image.id for image in todo if image.id not in seen]
+        return seen | (await find_images(self.credentials, unlisted) if unlisted else {})
+
+
+_CAME_UP_LATE = Trouble(code="came_up_late", message="it came up while the run was ending")

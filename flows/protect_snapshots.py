@@ -1,0 +1,94 @@
+"""Protect every snapshot from deletion, and wait until each resulting action has succeeded."""
+
+import asyncio
+import sys
+from typing import cast
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from blocks.projects import load_projects
+from flows.protect_project import Order, protect_project
+from hetzner_cloud.arguments import check_label_selector, check_timeout
+from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.report import (
+    ProtectionReport,
+    SnapshotsNotProtectedError,
+    describe,
+    message_of,
+)
+from tasks.artifacts import publish_report
+from tasks.run_log import run_logger
+
+_MOST_GROUPS = 100  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
+
+
+def _run_name() -> str:
+    parameters = flow_run.parameters
+    projects = "-".join(parameters["projects"][:3]) or "all-projects"
+    more = f"-and-{len(parameters['projects']) - 3}-more" if len(parameters["projects"]) > 3 else ""
+    return f"{'dry-run' if parameters['dry_run'] else 'protect'}-{projects}{more}"
+
+
+@flow(name="protect-snapshots", flow_run_name=_run_name)
+async def protect_snapshots(
+    projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
+    label_selector: str = "",
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
+    timeout_seconds: float = 900,
+) -> ProtectionReport:
+    """Protect every snapshot from deletion, wait for each resulting action, and verify.
+
+    Needs a saved Hetzner Cloud Credentials block for each project, with a token that may read and write.
+    Run twice, it changes nothing the second time.
+
+    Args:
+        projects: The names of the credentials blocks to take. Empty: every saved one.
+        label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
+        dry_run: Only report what would be protected; change nothing.
+        timeout_seconds: How long to wait for the actions after the last one was started.
+
+    Returns:
+        The report, with exactly one outcome for each snapshot, if nothing failed and nothing is unfinished.
+
+    Raises:
+        SnapshotsNotProtectedError: Something failed or is unfinished; `report` tells what.
+        InvalidArgumentError: A parameter is not usable; no request was sent.
+    """
+    try:
+        selector, timeout_seconds = check_label_selector(label_selector), check_timeout(timeout_seconds)
+        context = FlowRunContext.get()
+        deployed = bool(context and context.flow_run and context.flow_run.deployment_id)
+        chosen = await load_projects(projects, deployed=deployed)
+    except HetznerCloudError as error:
+        return _end(Failed(message=str(error), data=error))
+    order = Order(selector, dry_run, timeout_seconds, most_groups=max(1, _MOST_GROUPS // len(chosen)))
+    reports = await asyncio.gather(*(protect_project(project, order) for project in chosen))
+    return await _conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
+
+
+async def _conclude(report: ProtectionReport) -> ProtectionReport:
+    logger = run_logger()
+    for outcome in report.snapshots:
+        if outcome.outcome != "already_protected":
+            say = logger.error if outcome.is_trouble else logger.info
+            say("%s", describe(outcome))
+    await publish_report(report)
+    if report.succeeded:
+        return _end(Completed(message=message_of(report), data=report))
+    error = SnapshotsNotProtectedError(report)
+    return _end(Failed(message=str(error), data=error))
+
+
+def _end(state: State[ProtectionReport]) -> ProtectionReport:
+    """A state that a flow returns becomes its run's own; who calls the flow gets the state's data."""
+    return cast("ProtectionReport", state)
+
+
+if __name__ == "__main__":
+    from flows.command_line import run_protect_snapshots
+
+    sys.exit(run_protect_snapshots(protect_snapshots))
