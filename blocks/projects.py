@@ -1,5 +1,6 @@
 """Which projects a run is about: those named, or every saved credentials block."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import DEFAULT_ENDPOINT
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.outcomes import Trouble
+
+LOGGER = logging.getLogger("hetzner_cloud")
 
 ENVIRONMENT = "environment"
 _PAGE = 200
@@ -100,6 +103,7 @@ def _from_environment(names: Sequence[str], *, deployed: bool) -> Project:
         faults = error.errors(include_input=False, include_url=False)
         text = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in faults)
         raise InvalidArgumentError(f"HCLOUD_TOKEN or HCLOUD_ENDPOINT cannot be used: {text}") from None
+    LOGGER.info("No credentials block is saved: taking HCLOUD_TOKEN as the project '%s'.", ENVIRONMENT)
     return Project(ENVIRONMENT, credentials)
 
 

@@ -10,7 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.report import ProtectionReport, SnapshotsNotProtectedError, message_of, table_of
+from hetzner_cloud.report import (
+    COLUMNS,
+    MAX_TABLE_ROWS,
+    ProtectionReport,
+    SnapshotsNotProtectedError,
+    message_of,
+    rank,
+    row_of,
+)
 
 _COLOURS = {
     "protected": "green",
@@ -41,27 +49,38 @@ def run_protect_snapshots(
             )
         )
     except SnapshotsNotProtectedError as error:
-        print_report(error.report, Console())
-        Console(stderr=True, style="bold red").print(Text(f"Failed: {error}"))
-        return 1
+        print_report(error.report, _console())
+        return _fail(error)
     except HetznerCloudError as error:
-        Console(stderr=True, style="bold red").print(Text(f"Failed: {error}"))
-        return 1
-    print_report(report, Console())
-    Console(style="bold green").print(Text(f"Completed: {message_of(report)}"))
+        return _fail(error)
+    print_report(report, _console())
+    _console().print(Text(f"Completed: {message_of(report)}", style="bold green"))
     return 0
 
 
 def print_report(report: ProtectionReport, console: Console) -> None:
     """Print a run's outcomes as a table, those that need a person last, where they are seen."""
+    outcomes = sorted(report.snapshots, key=lambda outcome: -rank(outcome.outcome))
+    rows = [row_of(outcome) for outcome in outcomes[-MAX_TABLE_ROWS:]]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("project", "snapshot", "description", "outcome", "action", "what happened"):
-        table.add_column(column, overflow="fold", no_wrap=column in {"snapshot", "action", "outcome"})
-    for row in reversed(table_of(report)):
-        why = f"{row['message']} ({row['code']})" if row["code"] else str(row["message"])
-        cells = (row["project"], row["snapshot"], row["description"], row["outcome"], row["action"], why)
-        table.add_row(*(Text(str(cell)) for cell in cells), style=_COLOURS[str(row["outcome"])])
+    for name in COLUMNS:
+        if any(row[name] for row in rows):
+            table.add_column(name, overflow="fold", no_wrap=name in {"snapshot", "action", "outcome"})
+    for row in rows:
+        cells = (Text(str(row[str(column.header)])) for column in table.columns)
+        table.add_row(*cells, style=_COLOURS[str(row["outcome"])])
     console.print(table)
+
+
+def _fail(error: HetznerCloudError) -> int:
+    _console(stderr=True).print(Text(f"Failed: {error}", style="bold red"), soft_wrap=True)
+    return 1
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A file or a pipe has no width of its own; 80 columns would break every row."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
 
 
 def _parser() -> argparse.ArgumentParser:

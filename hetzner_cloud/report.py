@@ -1,13 +1,13 @@
 """What a protection run tells people: counts, a message, a table, a summary. Pure functions of outcomes."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.outcomes import OutcomeName, SnapshotOutcome, Trouble
-from hetzner_cloud.text import counted, escape_markdown, printable
+from hetzner_cloud.text import counted, escape_markdown
 
 _WORST_FIRST: tuple[OutcomeName, ...] = (
     "failed",
@@ -17,9 +17,20 @@ _WORST_FIRST: tuple[OutcomeName, ...] = (
     "protected",
     "already_protected",
 )
+COLUMNS = (
+    "project",
+    "snapshot",
+    "description",
+    "server",
+    "outcome",
+    "action",
+    "code",
+    "message",
+    "correlation id",
+)
+MAX_TABLE_ROWS = 2_000
 _NAMED_IN_MESSAGE = 3
 _NAMED_IN_SUMMARY = 20
-_MAX_TABLE_ROWS = 2_000
 
 
 class ProjectReport(BaseModel):
@@ -48,7 +59,9 @@ class ProtectionReport(BaseModel):
     def snapshots(self) -> list[SnapshotOutcome]:
         """All outcomes, those that need a person first."""
         outcomes = [outcome for project in self.projects for outcome in project.snapshots]
-        return sorted(outcomes, key=lambda outcome: _WORST_FIRST.index(outcome.outcome))
+        return sorted(
+            outcomes, key=lambda outcome: (rank(outcome.outcome), outcome.project, outcome.image_id)
+        )
 
     @property
     def counts(self) -> Counter[str]:
@@ -66,6 +79,11 @@ class ProtectionReport(BaseModel):
         return [project for project in self.projects if project.trouble]
 
 
+def rank(outcome: OutcomeName) -> int:
+    """Order outcomes: those that need a person come first."""
+    return _WORST_FIRST.index(outcome)
+
+
 class SnapshotsNotProtectedError(HetznerCloudError):
     """A run ended and not every snapshot is protected; `report` tells which."""
 
@@ -78,8 +96,7 @@ class SnapshotsNotProtectedError(HetznerCloudError):
 def message_of(report: ProtectionReport) -> str:
     """Say in one line what a run came to and, where a person is needed, what to do."""
     parts = [_headline(report)]
-    parts += [f"{name}: {printable(project.trouble.message)}{_particulars(project.trouble)}"
-              for project in report.unread if project.trouble for name in [project.project]]  # fmt: skip
+    parts += [_describe_unread(project) for project in report.unread]
     troubled = [outcome for outcome in report.snapshots if outcome.is_trouble]
     parts += [describe(outcome) for outcome in troubled[:_NAMED_IN_MESSAGE]]
     if len(troubled) > _NAMED_IN_MESSAGE:
@@ -97,10 +114,15 @@ def describe(outcome: SnapshotOutcome) -> str:
     return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{_particulars(trouble)}"
 
 
+def _describe_unread(project: ProjectReport) -> str:
+    trouble = project.trouble or Trouble()
+    return f"project '{project.project}' could not be read: {trouble.message}{_particulars(trouble)}"
+
+
 def table_of(report: ProtectionReport) -> list[dict[str, str | int]]:
     """Make the rows of the table, one for each snapshot, worst first, 2,000 at most."""
-    rows = [_trouble_row(project) for project in report.unread]
-    rows += [_row(outcome) for outcome in report.snapshots[:_MAX_TABLE_ROWS]]
+    rows = [_unread_row(project) for project in report.unread]
+    rows += [row_of(outcome) for outcome in report.snapshots[:MAX_TABLE_ROWS]]
     return rows
 
 
@@ -110,16 +132,11 @@ def summary_of(report: ProtectionReport) -> str:
     troubled = [outcome for outcome in report.snapshots if outcome.is_trouble]
     if troubled or report.unread:
         lines += ["", "### To look at", ""]
-        lines += [
-            f"- **{escape_markdown(project.project)}**: {escape_markdown(project.trouble.message)}"
-            f"{escape_markdown(_particulars(project.trouble))}"
-            for project in report.unread
-            if project.trouble
-        ]
+        lines += [f"- {escape_markdown(_describe_unread(project))}" for project in report.unread]
         lines += [f"- {escape_markdown(describe(outcome))}" for outcome in troubled[:_NAMED_IN_SUMMARY]]
         lines += ["", _advice(report)]
-    if len(report.snapshots) > _MAX_TABLE_ROWS:
-        lines += ["", f"The table shows the first {_MAX_TABLE_ROWS} of {len(report.snapshots)} snapshots."]
+    if len(report.snapshots) > MAX_TABLE_ROWS:
+        lines += ["", f"The table shows the first {MAX_TABLE_ROWS} of {len(report.snapshots)} snapshots."]
     return "\n".join(lines) + "\n"
 
 
@@ -158,45 +175,42 @@ def _particulars(trouble: Trouble) -> str:
     return f" ({known})" if known else ""
 
 
-def _row(outcome: SnapshotOutcome) -> dict[str, str | int]:
-    return {
-        "project": outcome.project,
-        "snapshot": outcome.image_id,
-        "description": outcome.description,
-        "server": outcome.server,
-        "outcome": outcome.outcome,
-        "action": outcome.action_id if outcome.action_id is not None else "",
-        "code": outcome.code,
-        "message": outcome.message,
-        "correlation id": outcome.correlation_id,
-    }
+def row_of(outcome: SnapshotOutcome) -> dict[str, str | int]:
+    """Make a table's row of an outcome; the keys are the columns."""
+    cells = (
+        outcome.project,
+        outcome.image_id,
+        outcome.description,
+        outcome.server,
+        outcome.outcome,
+        outcome.action_id if outcome.action_id is not None else "",
+        outcome.code,
+        outcome.message,
+        outcome.correlation_id,
+    )
+    return dict(zip(COLUMNS, cells, strict=True))
 
 
-def _trouble_row(project: ProjectReport) -> dict[str, str | int]:
+def _unread_row(project: ProjectReport) -> dict[str, str | int]:
     trouble = project.trouble or Trouble()
-    return {
+    known = {
         "project": project.project,
-        "snapshot": "",
-        "description": "",
-        "server": "",
         "outcome": "failed",
-        "action": "",
         "code": trouble.code,
         "message": trouble.message,
         "correlation id": trouble.correlation_id,
     }
+    return dict.fromkeys(COLUMNS, "") | known
 
 
-def _projects_table(projects: Iterable[ProjectReport]) -> Sequence[str]:
-    yield_columns = [name for name in _WORST_FIRST if any(_count(project, name) for project in projects)]
-    head = ["project", "snapshots", *(_words(name) for name in yield_columns)]
-    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
-    for project in projects:
-        cells = [escape_markdown(project.project), str(len(project.snapshots))]
-        cells += [str(_count(project, name)) for name in yield_columns]
+def _projects_table(projects: Sequence[ProjectReport]) -> list[str]:
+    counts = [Counter(snapshot.outcome for snapshot in project.snapshots) for project in projects]
+    shown = [name for name in _WORST_FIRST if any(count[name] for count in counts)]
+    lines = [
+        f"| {' | '.join(['project', 'snapshots', *map(_words, shown)])} |",
+        f"| --- |{' ---: |' * (1 + len(shown))}",
+    ]
+    for project, count in zip(projects, counts, strict=True):
+        cells = [escape_markdown(project.project), str(count.total()), *(str(count[name]) for name in shown)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
-
-
-def _count(project: ProjectReport, outcome: OutcomeName) -> int:
-    return sum(snapshot.outcome == outcome for snapshot in project.snapshots)

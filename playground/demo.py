@@ -1,0 +1,84 @@
+"""The main job from nothing: protect all snapshots of a sandbox, on a Prefect server of the demo's own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from pydantic import SecretStr
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from blocks.credentials import HetznerCloudCredentials
+from hetzner_cloud.sandbox import Sandbox, serve
+from playground.server import ROOT, PrefectServer, prefect_server
+
+_PROJECT = "sandbox"
+_HOME = ROOT / ".playground" / "demo"
+_CONSOLE = Console(highlight=False)
+
+
+def main() -> int:
+    """Run the demo.
+
+    Returns:
+        The exit status of the protection run, 0 only if every snapshot is protected.
+    """
+    _CONSOLE.print("Starting a Prefect server and a sandbox of Hetzner Cloud on this machine ...")
+    sandbox = Sandbox(
+        snapshots=40, protected=6, backups=4, system_images=20, latency_seconds=0.03, action_seconds=2
+    )
+    with prefect_server(_HOME) as server, serve(sandbox):
+        _save_credentials(server, sandbox)
+        _CONSOLE.print(
+            f"Saved the credentials block '{_PROJECT}': {_protected(sandbox)} of its "
+            f"{len(_snapshots(sandbox))} snapshots are protected.\nRunning the flow 'protect-snapshots':\n"
+        )
+        run = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "flows.protect_snapshots", "--project", _PROJECT],
+            cwd=ROOT,
+            env={**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with _progress(sandbox) as show:
+            while run.poll() is None:
+                show()
+                time.sleep(0.1)
+            show()
+        _CONSOLE.print(f"\n{run.stdout.read() if run.stdout else ''}", markup=False, soft_wrap=True)
+        witnessed = _protected(sandbox)
+    _CONSOLE.print(f"The sandbox itself says: {witnessed} of {len(_snapshots(sandbox))} snapshots protected.")
+    _CONSOLE.print("Look next: README.md, 'Protect your own snapshots'.")
+    return run.returncode or int(witnessed < len(_snapshots(sandbox)))
+
+
+def _save_credentials(server: PrefectServer, sandbox: Sandbox) -> None:
+    settings = {PREFECT_API_URL: server.environment["PREFECT_API_URL"], PREFECT_HOME: _HOME}
+    with temporary_settings(settings):
+        credentials = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
+        credentials.save(_PROJECT, overwrite=True)
+
+
+@contextmanager
+def _progress(sandbox: Sandbox) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_CONSOLE) as progress:
+        total = len(_snapshots(sandbox))
+        task = progress.add_task("snapshots protected", total=total)
+        yield lambda: progress.update(task, completed=_protected(sandbox))
+
+
+def _snapshots(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return [image for image in sandbox.images.values() if image["type"] == "snapshot"]
+
+
+def _protected(sandbox: Sandbox) -> int:
+    return sum(image["protection"]["delete"] for image in _snapshots(sandbox))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""A real Prefect server on loopback, with a home folder of its own, for as long as a context lasts."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 180.0
+_STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A running server.
+
+    Attributes:
+        ui_url: Where a browser finds it.
+        environment: What a process needs in its environment to use it.
+        log: The file with what it printed.
+    """
+
+    ui_url: str
+    environment: Mapping[str, str]
+    log: Path
+
+
+@contextmanager
+def prefect_server(home: Path, *, port: int = 0) -> Iterator[PrefectServer]:
+    """Start a Prefect server that keeps everything in `home`, wait until it answers, and end it.
+
+    Args:
+        home: Becomes PREFECT_HOME: database, storage, log.
+        port: 0 takes a free one.
+
+    Raises:
+        RuntimeError: It ended, or did not answer in three minutes; names its log.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{port or free_port()}"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+        "DO_NOT_TRACK": "1",
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    log = home / "server.log"
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "prefect", "server", "start", "--port", url.rpartition(":")[2]]
+        process = subprocess.Popen(  # noqa: S603 - our own arguments
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _wait_until_it_answers(process, url, log)
+        yield PrefectServer(url, environment, log)
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started as the leader of a session, with all that it started."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, kind)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+
+
+def free_port() -> int:
+    """Find a port on loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(URLError, OSError), urlopen(f"{url}/api/health", timeout=5):  # noqa: S310 - ours
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"The Prefect server did not start; see {log}.")
