@@ -193,14 +193,14 @@ def row_of(outcome: SnapshotOutcome) -> dict[str, str | int]:
 
 def _unread_row(project: ProjectReport) -> dict[str, str | int]:
     trouble = project.trouble or Trouble()
-    known = {
+    known: dict[str, str | int] = {
         "project": project.project,
         "outcome": "failed",
         "code": trouble.code,
         "message": trouble.message,
         "correlation id": trouble.correlation_id,
     }
-    return dict.fromkeys(COLUMNS, "") | known
+    return {name: known.get(name, "") for name in COLUMNS}
 
 
 def _projects_table(projects: Sequence[ProjectReport]) -> list[str]:

@@ -1,0 +1,108 @@
+"""Fixtures of the whole suite: times of milliseconds, a sandbox, and one Prefect server for all."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+import respx
+
+# Before our modules are imported: a task takes its retry times when it is made.
+os.environ["HETZNER_CLOUD_RETRY_BASE_SECONDS"] = "0.01"
+os.environ["HETZNER_CLOUD_POLL_INTERVAL_SECONDS"] = "0.05"
+for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
+    os.environ.pop(_name, None)
+
+from prefect.events.worker import EventsWorker  # noqa: E402
+from prefect.logging.handlers import APILogWorker  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    temporary_settings,
+)
+from pydantic import SecretStr  # noqa: E402
+
+from blocks.credentials import HetznerCloudCredentials  # noqa: E402
+from hetzner_cloud.sandbox import Sandbox, serve  # noqa: E402
+from playground.server import PrefectServer, prefect_server  # noqa: E402
+
+TOKEN = "canary-7f3e9c1ab2d4"
+
+# Prefect's clients are closed with the event loops that they were made on; ours are tested without the engine.
+_PREFECT_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+MakeSandbox = Callable[..., Sandbox]
+SaveProject = Callable[..., HetznerCloudCredentials]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the session's Prefect server is marked so, and runs last: the others fail sooner."""
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(_PREFECT_LEAVES_SOCKETS)
+    items.sort(key=lambda item: item.get_closest_marker("engine") is not None)
+
+
+@pytest.fixture
+def make_sandbox() -> Iterator[MakeSandbox]:
+    """Serve sandboxes with the given settings until the test ends."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serve(Sandbox(**{"token": TOKEN, **settings})))
+
+
+@pytest.fixture
+def sandbox(make_sandbox: MakeSandbox) -> Sandbox:
+    """A sandbox with six snapshots, two of them protected, and images that are none."""
+    return make_sandbox(snapshots=6, protected=2, backups=2, system_images=3, apps=1)
+
+
+@pytest.fixture
+def credentials(sandbox: Sandbox) -> HetznerCloudCredentials:
+    return HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
+
+
+@pytest.fixture
+def api() -> Iterator[respx.MockRouter]:
+    """Answers for https://api.hetzner.cloud/v1; everything else is an error."""
+    with respx.mock(base_url="https://api.hetzner.cloud/v1") as router:
+        yield router
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server for the whole session."""
+    home = tmp_path_factory.mktemp("prefect")
+    with prefect_server(home) as server:
+        settings = {
+            PREFECT_API_URL: server.environment["PREFECT_API_URL"],
+            PREFECT_HOME: home,
+            PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        }
+        with temporary_settings(settings):
+            yield server
+            APILogWorker.drain_all()  # or their threads find the server gone
+            EventsWorker.drain_all()
+
+
+@pytest.fixture
+def engine(prefect_api: PrefectServer) -> PrefectServer:
+    """For a test that runs flows or tasks on the engine."""
+    return prefect_api
+
+
+@pytest.fixture
+def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
+    """Save the credentials of sandboxes under names of their own, and forget them when the test ends."""
+    saved: list[str] = []
+
+    def save(name: str, sandbox: Sandbox, *, token: str = "") -> HetznerCloudCredentials:
+        block = HetznerCloudCredentials(token=SecretStr(token or sandbox.token), endpoint=sandbox.endpoint)
+        block.save(name, overwrite=True, _sync=True)
+        saved.append(name)
+        return block
+
+    yield save
+    for name in saved:
+        HetznerCloudCredentials.delete(name, _sync=True)

@@ -1,0 +1,77 @@
+"""What the Prefect server has on record of a run: task runs, logs and artifacts arrive a moment later."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter
+from prefect.client.schemas.objects import Artifact, FlowRun, State, TaskRun
+
+T = TypeVar("T")
+_PATIENCE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A flow run as its caller sees it, and its record; `result` is what it returned or raised."""
+
+    state: State[Any]
+    result: Any
+    record: FlowRun
+
+
+async def run(flow: Flow[..., Any], **parameters: Any) -> Run:
+    """Run a flow on the engine, to its final state."""
+    state = await flow(**parameters, return_state=True)
+    async with get_client() as client:
+        record = await client.read_flow_run(state.state_details.flow_run_id)
+    return Run(state, await state.aresult(raise_on_failure=False), record)
+
+
+async def task_runs_of(flow_run_id: UUID, *, at_least: int = 1) -> list[TaskRun]:
+    async def read() -> list[TaskRun]:
+        async with get_client() as client:
+            return await client.read_task_runs(flow_run_filter=_only(flow_run_id))
+
+    def whole(found: Sequence[TaskRun]) -> bool:
+        return len(found) >= at_least and all(record.state and record.state.is_final() for record in found)
+
+    return await _eventually(read, whole)
+
+
+async def log_of(flow_run_id: UUID, *, until: str) -> str:
+    async def read() -> str:
+        async with get_client() as client:
+            wanted = LogFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}})
+            return "\n".join(line.message for line in await client.read_logs(wanted))
+
+    return await _eventually(read, lambda text: until in text)
+
+
+async def artifacts_of(flow_run_id: UUID) -> list[Artifact]:
+    async with get_client() as client:
+        wanted = ArtifactFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}})
+        return await client.read_artifacts(artifact_filter=wanted)
+
+
+def table_in(artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
+    [table] = [artifact for artifact in artifacts if artifact.type == "table"]
+    rows = json.loads(table.data) if isinstance(table.data, str) else table.data
+    assert isinstance(rows, list)
+    return rows
+
+
+def _only(flow_run_id: UUID) -> FlowRunFilter:
+    return FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
+
+
+async def _eventually(read: Callable[[], Awaitable[T]], whole: Callable[[T], bool]) -> T:
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while not whole(found := await read()):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.05)
+    return found
