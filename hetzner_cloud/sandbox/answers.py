@@ -1,0 +1,57 @@
+"""Answers as they go out: whole ones, those of a gateway, and those that never arrive."""
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+_GATEWAY_PAGE = b"<html><head><title>%d</title></head><body><h1>%d</h1><hr>gateway</body></html>"
+
+
+def json_answer(status: int, payload: dict[str, Any] | None) -> Response:
+    """Answer with JSON, or with no body at all."""
+    if payload is None:
+        return Response(status_code=status)
+    return Response(orjson.dumps(payload), status, media_type="application/json")
+
+
+class GatewayAnswer(Response):
+    """An answer that the API itself has never seen: it lacks the API's headers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["by_gateway"] = True
+        await super().__call__(scope, receive, send)
+
+
+def gateway_page(status: int) -> bytes:
+    return _GATEWAY_PAGE % (status, status)
+
+
+class NoAnswer(Response):
+    """Close the connection without an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
+        await close_connection(scope, receive)
+
+
+class CutAnswer(Response):
+    """Send half of the body, then close the connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body[: len(self.body) // 2])
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        await close_connection(scope, receive)
+
+
+async def close_connection(scope: Scope, receive: Receive) -> None:
+    """Close the client's connection, see `server.Connection`; what was sent before still arrives."""
+    scope["state"]["transport"].close()
+    await disconnected(receive)
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the connection is closed; the request must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,58 @@
+"""What a sandbox is made of; the command line offers every field as an option of the same name."""
+
+from typing import Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+
+class SandboxSettings(BaseModel):
+    """The project a sandbox stands for, and how it answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: str = Field("sandbox", min_length=1, repr=False, description="the token it accepts")
+    read_only_token: str | None = Field(None, repr=False, description="a second token, which may only read")
+    project: str = Field("", description="a name that the descriptions of the snapshots begin with")
+
+    snapshots: NonNegativeInt = Field(60, description="how many snapshots there are")
+    protected: NonNegativeInt = Field(0, description="how many of the snapshots are protected at the start")
+    creating: NonNegativeInt = Field(0, description="how many of the snapshots are still being created")
+    creating_seconds: NonNegativeFloat | None = Field(
+        None, description="when those are done; by default never"
+    )
+    backups: NonNegativeInt = Field(0, description="how many backups there are")
+    system_images: NonNegativeInt = Field(0, description="how many system images there are")
+    apps: NonNegativeInt = Field(0, description="how many app images there are")
+    first_image_id: PositiveInt = Field(100_000_001, description="the first snapshot's id")
+    first_action_id: PositiveInt = Field(504_538_401_287_250, description="the first action's id")
+
+    latency_seconds: NonNegativeFloat = Field(0.0, description="how long every answer takes")
+    action_seconds: NonNegativeFloat = Field(0.0, description="how long a change runs until it takes effect")
+    rate_limit: PositiveInt = Field(3600, description="how many requests the bucket holds")
+    rate_refill_per_second: PositiveFloat | None = Field(
+        None, description="how fast the bucket refills; by default in an hour"
+    )
+    lock_while_running: bool = Field(
+        default=False, description="refuse a change as locked while another one runs on the same snapshot"
+    )
+    action_for_image_gone: bool = Field(
+        default=False, description="answer the deprecated GET /images/{id}/actions/{action_id} with 410"
+    )
+    success_carries_error: bool = Field(
+        default=False, description="put an error object on actions that succeed, as a documented example does"
+    )
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> Self:
+        if self.protected + self.creating > self.snapshots:
+            raise ValueError("More snapshots are to be protected or creating than there are.")
+        return self
