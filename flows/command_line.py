@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from hetzner_cloud.report import (
     row_of,
 )
 
+_UNBROKEN = 1_000  # columns
 _COLOURS = {
     "protected": "green",
     "already_protected": "dim",
@@ -39,6 +41,8 @@ def run_protect_snapshots(
         The exit status: 0 if the run is Completed, else 1.
     """
     options = _parser().parse_args(arguments)
+    for name in ("APILogWorker", "EventsWorker"):  # Prefect's: at exit they warn of what they then do send
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         report = asyncio.run(
             flow(
@@ -78,9 +82,9 @@ def _fail(error: HetznerCloudError) -> int:
 
 
 def _console(*, stderr: bool = False) -> Console:
-    """A file or a pipe has no width of its own; 80 columns would break every row."""
+    """In a file or a pipe a row stays on one line, so that it can be searched."""
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
+    return console if console.is_terminal else Console(stderr=stderr, width=_UNBROKEN)
 
 
 def _parser() -> argparse.ArgumentParser:

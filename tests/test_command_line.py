@@ -1,0 +1,88 @@
+"""The flow from the shell, as a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hetzner_cloud.sandbox import Sandbox
+from playground.server import PrefectServer
+from tests.conftest import TOKEN, MakeSandbox, SaveProject
+
+ROOT = Path(__file__).parent.parent
+
+
+def protect(server: PrefectServer, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    times = {name: value for name, value in os.environ.items() if name.startswith("HETZNER_CLOUD_")}
+    return subprocess.run(
+        [sys.executable, "-m", "flows.protect_snapshots", *arguments],
+        cwd=ROOT,
+        env={**server.environment, **times, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_names_every_parameter(engine: PrefectServer) -> None:
+    done = protect(engine, "--help")
+    assert done.returncode == 0
+    for option in ("--project", "--label-selector", "--dry-run", "--timeout-seconds"):
+        assert option in done.stdout
+
+
+def test_the_table_and_the_exit_status_tell_when_all_is_protected(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    save_project("prod", sandbox)
+    done = protect(engine, "--project", "prod")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "Completed: 6 of 6 snapshots protected in 1 project (4 now, 2 before)"
+    rows = [line.split() for line in lines if line.startswith("prod")]
+    assert len(rows) == 6
+    assert all(
+        image["protection"]["delete"] for image in sandbox.images.values() if image["type"] == "snapshot"
+    )
+    for noise in ("Traceback", "WARNING", "ERROR"):
+        assert noise not in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+
+
+def test_the_exit_status_is_1_and_the_reason_comes_last_when_something_failed(
+    engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=3, creating=1)
+    save_project("prod", sandbox)
+    done = protect(engine, "--project", "prod")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Failed: 2 of 3 snapshots protected in 1 project")
+    assert "unfinished" in done.stdout.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["--project", "nobody"], "named 'nobody'"), (["--label-selector", "a b"], "label selector")],
+)
+def test_a_bad_argument_is_told_in_one_line_at_the_end(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox, arguments: list[str], reason: str
+) -> None:
+    save_project("prod", sandbox)
+    done = protect(engine, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Failed: ")
+    assert reason in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not sandbox.requests
+
+
+def test_the_environment_s_token_is_taken_when_no_block_is_saved(
+    engine: PrefectServer, sandbox: Sandbox
+) -> None:
+    done = protect(engine, HCLOUD_TOKEN=TOKEN, HCLOUD_ENDPOINT=sandbox.endpoint)
+    assert done.returncode == 0, done.stderr
+    assert "taking HCLOUD_TOKEN as the project 'environment'" in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
