@@ -29,7 +29,7 @@ from playground.server import PrefectServer, prefect_server  # noqa: E402
 
 TOKEN = "canary-7f3e9c1ab2d4"
 
-# Prefect's clients are closed with the event loops that they were made on; ours are tested without the engine.
+# Prefect's clients go with the event loops that they were made on; ours are tested without the engine.
 _PREFECT_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 MakeSandbox = Callable[..., Sandbox]
@@ -99,10 +99,10 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
     def save(name: str, sandbox: Sandbox, *, token: str = "") -> HetznerCloudCredentials:
         block = HetznerCloudCredentials(token=SecretStr(token or sandbox.token), endpoint=sandbox.endpoint)
-        block.save(name, overwrite=True, _sync=True)
+        block.save(name, overwrite=True, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
         saved.append(name)
         return block
 
     yield save
     for name in saved:
-        HetznerCloudCredentials.delete(name, _sync=True)
+        HetznerCloudCredentials.delete(name, _sync=True)  # type: ignore[call-arg]  # as above

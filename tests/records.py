@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect import Flow
@@ -27,7 +27,8 @@ class Run:
 
 async def run(flow: Flow[..., Any], **parameters: Any) -> Run:
     """Run a flow on the engine, to its final state."""
-    state = await flow(**parameters, return_state=True)
+    state = await cast("Awaitable[State[Any]]", flow(**parameters, return_state=True))
+    assert state.state_details.flow_run_id
     async with get_client() as client:
         record = await client.read_flow_run(state.state_details.flow_run_id)
     return Run(state, await state.aresult(raise_on_failure=False), record)

@@ -2,6 +2,7 @@
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import load_projects
@@ -86,13 +87,11 @@ async def invalid_block(save_project: SaveProject, sandbox: Sandbox) -> str:
     """A block as the UI saves it: not validated."""
     block = save_project("broken", sandbox)
     assert block._block_document_id
+    raw = BlockDocumentUpdate(
+        block_schema_id=block._block_schema_id, data={"token": f"{TOKEN} \n"}, merge_existing_data=True
+    )
     async with get_client() as client:
-        document = await client.read_block_document(block._block_document_id)
-        await client.request(
-            "PATCH",
-            f"/block_documents/{document.id}",
-            json={"data": {"token": f"{TOKEN} \n"}, "merge_existing_data": True},
-        )
+        await client.update_block_document(block._block_document_id, raw)
     return "broken"
 
 

@@ -32,7 +32,7 @@ def report_of(done: Run) -> ProtectionReport:
 def outcomes_of(done: Run) -> dict[int, str]:
     """One outcome for each snapshot, or the dictionary would be smaller than the report."""
     snapshots = report_of(done).snapshots
-    outcomes = {outcome.image_id: outcome.outcome for outcome in snapshots}
+    outcomes: dict[int, str] = {outcome.image_id: outcome.outcome for outcome in snapshots}
     assert len(outcomes) == len(snapshots)
     return outcomes
 
