@@ -61,6 +61,10 @@ class HetznerCloudError(Exception):
         particulars = ", ".join(part for part in (self.code, self.correlation_id) if part)
         return f"{self.message} ({particulars})" if particulars else self.message
 
+    def __repr__(self) -> str:
+        """Stay readable in a log: some errors carry what became of thousands of snapshots."""
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class InvalidArgumentError(HetznerCloudError, ValueError):
     """An argument was refused before any request was sent."""

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.models import Action, Image, describe_fault
+from hetzner_cloud.models import Action, ActionFault, Image
 from hetzner_cloud.text import counted, printable
 
 OutcomeName = Literal["protected", "already_protected", "would_protect", "gone", "failed", "unfinished"]
@@ -38,12 +38,17 @@ class ChangeResult(_Record):
     action: Action | None = None
     trouble: Trouble | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the API said that there is no such snapshot."""
+        return self.trouble is not None and self.trouble.code == "not_found"
+
 
 class ChangesFailedError(HetznerCloudError):
     """At least one snapshot of a group could not be changed; `results` has one for each, in order."""
 
     def __init__(self, results: Sequence[ChangeResult]) -> None:
-        troubles = [result.trouble for result in results if result.trouble]
+        troubles = [result.trouble for result in results if result.trouble and not result.is_gone]
         text = f"{len(troubles)} of {counted(len(results), 'snapshot')} could not be changed"
         first = troubles[0] if troubles else Trouble()
         super().__init__(f"{text}: {first.message}", first.code or None, None, first.correlation_id or None)
@@ -174,10 +179,9 @@ def _action_trouble(action: Action, waited: Waited) -> Trouble | None:
     if action.succeeded:
         return None
     if action.failed:
-        code = printable(action.error.code) if action.error else ""
-        return Trouble(
-            code=code or "action_failed", message=f"its action failed: {describe_fault(action.error)}"
-        )
+        fault = action.error or ActionFault()
+        text = f"its action failed: {printable(fault.message) or 'no reason given'}"
+        return Trouble(code=printable(fault.code) or "action_failed", message=text)
     if action.id in waited.missing:
         return Trouble(code="action_not_found", message="the API does not know its action (any more)")
     text = f"its action still runs at {action.progress:g} %"

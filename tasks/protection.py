@@ -28,14 +28,14 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     """Ask for the protection of each snapshot of a group.
 
     Returns:
-        For each image, in the order given, its started action.
+        For each image, in the order given, its started action; none if it was deleted meanwhile.
 
     Raises:
         ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
     """
     async with credentials.get_client() as client:
         results = await asyncio.gather(*(_protect(client, image.id) for image in images))
-    if any(result.trouble for result in results):
+    if any(result.trouble and not result.is_gone for result in results):
         raise ChangesFailedError(results)
     return results
 
@@ -51,6 +51,7 @@ async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
             partial(client.change_image_protection, image_id, delete=True), on_retry=say
         )
     except HetznerCloudError as error:
+        logger.warning("Snapshot %d: could not be changed: %s", image_id, error)
         return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
     logger.info("Snapshot %d: protection asked for, %s", image_id, action)
     return ChangeResult(image_id=image_id, action=action)
