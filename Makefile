@@ -7,14 +7,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format sandbox lock clean
+.PHONY: help install demo test test-all check format sandbox lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## make .venv from the lock, editable
 
-$(VENV)/installed: requirements.lock pyproject.toml
+$(VENV)/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing into $(VENV) (a minute or two, once) ..."
@@ -27,7 +27,10 @@ demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
 	@$(BIN)/python -m playground.demo
 
 test: install ## the quick suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not e2e"
+
+test-all: install ## what starts processes as a user does
+	@$(BIN)/python -m pytest -m e2e
 
 check: install ## lint, format and types
 	@$(BIN)/ruff check

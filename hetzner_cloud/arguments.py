@@ -4,8 +4,11 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
+import httpx
+
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.label_selector import LabelSelector
+from hetzner_cloud.text import printable
 
 MAX_ID = 2**53 - 1
 IMAGE_TYPES = ("system", "app", "snapshot", "backup")
@@ -21,7 +24,7 @@ def check_id(value: object, what: str) -> int:
         InvalidArgumentError: It is anything else; `what` names it in the text.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_ID:
-        raise InvalidArgumentError(f"{what} must be an integer from 1 to {MAX_ID}, not {value!r}.")
+        raise InvalidArgumentError(f"{what} must be an integer from 1 to {MAX_ID}, not {_shown(value)}.")
     return value
 
 
@@ -108,7 +111,7 @@ def check_endpoint(endpoint: str) -> str:
     parts, host = _split_url(endpoint)
     if parts is None or not host or parts.scheme not in {"https", "http"}:
         raise InvalidArgumentError("The endpoint must be a URL such as https://api.hetzner.cloud/v1.")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if any(mark in endpoint for mark in "@?#"):
         raise InvalidArgumentError("The endpoint must have no user, password, query or fragment.")
     if parts.scheme == "http" and not _is_loopback(host):
         raise InvalidArgumentError(
@@ -129,13 +132,20 @@ def check_reserve(share: float) -> float:
     return share
 
 
+def _shown(value: object) -> str:
+    try:
+        return printable(repr(value), max_length=80)
+    except ValueError:  # an integer of thousands of digits
+        return "one of thousands of digits"
+
+
 def _split_url(url: str) -> tuple[SplitResult | None, str]:
     if any(character.isspace() for character in url):
         return None, ""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a port that is none is found only when it is read
-    except ValueError:
+        _ = parts.port, httpx.URL(url).host  # what is none is found only when it is read
+    except (ValueError, httpx.InvalidURL):
         return None, ""
     return parts, parts.hostname or ""
 

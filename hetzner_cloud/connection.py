@@ -19,10 +19,12 @@ from hetzner_cloud.arguments import check_endpoint, check_reserve, check_token
 from hetzner_cloud.errors import InvalidAnswerError, TransportError
 from hetzner_cloud.rate_limit import RateLimit
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.text import printable
 
 LOGGER = logging.getLogger("hetzner_cloud")
 
 _MAX_BODY_BYTES = 32 * 2**20
+_MASK = b"**********"
 _SAID_FROM_SECONDS = 5.0
 _SAID_AGAIN_AFTER_SECONDS = 60.0
 
@@ -46,6 +48,7 @@ class Connection:
         self._endpoint = check_endpoint(endpoint)
         self._host = urlsplit(self._endpoint).netloc
         self._owner = owner
+        self._token = token
         self._settings = settings
         self._rate_limit = RateLimit(check_reserve(rate_limit_reserve))
         self._clock = clock
@@ -102,7 +105,8 @@ class Connection:
                 before_sending()
                 sent_at = self._clock()
                 response, body = await self._send(method, path, name, query, json)
-            answer = Answer(name, response.status_code, body, response.headers.get("X-Correlation-Id"))
+            correlation_id = printable(response.headers.get("X-Correlation-Id", "")) or None
+            answer = Answer(name, response.status_code, body, correlation_id)
             if response.is_success:
                 return answer
             if response.status_code != 429 or self._clock() >= give_up_at:
@@ -145,10 +149,10 @@ class Connection:
         except (TimeoutError, httpx.TimeoutException):
             raise TransportError(f"{name}: no answer from {self._host} in {seconds:g} s", "timeout") from None
         except httpx.ConnectError as error:
-            text = f"{name}: {self._host} cannot be reached: {error}"
+            text = f"{name}: {self._host} cannot be reached: {self._told(error)}"
             raise TransportError(text, "unreachable") from None
         except httpx.RequestError as error:
-            text = f"{name}: the connection to {self._host} broke: {error}"
+            text = f"{name}: the connection to {self._host} broke: {self._told(error)}"
             raise TransportError(text, "connection_lost") from None
         finally:
             self._in_flight -= 1
@@ -170,7 +174,13 @@ class Connection:
                 if len(body) > _MAX_BODY_BYTES:
                     text = f"{name}: the answer of {self._host} has more than {_MAX_BODY_BYTES} bytes"
                     raise InvalidAnswerError(text, "invalid_answer", response.status_code)
-        return response, bytes(body)
+        if response.is_success:
+            return response, bytes(body)
+        return response, bytes(body).replace(self._token.get_secret_value().encode(), _MASK)
+
+    def _told(self, error: httpx.RequestError) -> str:
+        """What a fault says can quote the other side, and that can send back what we sent."""
+        return printable(str(error).replace(self._token.get_secret_value(), _MASK.decode()))
 
 
 @functools.cache

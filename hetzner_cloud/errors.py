@@ -28,6 +28,8 @@ All of them survive pickling: every field is in `args`.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hetzner_cloud.text import printable
+
 if TYPE_CHECKING:
     from hetzner_cloud.models import Action
 
@@ -108,10 +110,10 @@ class InvalidRequestError(ApiError):
     def fields(self) -> dict[str, list[str]]:
         """The fields at fault, each with the API's messages."""
         fields = self.details.get("fields")
-        if not isinstance(fields, Sequence):
+        if not isinstance(fields, list):
             return {}
         return {
-            str(field.get("name", "")): [str(text) for text in field.get("messages") or ()]
+            printable(str(field.get("name", ""))): _texts(field.get("messages"))
             for field in fields
             if isinstance(field, Mapping)
         }
@@ -148,7 +150,7 @@ class DeprecatedEndpointError(ApiError):
     @property
     def announcement(self) -> str:
         """Where Hetzner announced it, empty if the answer does not say."""
-        return str(self.details.get("announcement") or "")
+        return printable(str(self.details.get("announcement") or ""))
 
 
 class RateLimitError(ApiError):
@@ -219,6 +221,10 @@ class ActionUnfinishedError(ActionError):
 
 class ActionNotFoundError(ActionError):
     """All other actions succeeded, some are unknown to the API."""
+
+
+def _texts(value: object) -> list[str]:
+    return [printable(str(text)) for text in (value if isinstance(value, list) else [value]) if text]
 
 
 def _listed(actions: Sequence["Action"]) -> str:

@@ -17,12 +17,12 @@ _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _PREFIX = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?/"
 _KEY = rf"(?:{_PREFIX})?{_NAME}"
 _VALUE = rf"(?:{_NAME})?"
-_VALUES = rf"{_VALUE}(?:\s*,\s*{_VALUE})*"
 
 _ABSENT = re.compile(rf"!\s*(?P<key>{_KEY})")
 _PRESENT = re.compile(rf"(?P<key>{_KEY})")
 _COMPARED = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<value>{_VALUE})")
-_LISTED = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\(\s*(?P<values>{_VALUES})\s*\)")
+_ONE_VALUE = re.compile(_VALUE)
+_LISTED = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^()]*\))")
 
 
@@ -66,7 +66,8 @@ def _requirement(part: str) -> Requirement:
         return Requirement(match["key"], frozenset({match["value"]}), negated=match["operator"] == "!=")
     if match := _LISTED.fullmatch(part):
         values = frozenset(value.strip() for value in match["values"].split(","))
-        return Requirement(match["key"], values, negated=match["operator"] == "notin")
+        if all(map(_ONE_VALUE.fullmatch, values)):
+            return Requirement(match["key"], values, negated=match["operator"] == "notin")
     if match := _ABSENT.fullmatch(part):
         return Requirement(match["key"], None, negated=True)
     if match := _PRESENT.fullmatch(part):

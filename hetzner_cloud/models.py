@@ -6,10 +6,20 @@ https://docs.hetzner.cloud/reference/cloud#images
 https://docs.hetzner.cloud/reference/cloud#image-actions
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic import TypeAdapter as _TypeAdapter
 
 from hetzner_cloud.text import printable
@@ -20,7 +30,16 @@ _TIME: _TypeAdapter[datetime] = _TypeAdapter(datetime)
 def _time_or_none(value: object) -> datetime | None:
     """A time that cannot be read is no reason to lose a snapshot out of sight."""
     try:
-        return _TIME.validate_python(value)
+        time = _TIME.validate_python(value)
+    except ValidationError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Nor is another shape of what nothing is decided by."""
+    try:
+        return read(value)
     except ValidationError:
         return None
 
@@ -34,6 +53,7 @@ def _string_or_empty(value: object) -> str:
 
 
 Time = Annotated[datetime | None, BeforeValidator(_time_or_none)]
+Lenient = WrapValidator(_none_if_unreadable)
 Text = Annotated[str, BeforeValidator(_string_or_empty)]
 Size = Annotated[
     float | None, BeforeValidator(lambda value: value if isinstance(value, int | float) else None)
@@ -75,8 +95,8 @@ class Action(_Model):
     ] = 0
     started: Time = None
     finished: Time = None
-    resources: tuple[Resource, ...] = ()
-    error: ActionFault | None = None
+    resources: Annotated[tuple[Resource, ...], BeforeValidator(lambda value: value or ())] = ()
+    error: Annotated[ActionFault | None, Lenient] = None
 
     @property
     def image_id(self) -> int | None:
@@ -101,7 +121,8 @@ class Action(_Model):
     def __str__(self) -> str:
         """Tell what a person needs to find it again."""
         image = f" of image {self.image_id}" if self.image_id is not None else ""
-        about = f"action {self.id} ({self.command}){image}" if self.command else f"action {self.id}{image}"
+        command = f" ({printable(self.command)})" if self.command else ""
+        about = f"action {self.id}{command}{image}"
         if self.failed:
             return f"{about}: {describe_fault(self.error)}"
         return about if self.ended else f"{about} at {self.progress:g} %"
@@ -116,7 +137,7 @@ class Protection(_Model):
 class CreatedFrom(_Model):
     """The server that a snapshot was made of; it may be gone."""
 
-    id: int | None = None
+    id: Annotated[int | None, Lenient] = None
     name: Text = ""
 
 
@@ -143,19 +164,19 @@ class Image(_Model):
     type: str
     protection: Protection
     status: Text = ""
-    name: str | None = None
+    name: Annotated[str | None, Lenient] = None
     description: Text = ""
     created: Time = None
-    created_from: CreatedFrom | None = None
+    created_from: Annotated[CreatedFrom | None, Lenient] = None
     disk_size: Size = None
     image_size: Size = None
-    bound_to: int | None = None
+    bound_to: Annotated[int | None, Lenient] = None
     os_flavor: Text = ""
-    os_version: str | None = None
+    os_version: Annotated[str | None, Lenient] = None
     architecture: Text = ""
-    rapid_deploy: bool | None = None
+    rapid_deploy: Annotated[bool | None, Lenient] = None
     deprecated: Time = None
-    deprecation: Deprecation | None = None
+    deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
     labels: Annotated[dict[str, Any], BeforeValidator(_dict_or_empty)] = Field(default_factory=dict)
 

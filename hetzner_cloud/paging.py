@@ -59,7 +59,9 @@ async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]]) -> list[P]:
         pages += await all_at_once(fetch(number) for number in range(2, last + 1))
     while following := pages[-1].place.next_page:  # the list grew, or the first page told no last one
         if following <= len(pages):
-            raise InvalidAnswerError(f"Page {len(pages)} of a list names page {following} as the next one")
+            raise InvalidAnswerError(
+                f"Page {len(pages)} of a list names page {following} as the next one", "invalid_answer"
+            )
         pages.append(await fetch(_bounded(following)))
     return pages
 
@@ -106,5 +108,5 @@ async def all_at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 def _bounded(page: int) -> int:
     if page > _MAX_PAGES:
-        raise InvalidAnswerError(f"A list says it has {page} pages, more than {_MAX_PAGES}")
+        raise InvalidAnswerError(f"A list says it has {page} pages, more than {_MAX_PAGES}", "invalid_answer")
     return page

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 
 _DEFAULT_REFILL = 1.0  # 3600 an hour: what a project has unless Hetzner raised it
 _LEAST_WINDOW_SECONDS = 5.0  # Reset is in whole seconds: over a shorter time the quotient is noise
+_LONGEST_WINDOW_SECONDS = 86_400.0  # a bucket refills in an hour: a Reset days ahead is none
 _MAX_BACK_OFF_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 300.0
 
@@ -67,8 +68,9 @@ class RateLimit:
         reset = _number(headers, "RateLimit-Reset")
         if reset is None:
             return
-        window = reset - _server_time(headers, wall)
-        if window >= _LEAST_WINDOW_SECONDS and remaining < limit:
+        server_time = _time(headers, "Date")  # as Reset is: a wrong clock on this side does no harm
+        window = reset - (wall if server_time is None else server_time)
+        if _LEAST_WINDOW_SECONDS <= window <= _LONGEST_WINDOW_SECONDS and remaining < limit:
             self._refill = (limit - remaining) / window
 
     def refused(self, headers: Mapping[str, str], *, now: float, sent_at: float) -> float:
@@ -80,7 +82,7 @@ class RateLimit:
             self._refusals += 1
             self._refused_at = now
         back_off = min(_MAX_BACK_OFF_SECONDS, 2 ** min(self._refusals - 1, 10) / self.refill)
-        asked = min(_MAX_RETRY_AFTER_SECONDS, _number(headers, "Retry-After") or 0.0)
+        asked = min(_MAX_RETRY_AFTER_SECONDS, _retry_after(headers))
         if self._limit is not None:
             self._remaining, self._seen_at = min(self._remaining, 0.0), now
         self._next_slot = max(self._next_slot, now + max(back_off, asked))
@@ -99,9 +101,16 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _server_time(headers: Mapping[str, str], wall: float) -> float:
-    """Reset is the server's time, so is Date: a wrong clock on this side does no harm."""
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds, or a date: a proxy may send either."""
+    until, server_time = _time(headers, "Retry-After"), _time(headers, "Date")
+    if until is None or server_time is None:
+        return _number(headers, "Retry-After") or 0.0
+    return max(0.0, until - server_time)
+
+
+def _time(headers: Mapping[str, str], name: str) -> float | None:
     try:
-        return parsedate_to_datetime(headers.get("Date", "")).timestamp()
+        return parsedate_to_datetime(headers.get(name, "")).timestamp()
     except (ValueError, TypeError, OverflowError):
-        return wall
+        return None

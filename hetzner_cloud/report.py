@@ -20,11 +20,11 @@ _WORST_FIRST: tuple[OutcomeName, ...] = (
 COLUMNS = (
     "project",
     "snapshot",
+    "outcome",
+    "code",
+    "action",
     "description",
     "server",
-    "outcome",
-    "action",
-    "code",
     "message",
     "correlation id",
 )
@@ -180,11 +180,11 @@ def row_of(outcome: SnapshotOutcome) -> dict[str, str | int]:
     cells = (
         outcome.project,
         outcome.image_id,
+        outcome.outcome,
+        outcome.code,
+        outcome.action_id if outcome.action_id is not None else "",
         outcome.description,
         outcome.server,
-        outcome.outcome,
-        outcome.action_id if outcome.action_id is not None else "",
-        outcome.code,
         outcome.message,
         outcome.correlation_id,
     )

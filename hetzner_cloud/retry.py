@@ -48,7 +48,9 @@ class RetryPolicy:
 
     def bounds(self) -> list[float]:
         """List the upper bound, in seconds, of the pause before each retry."""
-        return [min(self.max_seconds, self.base_seconds * 2**retry) for retry in range(self.retries)]
+        return [
+            min(self.max_seconds, self.base_seconds * 2 ** min(retry, 100)) for retry in range(self.retries)
+        ]
 
     async def call(
         self,

@@ -1,13 +1,15 @@
 """The main job from nothing: protect all snapshots of a sandbox, on a Prefect server of the demo's own."""
 
+import argparse
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import temporary_settings
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,12 +19,11 @@ from hetzner_cloud.sandbox import Sandbox, serve
 from playground.server import ROOT, PrefectServer, prefect_server
 
 _PROJECT = "sandbox"
-_HOME = ROOT / ".playground" / "demo"
 _CONSOLE = Console(highlight=False)
 
 
-def main() -> int:
-    """Run the demo.
+def main(home: Path) -> int:
+    """Run the demo; `home` keeps the server's database and log.
 
     Returns:
         The exit status of the protection run, 0 only if every snapshot is protected.
@@ -31,7 +32,7 @@ def main() -> int:
     sandbox = Sandbox(
         snapshots=40, protected=6, backups=4, system_images=20, latency_seconds=0.03, action_seconds=2
     )
-    with prefect_server(_HOME) as server, serve(sandbox):
+    with prefect_server(home) as server, serve(sandbox):
         _save_credentials(server, sandbox)
         _CONSOLE.print(
             f"Saved the credentials block '{_PROJECT}': {_protected(sandbox)} of its "
@@ -57,8 +58,7 @@ def main() -> int:
 
 
 def _save_credentials(server: PrefectServer, sandbox: Sandbox) -> None:
-    settings = {PREFECT_API_URL: server.environment["PREFECT_API_URL"], PREFECT_HOME: _HOME}
-    with temporary_settings(settings):
+    with temporary_settings(server.settings):
         credentials = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
         credentials.save(_PROJECT, overwrite=True)
 
@@ -81,4 +81,8 @@ def _protected(sandbox: Sandbox) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(prog="python -m playground.demo", description=__doc__)
+    parser.add_argument(
+        "--home", type=Path, default=ROOT / ".playground" / "demo", help="default: %(default)s"
+    )
+    sys.exit(main(parser.parse_args().home))

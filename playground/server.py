@@ -10,8 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 180.0
@@ -31,6 +38,15 @@ class PrefectServer:
     ui_url: str
     environment: Mapping[str, str] = field(repr=False)
     log: Path
+
+    @property
+    def settings(self) -> dict[Any, Any]:
+        """What this very process needs to use it, for `temporary_settings`."""
+        return {
+            PREFECT_API_URL: self.environment["PREFECT_API_URL"],
+            PREFECT_HOME: self.log.parent,
+            PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        }
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: times of milliseconds, a sandbox, and one Prefect server for all."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,12 +16,7 @@ for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
 
 from prefect.events.worker import EventsWorker  # noqa: E402
 from prefect.logging.handlers import APILogWorker  # noqa: E402
-from prefect.settings import (  # noqa: E402
-    PREFECT_API_URL,
-    PREFECT_HOME,
-    PREFECT_SERVER_ANALYTICS_ENABLED,
-    temporary_settings,
-)
+from prefect.settings import temporary_settings  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
@@ -74,16 +70,11 @@ def api() -> Iterator[respx.MockRouter]:
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     """A real Prefect server for the whole session."""
     home = tmp_path_factory.mktemp("prefect")
-    with prefect_server(home) as server:
-        settings = {
-            PREFECT_API_URL: server.environment["PREFECT_API_URL"],
-            PREFECT_HOME: home,
-            PREFECT_SERVER_ANALYTICS_ENABLED: False,
-        }
-        with temporary_settings(settings):
-            yield server
-            APILogWorker.drain_all()  # or their threads find the server gone
-            EventsWorker.drain_all()
+    with prefect_server(home) as server, temporary_settings(server.settings):
+        yield server
+        APILogWorker.drain_all()  # or their threads find the server gone
+        EventsWorker.drain_all()
+    gc.collect()  # here, where Prefect's sockets are excused, and not at the very end
 
 
 @pytest.fixture
