@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -57,6 +58,8 @@ def run_protect_snapshots(
         return _fail(error)
     except HetznerCloudError as error:
         return _fail(error)
+    except (RuntimeError, httpx.TransportError) as error:  # how Prefect says that its server is not there
+        return _fail(f"the Prefect server: {error}. Is PREFECT_API_URL right, and the server running?")
     print_report(report, _console())
     _console().print(Text(f"Completed: {message_of(report)}", style="bold green"))
     return 0
@@ -76,7 +79,7 @@ def print_report(report: ProtectionReport, console: Console) -> None:
     console.print(table)
 
 
-def _fail(error: HetznerCloudError) -> int:
+def _fail(error: HetznerCloudError | str) -> int:
     _console(stderr=True).print(Text(f"Failed: {error}", style="bold red"), soft_wrap=True)
     return 1
 

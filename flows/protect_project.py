@@ -61,9 +61,7 @@ async def protect_project(project: Project, order: Order) -> ProjectReport:
         return ProjectReport(project=project.name, trouble=Trouble.of(error))
     except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
         run_logger().exception("Project '%s': the run broke", project.name)
-        return ProjectReport(
-            project=project.name, trouble=Trouble(code="internal_error", message=repr(error))
-        )
+        return ProjectReport(project=project.name, trouble=Trouble.of(error))
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,7 @@ class _ProjectRun:
         except ChangesFailedError as error:
             return error.results
         except Exception as error:  # noqa: BLE001 - the task run broke: what is seen afterwards decides
-            broke = Trouble(code="internal_error", message=repr(error))
-            return [ChangeResult(image_id=image.id, trouble=broke) for image in group]
+            return [ChangeResult(image_id=image.id, trouble=Trouble.of(error)) for image in group]
 
     async def _wait(self, changes: Sequence[ChangeResult]) -> Waited:
         actions = [change.action for change in changes if change.action]
@@ -141,6 +138,8 @@ class _ProjectRun:
             return Waited(
                 actions={action.id: action for action in known}, missing=missing, reason=error.reason
             )
+        except Exception as error:  # noqa: BLE001 - the task run broke: what is seen afterwards decides
+            return Waited(reason=f"the wait broke: {error!r}")
         return Waited(actions={action.id: action for action in ended})
 
     async def _verify(self, todo: Sequence[Image], changes: Sequence[ChangeResult]) -> Seen:
@@ -148,10 +147,10 @@ class _ProjectRun:
             return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
         try:
             seen: dict[int, Image | Trouble] = {image.id: image for image in await self._list("verify")}
-        except HetznerCloudError as error:
+            unlisted = [image.id for image in todo if image.id not in seen]
+            return seen | (await find_images(self.credentials, unlisted) if unlisted else {})
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
             return {image.id: Trouble.of(error) for image in todo}
-        unlisted = [image.id for image in todo if image.id not in seen]
-        return seen | (await find_images(self.credentials, unlisted) if unlisted else {})
 
 
 _CAME_UP_LATE = Trouble(code="came_up_late", message="it came up while the run was ending")

@@ -121,7 +121,7 @@ class InvalidRequestError(ApiError):
     def __str__(self) -> str:
         """Name the fields at fault after the message."""
         fields = "; ".join(f"{name}: {', '.join(texts)}" for name, texts in self.fields.items())
-        return f"{super().__str__()}: {fields}" if fields else super().__str__()
+        return f"{super().__str__()}: {printable(fields)}" if fields else super().__str__()
 
 
 class NotFoundError(ApiError):

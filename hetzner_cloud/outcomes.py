@@ -26,8 +26,10 @@ class Trouble(_Record):
     correlation_id: str = ""
 
     @classmethod
-    def of(cls, error: HetznerCloudError) -> "Trouble":
-        """Keep what an error says."""
+    def of(cls, error: Exception) -> "Trouble":
+        """Keep what an error says; one that nobody expected is ours, the log has its traceback."""
+        if not isinstance(error, HetznerCloudError):
+            return cls(code="internal_error", message=printable(repr(error)))
         return cls(code=error.code or "", message=error.message, correlation_id=error.correlation_id or "")
 
 

@@ -52,6 +52,6 @@ def _read(name: str, default: object) -> float:
         value = kind(text)
     except ValueError:
         value = kind(-1)
-    if not (value > 0 or (name == "retries" and value == 0)):
+    if not (0 < value < float("inf") or (name == "retries" and value == 0)):
         raise InvalidArgumentError(f"{variable} must be a number above zero, not {text!r}.")
     return value

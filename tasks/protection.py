@@ -53,6 +53,9 @@ async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
     except HetznerCloudError as error:
         logger.warning("Snapshot %d: could not be changed: %s", image_id, error)
         return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
+    except Exception as error:  # a defect of ours with one member must not lose what the others started
+        logger.exception("Snapshot %d: could not be changed", image_id)
+        return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
     logger.info("Snapshot %d: protection asked for, %s", image_id, action)
     return ChangeResult(image_id=image_id, action=action)
 
