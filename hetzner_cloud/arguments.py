@@ -44,6 +44,8 @@ def check_choices(values: str | Iterable[str] | None, allowed: Sequence[str], wh
     Raises:
         InvalidArgumentError: At least one is not; the text lists those that are.
     """
+    if not isinstance(values, str | Iterable | None):
+        raise InvalidArgumentError(f"The {what} must be a text or several, not {_shown(values)}.")
     chosen = [values] if isinstance(values, str) else list(values or ())
     for value in chosen:
         if value not in allowed:
@@ -73,13 +75,13 @@ def check_label_selector(text: object) -> str:
     return text.strip()
 
 
-def check_timeout(seconds: float) -> float:
+def check_timeout(seconds: object) -> float:
     """Return a time-out in seconds if it is finite and more than zero.
 
     Raises:
         InvalidArgumentError: It is anything else.
     """
-    if not 0 < seconds < float("inf"):
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < float("inf"):
         raise InvalidArgumentError(f"The time-out must be more than 0 seconds, not {seconds!r}.")
     return seconds
 

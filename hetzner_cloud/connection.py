@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from hetzner_cloud import __version__
 from hetzner_cloud.answers import Answer, read_error
 from hetzner_cloud.arguments import check_endpoint, check_reserve, check_token
-from hetzner_cloud.errors import InvalidAnswerError, TransportError
+from hetzner_cloud.errors import InvalidAnswerError, InvalidArgumentError, TransportError
 from hetzner_cloud.rate_limit import RateLimit
 from hetzner_cloud.settings import Settings
 from hetzner_cloud.text import printable
@@ -25,6 +25,7 @@ LOGGER = logging.getLogger("hetzner_cloud")
 
 _MAX_BODY_BYTES = 32 * 2**20
 _MASK = b"**********"
+_LEAST_TOKEN_LENGTH = 16  # a shorter one is none of Hetzner's, and may be a word of the answer
 _SAID_FROM_SECONDS = 5.0
 _SAID_AGAIN_AFTER_SECONDS = 60.0
 
@@ -65,6 +66,7 @@ class Connection:
             limits=httpx.Limits(max_connections=settings.requests_in_flight, keepalive_expiry=30),
             verify=_tls_context(),
             follow_redirects=False,  # the token goes to the endpoint and nowhere else
+            trust_env=self._endpoint.startswith("https://"),  # this machine is not behind a proxy
         )
 
     async def __aenter__(self) -> Self:
@@ -105,7 +107,7 @@ class Connection:
                 before_sending()
                 sent_at = self._clock()
                 response, body = await self._send(method, path, name, query, json)
-            correlation_id = printable(response.headers.get("X-Correlation-Id", "")) or None
+            correlation_id = self._told(response.headers.get("X-Correlation-Id", "")) or None
             answer = Answer(name, response.status_code, body, correlation_id)
             if response.is_success:
                 return answer
@@ -174,16 +176,22 @@ class Connection:
                 if len(body) > _MAX_BODY_BYTES:
                     text = f"{name}: the answer of {self._host} has more than {_MAX_BODY_BYTES} bytes"
                     raise InvalidAnswerError(text, "invalid_answer", response.status_code)
-        if response.is_success:
-            return response, bytes(body)
-        return response, bytes(body).replace(self._token.get_secret_value().encode(), _MASK)
+        return response, self._hide(bytes(body))
 
-    def _told(self, error: httpx.RequestError) -> str:
-        """What a fault says can quote the other side, and that can send back what we sent."""
-        return printable(str(error).replace(self._token.get_secret_value(), _MASK.decode()))
+    def _told(self, text: object) -> str:
+        return printable(self._hide(str(text).encode()).decode())
+
+    def _hide(self, told: bytes) -> bytes:
+        """What the other side says, or a fault that quotes it, can send back the token."""
+        token = self._token.get_secret_value().encode()
+        return told.replace(token, _MASK) if len(token) >= _LEAST_TOKEN_LENGTH else told
 
 
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
     """Making one takes 30 ms; one is enough. SSL_CERT_FILE names a private authority's file."""
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        text = f"The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {error}"
+        raise InvalidArgumentError(text) from None

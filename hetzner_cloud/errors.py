@@ -33,6 +33,8 @@ from hetzner_cloud.text import printable
 if TYPE_CHECKING:
     from hetzner_cloud.models import Action
 
+_MAX_FIELDS_LENGTH = 1000
+
 
 class HetznerCloudError(Exception):
     """The base of all errors raised here.
@@ -120,8 +122,12 @@ class InvalidRequestError(ApiError):
 
     def __str__(self) -> str:
         """Name the fields at fault after the message."""
-        fields = "; ".join(f"{name}: {', '.join(texts)}" for name, texts in self.fields.items())
-        return f"{super().__str__()}: {printable(fields)}" if fields else super().__str__()
+        fields = "; ".join(f"{name}: {', '.join(texts)}".rstrip(": ") for name, texts in self.fields.items())
+        return (
+            f"{super().__str__()}: {printable(fields, max_length=_MAX_FIELDS_LENGTH)}"
+            if fields
+            else super().__str__()
+        )
 
 
 class NotFoundError(ApiError):

@@ -1,4 +1,4 @@
-"""From an answer to a model or an error: every documented pair, and whatever a gateway may send instead."""
+"""From an answer to a model or an error: every documented pair of status and code, and every broken body."""
 
 import json
 from typing import Any
@@ -22,160 +22,179 @@ from hetzner_cloud.errors import (
     ResourceUnavailableError,
     ServerError,
 )
-from hetzner_cloud.paging import ImagesPage
+from hetzner_cloud.models import Action
 from hetzner_cloud.retry import heals
+from tests.answers_support import CORRELATION_ID, action_json, error_json
 
-PAIRS = [
-    (400, "json_error", InvalidRequestError, False),
-    (405, "method_not_allowed", InvalidRequestError, False),
-    (401, "unauthorized", AuthenticationError, False),
-    (401, "token_readonly", ReadOnlyTokenError, False),
-    (403, "token_readonly", ReadOnlyTokenError, False),
-    (403, "forbidden", PermissionDeniedError, False),
-    (403, "resource_limit_exceeded", PermissionDeniedError, False),
-    (403, "maintenance", PermissionDeniedError, False),
-    (404, "not_found", NotFoundError, False),
-    (409, "conflict", ConflictError, True),
-    (409, "uniqueness_error", ConflictError, False),
-    (409, None, ConflictError, False),
-    (410, "deprecated_api_endpoint", DeprecatedEndpointError, False),
-    (412, "resource_unavailable", ResourceUnavailableError, False),
-    (422, "invalid_input", InvalidRequestError, False),
-    (422, "service_error", InvalidRequestError, False),
-    (422, "unsupported_error", InvalidRequestError, False),
-    (423, "locked", LockedError, True),
-    (423, "protected", ProtectedError, False),
-    (423, None, ProtectedError, False),
-    (429, "rate_limit_exceeded", RateLimitError, False),
-    (429, None, RateLimitError, False),
-    (500, "server_error", ServerError, True),
-    (500, None, ServerError, True),
-    (503, "unavailable", ServerError, True),
-    (503, None, ServerError, True),
-    (502, "bad_gateway", ServerError, True),
-    (502, None, ServerError, True),
-    (504, "timeout", ServerError, True),
-    (504, None, ServerError, True),
-    (599, "of tomorrow", ServerError, True),
-    (302, None, ApiError, False),
-    (418, "of tomorrow", ApiError, False),
+HEALS, STAYS = True, False
+TABLE = [
+    (400, "json_error", InvalidRequestError, STAYS),
+    (405, "method_not_allowed", InvalidRequestError, STAYS),
+    (401, "unauthorized", AuthenticationError, STAYS),
+    (401, None, AuthenticationError, STAYS),
+    (401, "token_readonly", ReadOnlyTokenError, STAYS),
+    (403, "token_readonly", ReadOnlyTokenError, STAYS),
+    (403, "forbidden", PermissionDeniedError, STAYS),
+    (403, "resource_limit_exceeded", PermissionDeniedError, STAYS),
+    (403, "maintenance", PermissionDeniedError, STAYS),
+    (404, "not_found", NotFoundError, STAYS),
+    (404, None, NotFoundError, STAYS),
+    (409, "conflict", ConflictError, HEALS),
+    (409, "uniqueness_error", ConflictError, STAYS),
+    (409, None, ConflictError, STAYS),
+    (410, "deprecated_api_endpoint", DeprecatedEndpointError, STAYS),
+    (412, "resource_unavailable", ResourceUnavailableError, STAYS),
+    (422, "invalid_input", InvalidRequestError, STAYS),
+    (422, "service_error", InvalidRequestError, STAYS),
+    (422, "unsupported_error", InvalidRequestError, STAYS),
+    (423, "locked", LockedError, HEALS),
+    (423, "protected", ProtectedError, STAYS),
+    (423, None, ProtectedError, STAYS),
+    (429, "rate_limit_exceeded", RateLimitError, STAYS),
+    (429, None, RateLimitError, STAYS),
+    (500, "server_error", ServerError, HEALS),
+    (500, None, ServerError, HEALS),
+    (502, "bad_gateway", ServerError, HEALS),
+    (502, None, ServerError, HEALS),
+    (503, "unavailable", ServerError, HEALS),
+    (503, None, ServerError, HEALS),
+    (504, "timeout", ServerError, HEALS),
+    (504, None, ServerError, HEALS),
+    (418, "unheard_of", ApiError, STAYS),
+    (302, None, ApiError, STAYS),
 ]
-NO_ERROR_BODIES = {
+WITHOUT_AN_ERROR = {
     "empty": b"",
-    "html": b"<html><body>502 Bad Gateway</body></html>",
-    "truncated": b'{"error": {"code": "loc',
-    "no utf-8": b"\xff\xfe\x00",
+    "blank": b"  \n",
+    "html": b"<html><body><h1>502 Bad Gateway</h1></body></html>",
+    "cut short": b'{"error": {"code": "server_er',
+    "no text": b"\xff\xfe\x00\x01",
     "null": b"null",
-    "number": b"1",
-    "text": b'"error"',
-    "list": b'[{"error": {"code": "locked"}}]',
-    "other object": b'{"message": "no"}',
-    "error is null": b'{"error": null}',
-    "error is text": b'{"error": "locked"}',
-    "error is a list": b'{"error": ["locked"]}',
-    "fields of other kinds": b'{"error": {"code": 5, "message": ["x"], "details": "y"}}',
-    "lone surrogate": b'{"error": {"code": "\\ud800"}}',
-    "deep list": b"[" * 100_000,
-    "deep object": b'{"error":' * 5_000 + b"1" + b"}" * 5_000,
-    "deep within bounds": b'{"error":' * 100 + b"1" + b"}" * 100,
-    "huge number": b"1" * 5_000,
+    "number": b"502",
+    "string": b'"server_error"',
+    "list": b'[{"error": {"code": "server_error"}}]',
+    "no error": b'{"message": "oops"}',
+    "error null": b'{"error": null}',
+    "error a string": b'{"error": "oops"}',
+    "error a list": b'{"error": ["oops"]}',
+    "error empty": b'{"error": {}}',
+    "fields of other types": b'{"error": {"code": 5, "message": ["no"], "details": "strange"}}',
+    "fields null": b'{"error": {"code": null, "message": null, "details": null}}',
+    "nested deeply": b'{"error":' * 100_000,
+    "brackets": b"[" * 1_000_000,
+    "digits": b'{"error": {"code": ' + b"9" * 10_000 + b"}}",
+    "half a character": b'{"error": {"code": "\\ud800", "message": "\\udfff"}}',
 }
+HOSTILE = "\x1b[2J\x07over\r\nWARNING forged line\u2028\u202egnp\x00\x9b31m\u200b"
 
 
-def refused(status_code: int, body: bytes = b"", correlation_id: str | None = "c0ffee") -> ApiError:
-    return read_error(Answer("GET /images", status_code, body, correlation_id), "the block 'prod'")
+def answer(status: int, body: bytes | dict[str, Any]) -> Answer:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer("GET /images", status, content, CORRELATION_ID)
 
 
-def error_body(**error: Any) -> bytes:
-    return json.dumps({"error": error}).encode()
-
-
-@pytest.mark.parametrize(("status_code", "code", "kind", "healing"), PAIRS)
-def test_an_answer_becomes_its_error_and_heals_or_not_when_it_is(
-    status_code: int, code: str | None, kind: type[ApiError], healing: object
+@pytest.mark.parametrize(("status", "code", "kind", "healing"), TABLE)
+def test_an_answer_becomes_the_error_that_its_status_and_code_say(
+    status: int, code: str | None, kind: type[ApiError], *, healing: bool
 ) -> None:
-    body = error_body(code=code, message="what happened") if code else b""
-    error = refused(status_code, body)
+    error = read_error(answer(status, error_json(code) if code else b""))
     assert type(error) is kind
+    assert (error.status_code, error.correlation_id) == (status, CORRELATION_ID)
+    assert error.code == (code or f"http_{status}")
     assert heals(error) is healing
-    assert error.code == (code or f"http_{status_code}")
-    assert (error.status_code, error.correlation_id) == (status_code, "c0ffee")
 
 
-def test_an_error_reads_as_request_status_message_code_and_correlation_id() -> None:
-    error = refused(404, error_body(code="not_found", message="no such image"))
-    assert str(error) == "GET /images was answered with 404: no such image (not_found, c0ffee)"
-
-
-@pytest.mark.parametrize("body", NO_ERROR_BODIES.values(), ids=NO_ERROR_BODIES)
+@pytest.mark.parametrize("body", WITHOUT_AN_ERROR.values(), ids=WITHOUT_AN_ERROR)
 @pytest.mark.parametrize(
-    ("status_code", "kind"),
-    [(404, NotFoundError), (410, DeprecatedEndpointError), (422, InvalidRequestError), (502, ServerError)],
+    ("status", "kind"), [(502, ServerError), (404, NotFoundError), (401, AuthenticationError)]
 )
-def test_an_error_is_judged_by_its_status_when_its_body_is(
-    status_code: int, kind: type[ApiError], body: bytes
-) -> None:
-    error = refused(status_code, body)
+def test_the_status_says_enough_when_the_body_is(status: int, kind: type[ApiError], body: bytes) -> None:
+    error = read_error(answer(status, body))
     assert type(error) is kind
-    assert str(error) == f"GET /images was answered with {status_code} (http_{status_code}, c0ffee)"
-    assert error.details == {}
+    assert (error.code, error.correlation_id, error.details) == (f"http_{status}", CORRELATION_ID, {})
+    assert error.message.startswith(f"GET /images was answered with {status}")
+    assert len(str(error)) < 400
 
 
-def test_a_hostile_message_and_code_are_shown_on_one_short_line() -> None:
-    error = refused(404, error_body(code="x\x1b[2J" * 999, message="a\r\nb\x1b[31m\u202e\u2028" * 99_999))
-    assert str(error).isprintable()
-    assert len(str(error)) < 1000
+def test_an_error_says_the_request_the_message_the_code_and_the_correlation_id() -> None:
+    error = read_error(answer(404, error_json("not_found", "image not found")))
+    text = "GET /images was answered with 404: image not found"
+    assert str(error) == f"{text} (not_found, {CORRELATION_ID})"
 
 
-def test_the_details_are_kept_when_there_are_some() -> None:
-    details = {"fields": [{"name": "delete", "messages": ["is wrong"]}]}
-    error = refused(422, error_body(code="invalid_input", message="invalid", details=details))
+def test_an_error_keeps_its_details() -> None:
+    details = {"fields": [{"name": "label_selector", "messages": ["is malformed"]}]}
+    error = read_error(answer(422, error_json("invalid_input", details=details)))
     assert error.details == details
-    assert "delete: is wrong" in str(error)
+    assert str(error).endswith(": label_selector: is malformed")
+
+
+def test_no_control_character_of_an_error_reaches_a_log() -> None:
+    details = {"fields": [{"name": HOSTILE, "messages": [HOSTILE]}], "announcement": HOSTILE}
+    for status in (410, 422):
+        error = read_error(answer(status, error_json(HOSTILE, HOSTILE, details)))
+        shown = f"{error}{error.code}{error.message}{getattr(error, 'announcement', '')}"
+        assert shown.isprintable()
+        assert "WARNING forged line" in shown
+
+
+def test_the_text_of_an_error_is_bounded_when_its_message_is_endless() -> None:
+    assert len(str(read_error(answer(400, error_json("c" * 100_000, "m" * 100_000))))) < 1_000
 
 
 @pytest.mark.parametrize(
-    ("code", "advice"), [("unauthorized", "is not valid"), ("token_readonly", "may only read: .*Read & Write")]
+    ("code", "advice"),
+    [("unauthorized", "the credentials block 'prod' is not valid"), ("token_readonly", "may only read")],
 )
-def test_a_refused_token_is_named_by_its_owner_with_advice(code: str, advice: str) -> None:
-    error = refused(401, error_body(code=code, message="refused"))
-    with pytest.raises(ApiError, match=f"The token of the block 'prod' {advice}"):
-        raise error
+def test_a_refused_token_is_named_with_what_to_do(code: str, advice: str) -> None:
+    error = read_error(answer(401, error_json(code)), "the credentials block 'prod'")
+    assert "the credentials block 'prod'" in str(error)
+    assert advice in str(error)
+    assert "Hetzner Console" in str(error)
 
 
-def test_a_model_is_read_from_an_answer_as_documented() -> None:
-    body = b'{"images": [{"id": 1, "type": "snapshot", "protection": {"delete": true}}]}'
-    [image] = read_model(ImagesPage, Answer("GET /images", 200, body)).images
-    assert (image.id, image.is_protected) == (1, True)
+def test_the_owner_is_taken_as_it_is_when_it_looks_like_a_placeholder() -> None:
+    assert "{owner} {0}" in str(read_error(answer(401, b""), "{owner} {0}"))
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *NO_ERROR_BODIES.values(),
-        b'{"images": null}',
-        b'{"images": {}}',
-        b'{"images": [{"id": 1}]}',
-        b'{"images": [{"id": "\\u001b[31m", "type": "snapshot", "protection": {"delete": true}}]}',
-        b'{"images": []} trailing',
-        b'{"images": [',
-    ],
-    ids=lambda body: repr(body[:40]),
-)
-def test_a_success_that_is_not_as_documented_is_an_invalid_answer_and_heals(body: bytes) -> None:
-    with pytest.raises(InvalidAnswerError, match="GET /images was answered with 200 and not what") as caught:
-        read_model(ImagesPage, Answer("GET /images", 200, body, "c0ffee"))
-    error = caught.value
-    assert (error.code, error.status_code, error.correlation_id) == ("invalid_answer", 200, "c0ffee")
-    assert heals(error)
-    assert str(error).isprintable()
-    assert len(str(error)) < 1000
+def test_a_success_is_read() -> None:
+    assert read_model(Action, answer(201, action_json(13))).id == 13
 
 
 @pytest.mark.parametrize(
     ("body", "what"),
-    [(b"", "the body is empty"), (b'{"images": [{"id": 1, "type": "x"}]}', r"images\.0\.protection: Field required")],
+    [
+        (b"", "the body is empty"),
+        (b"<html></html>", "Invalid JSON"),
+        (b'{"id": 13, "sta', "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b"[" * 1_000_000, "Invalid JSON"),
+        (b'{"id": ' + b"9" * 10_000 + b"}", "Invalid JSON"),
+        (b"null", "the body"),
+        (b"[]", "the body"),
+        (b"{}", "id: Field required"),
+        (b'{"error": {"code": "server_error"}}', "id: Field required"),
+        (b'{"id": "13", "status": "running"}', "id: Input should be a valid integer"),
+        (b'{"id": 13, "status": 5}', "status: Input should be a valid string"),
+        (b'{"id": 13, "status": "running", "resources": [{}]}', r"resources\.0\.id: Field required"),
+    ],
+    ids=lambda value: str(value)[:40],
 )
-def test_an_invalid_answer_names_what_is_wrong_when(body: bytes, what: str) -> None:
-    with pytest.raises(InvalidAnswerError, match=what):
-        read_model(ImagesPage, Answer("GET /images", 201, body))
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_success_that_is_not_as_documented_is_worth_asking_again(
+    status: int, body: bytes, what: str
+) -> None:
+    with pytest.raises(InvalidAnswerError, match=what) as caught:
+        read_model(Action, answer(status, body))
+    error = caught.value
+    assert (error.code, error.status_code, error.correlation_id) == ("invalid_answer", status, CORRELATION_ID)
+    assert f"GET /images was answered with {status}" in str(error)
+    assert heals(error)
+    assert len(str(error)) < 400
+
+
+def test_nothing_of_a_strange_success_is_repeated_in_the_error() -> None:
+    body = {"id": HOSTILE, "status": {HOSTILE: HOSTILE}, HOSTILE: HOSTILE}
+    with pytest.raises(InvalidAnswerError) as caught:
+        read_model(Action, answer(200, body))
+    assert "forged" not in f"{caught.value!r}{caught.value.args}"

@@ -1,7 +1,10 @@
-"""The error tree: what each says, and that each survives Prefect's pickling whole."""
+"""The errors: a tree that survives pickling, and texts that a person can use."""
 
+import copy
+import inspect
 import pickle
-from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import pytest
 
@@ -9,137 +12,176 @@ from hetzner_cloud import errors
 from hetzner_cloud.errors import (
     ActionError,
     ActionFailedError,
+    ActionNotFoundError,
+    ActionUnfinishedError,
     ApiError,
     DeprecatedEndpointError,
     HetznerCloudError,
+    InvalidAnswerError,
+    InvalidArgumentError,
     InvalidRequestError,
+    PermissionDeniedError,
+    ReadOnlyTokenError,
+    TransportError,
 )
 from hetzner_cloud.models import Action
+from tests.answers_support import CORRELATION_ID, action_json
 
-RUNNING = Action.model_validate(
-    {
-        "id": 1,
-        "status": "running",
-        "progress": 80,
-        "command": "change_protection",
-        "resources": [{"id": 1001, "type": "image"}],
-    }
-)
-FAILED = RUNNING.model_copy(update={"id": 2, "status": "error"})
-SUCCEEDED = RUNNING.model_copy(update={"id": 3, "status": "success"})
-FAILED_FOR = Action.model_validate(
-    {"id": 4, "status": "error", "error": {"code": "action_failed", "message": "Action failed"}}
-)
+CLASSES = [
+    found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, HetznerCloudError)
+]
+FIELDS = {"fields": [{"name": "label_selector", "messages": ["is malformed", "too long"]}]}
 
 
-def tree(kind: type[HetznerCloudError] = HetznerCloudError) -> Iterator[type[HetznerCloudError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
-            yield from tree(child)
+def action(action_id: int, status: str = "running", **more: Any) -> Action:
+    return Action.model_validate(action_json(action_id, image_id=action_id + 1000, status=status, **more))
 
 
-def an_error(kind: type[HetznerCloudError]) -> HetznerCloudError:
+def example(kind: type[HetznerCloudError]) -> HetznerCloudError:
     if issubclass(kind, ActionError):
-        return kind([SUCCEEDED], [FAILED_FOR, FAILED], [RUNNING], [RUNNING], "waited 5 s")
-    if issubclass(kind, ApiError):
-        details = {"fields": [{"name": "delete", "messages": ["is wrong"]}], "announcement": "https://x"}
-        return kind("what happened", "a_code", 422, "c0ffee", details)
-    return kind("what happened", "a_code", 200, "c0ffee")
+        failed = action(2, "error", error={"code": "action_failed", "message": "Action failed"})
+        return kind([action(1, "success")], [failed], [action(3, progress=80)], [action(4)], "waited 5 s")
+    particulars = ("what went wrong", "some_code", 422, CORRELATION_ID)
+    return kind(*particulars, FIELDS) if issubclass(kind, ApiError) else kind(*particulars)
 
 
-@pytest.mark.parametrize("kind", tree(), ids=lambda kind: kind.__name__)
-def test_an_error_is_the_same_when_pickled_and_read_again(kind: type[HetznerCloudError]) -> None:
-    error = an_error(kind)
-    again = pickle.loads(pickle.dumps(error))
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize(
+    "copied", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy], ids=["p", "c", "d"]
+)
+def test_an_error_keeps_its_class_text_and_fields_when_it_is_copied(kind: Any, copied: Any) -> None:
+    error = example(kind)
+    again = copied(error)
     assert type(again) is kind
     assert str(again) == str(error)
-    assert again.args == error.args
     assert vars(again) == vars(error)
+    assert again.args == error.args
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    documented = [
-        line.strip(" *").partition(":")[0]
-        for line in (errors.__doc__ or "").splitlines()
-        if line.strip().startswith("*")
-    ]
-    assert documented == [kind.__name__ for kind in tree()]
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_survives_pickling_when_it_has_nothing_but_a_message(kind: Any) -> None:
+    error = kind() if issubclass(kind, ActionError) else kind("what went wrong")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_is_named_where_the_module_explains_it(kind: type[HetznerCloudError]) -> None:
+    assert f"* {kind.__name__}" in (errors.__doc__ or "")
+
+
+def test_the_tree_is_the_one_that_the_module_explains() -> None:
+    lines = [line for line in (errors.__doc__ or "").splitlines() if line.lstrip().startswith("* ")]
+    parents: list[str] = ["HetznerCloudError"]
+    for line in lines[1:]:
+        depth = (len(line) - len(line.lstrip())) // 2
+        name = line.split("*")[1].split(":")[0].strip()
+        del parents[depth:]
+        assert issubclass(getattr(errors, name), getattr(errors, parents[-1])), line
+        parents.append(name)
+    assert len(lines) == len(CLASSES)
 
 
 @pytest.mark.parametrize(
-    ("code", "correlation_id", "text"),
+    ("particulars", "text"),
     [
-        ("not_found", "c0ffee", "no such image (not_found, c0ffee)"),
-        ("not_found", None, "no such image (not_found)"),
-        (None, "c0ffee", "no such image (c0ffee)"),
-        (None, None, "no such image"),
+        (("it broke",), "it broke"),
+        (("it broke", "server_error"), "it broke (server_error)"),
+        (("it broke", "server_error", 500), "it broke (server_error)"),
+        (("it broke", "server_error", 500, CORRELATION_ID), f"it broke (server_error, {CORRELATION_ID})"),
+        (("it broke", None, 500, CORRELATION_ID), f"it broke ({CORRELATION_ID})"),
     ],
 )
-def test_an_error_reads_as_the_official_clients_print_it(
-    code: str | None, correlation_id: str | None, text: str
+def test_an_error_reads_as_in_the_official_clients_when_it_has(
+    particulars: tuple[Any, ...], text: str
 ) -> None:
-    assert str(HetznerCloudError("no such image", code, 404, correlation_id)) == text
+    assert str(HetznerCloudError(*particulars)) == text
+    assert repr(TransportError(*particulars)) == f"TransportError({text!r})"
 
 
-def test_an_invalid_request_names_the_fields_at_fault() -> None:
-    details = {"fields": [{"name": "delete", "messages": ["is wrong", "is missing"]}, {"name": "x"}]}
-    error = InvalidRequestError("invalid input", "invalid_input", 422, None, details)
-    assert error.fields == {"delete": ["is wrong", "is missing"], "x": []}
-    assert str(error) == "invalid input (invalid_input): delete: is wrong, is missing; x: "
+def test_a_caller_can_catch_by_what_it_can_do_about_it() -> None:
+    assert issubclass(InvalidArgumentError, ValueError)
+    assert issubclass(ReadOnlyTokenError, PermissionDeniedError)
+    assert issubclass(InvalidAnswerError, TransportError)
+    assert not issubclass(TransportError, ApiError)
 
 
 @pytest.mark.parametrize(
-    "fields", [None, 5, "delete", {"name": "delete"}, [], [5, None, "delete"]], ids=repr
+    ("details", "fields", "suffix"),
+    [
+        (None, {}, ""),
+        ({}, {}, ""),
+        (
+            FIELDS,
+            {"label_selector": ["is malformed", "too long"]},
+            ": label_selector: is malformed, too long",
+        ),
+        ({"fields": []}, {}, ""),
+        ({"fields": None}, {}, ""),
+        ({"fields": "strange"}, {}, ""),
+        ({"fields": 5}, {}, ""),
+        ({"fields": [None, "x", []]}, {}, ""),
+        ({"fields": [{"name": "n"}]}, {"n": []}, ": n"),
+        ({"fields": [{"name": "n", "messages": None}]}, {"n": []}, ": n"),
+        ({"fields": [{"name": "n", "messages": "one"}]}, {"n": ["one"]}, ": n: one"),
+        ({"fields": [{"name": "n", "messages": 5}]}, {"n": ["5"]}, ": n: 5"),
+        ({"fields": [{"name": "n\n", "messages": ["\x1b[31mred"]}]}, {"n": ["[31mred"]}, ": n: [31mred"),
+    ],
+    ids=repr,
 )
-def test_an_invalid_request_reads_without_fields_when_they_are(fields: object) -> None:
-    error = InvalidRequestError("invalid input", "invalid_input", 422, None, {"fields": fields})
-    assert error.fields == {}
-    assert str(error) == "invalid input (invalid_input)"
-
-
-@pytest.mark.parametrize("messages", [5, None, "text", {"a": 1}], ids=repr)
-def test_a_field_has_no_messages_when_they_are(messages: object) -> None:
-    details = {"fields": [{"name": "delete", "messages": messages}]}
-    assert InvalidRequestError("invalid input", details=details).fields == {"delete": []}
-
-
-def test_hostile_fields_are_shown_on_one_short_line() -> None:
-    details = {"fields": [{"name": "a\x1b[31m\n", "messages": ["b\u202e" * 99999, 5]}] * 9}
-    text = str(InvalidRequestError("invalid input", details=details))
-    assert text.isprintable()
-    assert len(text) < 1000
+def test_an_invalid_request_names_its_fields_when_its_details_are(
+    details: Any, fields: dict[str, list[str]], suffix: str
+) -> None:
+    error = InvalidRequestError("invalid", "invalid_input", 422, CORRELATION_ID, details)
+    assert error.fields == fields
+    assert str(error) == f"invalid (invalid_input, {CORRELATION_ID}){suffix}"
 
 
 @pytest.mark.parametrize(
     ("details", "announcement"),
     [
         ({"announcement": "https://docs.hetzner.cloud/changelog"}, "https://docs.hetzner.cloud/changelog"),
-        ({"announcement": "https://x\n\x1b[31m"}, "https://x [31m"),
         ({"announcement": None}, ""),
         ({}, ""),
         (None, ""),
+        ({"announcement": "a\r\nb"}, "a b"),
     ],
 )
-def test_a_gone_endpoint_names_its_announcement_when_it_has_one(
-    details: dict[str, object] | None, announcement: str
-) -> None:
+def test_a_gone_endpoint_tells_where_it_was_announced(details: Any, announcement: str) -> None:
     assert DeprecatedEndpointError("gone", details=details).announcement == announcement
 
 
-def test_a_wait_that_ended_badly_names_every_action_that_did_not_succeed() -> None:
-    missing = RUNNING.model_copy(update={"id": 5})
-    error = ActionFailedError([SUCCEEDED], [FAILED_FOR, FAILED], [RUNNING], [missing], "waited 5 s")
-    assert str(error) == (
-        "1 of 5 actions succeeded"
-        "; failed: action 4: Action failed (action_failed)"
-        ", action 2 (change_protection) of image 1001: no reason given"
-        "; still running: action 1 (change_protection) of image 1001 at 80 %"
-        "; not found: action 5 (change_protection) of image 1001 at 80 %"
-        "; waited 5 s"
+def test_the_details_of_an_error_are_its_own() -> None:
+    details = {"limits": [{"name": "snapshots"}]}
+    error = ApiError("refused", details=details)
+    details.clear()
+    assert error.details == {"limits": [{"name": "snapshots"}]}
+
+
+def test_an_action_error_names_every_action_that_did_not_succeed() -> None:
+    assert str(example(ActionFailedError)) == (
+        "1 of 4 actions succeeded; "
+        "failed: action 2 (change_protection) of image 1002: Action failed (action_failed); "
+        "still running: action 3 (change_protection) of image 1003 at 80 %; "
+        "not found: action 4 (change_protection) of image 1004 at 0 %; waited 5 s"
     )
-    assert error.code == "action_failed"
 
 
-def test_a_wait_that_ended_badly_has_no_code_when_no_action_gave_a_reason() -> None:
-    assert ActionFailedError(failed=[FAILED]).code is None
+def test_an_action_error_names_only_what_there_is() -> None:
+    error = ActionUnfinishedError([action(1, "success")], unfinished=[action(2, "paused", progress=7)])
+    assert str(error) == (
+        "1 of 2 actions succeeded; still running: action 2 (change_protection) of image 1002 at 7 %"
+    )
+
+
+def test_an_action_error_has_the_code_of_the_first_failure() -> None:
+    faults = [{"code": code, "message": "no"} for code in ("first", "second")]
+    failed = [action(number, "error", error=fault) for number, fault in enumerate(faults)]
+    assert ActionFailedError(failed=failed).code == "first"
+    assert ActionNotFoundError(missing=[action(1)]).code is None
+
+
+def test_an_action_error_holds_hundreds_of_actions() -> None:
+    unfinished = [action(number) for number in range(1, 501)]
+    text = str(ActionUnfinishedError(unfinished=unfinished))
+    assert all(f"action {number} " in text for number in chain((1, 500), range(100, 200)))

@@ -1,11 +1,13 @@
-"""Label selectors: the documented grammar, and what it selects."""
+"""Label selectors: the grammar, what they select, and what is refused."""
+
+import time
 
 import pytest
 
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.label_selector import LabelSelector
 
-LABELS = {"env": "prod", "tier": "db", "example.com/owner": "me", "empty": ""}
+LABELS = {"env": "prod", "team.example/owner": "web", "empty": ""}
 
 
 @pytest.mark.parametrize(
@@ -14,37 +16,40 @@ LABELS = {"env": "prod", "tier": "db", "example.com/owner": "me", "empty": ""}
         ("", True),
         ("   ", True),
         ("env", True),
+        ("tmp", False),
         ("!env", False),
-        ("absent", False),
-        ("!absent", True),
-        ("! absent", True),
+        ("!tmp", True),
+        ("! tmp", True),
         ("env=prod", True),
         ("env==prod", True),
-        (" env = prod ", True),
-        ("env=test", False),
-        ("env!=prod", False),
-        ("env!=test", True),
-        ("absent!=x", True),
-        ("absent=x", False),
-        ("env in (prod,test)", True),
-        ("env in ( test , prod )", True),
-        ("env in(prod)", True),
-        ("env in (test)", False),
-        ("env notin (test)", True),
-        ("env notin (prod,test)", False),
-        ("absent notin (x)", True),
-        ("absent in (x)", False),
-        ("empty", True),
-        ("empty=", True),
+        ("env = prod", True),
+        ("env=dev", False),
         ("env=", False),
+        ("empty=", True),
+        ("empty", True),
+        ("tmp=x", False),
+        ("env!=prod", False),
+        ("env!=dev", True),
+        ("tmp!=x", True),
+        ("env in (prod)", True),
+        ("env in (dev,prod)", True),
+        ("env in ( dev , prod )", True),
+        ("env in (dev,test)", False),
         ("empty in (,x)", True),
-        ("env,tier", True),
-        ("env=prod,!tier", False),
-        ("env in (prod,test),tier=db,!absent", True),
-        ("example.com/owner=me", True),
+        ("tmp in (x)", False),
+        ("env notin (dev,test)", True),
+        ("env notin (dev,prod)", False),
+        ("tmp notin (x)", True),
+        ("team.example/owner=web", True),
+        ("team.example/owner=db", False),
+        ("env=prod,!tmp", True),
+        ("env=prod , !tmp", True),
+        ("env=prod,tmp", False),
+        ("env in (dev,prod),team.example/owner in (web)", True),
+        ("env in (dev,prod),team.example/owner notin (web)", False),
     ],
 )
-def test_labels_are_selected_or_not_by(selector: str, selected: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_selector_selects_what_fulfils_all_of_it(selector: str, *, selected: bool) -> None:
     assert LabelSelector.parse(selector).matches(LABELS) is selected
 
 
@@ -54,47 +59,74 @@ def test_labels_are_selected_or_not_by(selector: str, selected: bool) -> None:  
         ",",
         "env,",
         ",env",
-        "env,,tier",
+        "env,,tmp",
         "=prod",
-        "env=prod=test",
-        "env=a b",
-        "env prod",
+        "!",
+        "!!env",
+        "env=prod=x",
+        "env=prod dev",
+        "env===prod",
+        "env!",
+        "env<5",
         "env in",
-        "env in prod",
+        "env in ()x",
         "env in (prod",
         "env in prod)",
         "env in ((prod))",
-        "env notin",
-        "!env=prod",
-        "!!env",
-        "env>1",
+        "env in (pr od)",
+        "env in (prod;dev)",
+        "env within (prod)",
+        "env in (prod) dev",
         "-env",
         "env-",
-        "/env",
+        "env=-prod",
+        "env=prod.",
         "a/b/c",
-        "env=-x",
-        "schlüssel",
-        "env=prod;tier",
-        "k" * 64,
-        f"env={'v' * 64}",
-        "env\x00",
+        "/env",
+        "env/",
+        "ümlaut",
+        "env=prød",
+        "env=prod\x00",
+        "env&page=2",
+        "x" * 64,
+        "env=" + "x" * 64,
+        "*",
     ],
 )
-def test_a_selector_is_refused_when_it_is(selector: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="has a part that is none"):
+def test_a_selector_is_refused_before_any_request_when_it_is(selector: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="The label selector has a part that is none") as caught:
         LabelSelector.parse(selector)
+    assert "joined by commas" in str(caught.value)
 
 
-@pytest.mark.parametrize("selector", ["k" * 63, f"env={'v' * 63}", f"{'p' * 253}/env"])
-def test_the_longest_names_are_accepted(selector: str) -> None:
+def test_a_refusal_names_the_part_at_fault() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"none: 'a b'\."):
+        LabelSelector.parse("env=prod, a b ,!tmp")
+
+
+@pytest.mark.parametrize(
+    "selector", ["x" * 63, "env=" + "x" * 63, "x" * 253 + "/y", "A.b-C_9", "a.b/A_b.c-9", "1=2"]
+)
+def test_a_selector_is_taken_up_to_the_length_of_a_label(selector: str) -> None:
     assert len(LabelSelector.parse(selector).requirements) == 1
 
 
-def test_the_part_at_fault_is_named_when_others_are_good() -> None:
-    with pytest.raises(InvalidArgumentError, match="'tier>1'"):
-        LabelSelector.parse("env=prod,tier>1,!absent")
-
-
-def test_a_long_list_with_a_fault_is_refused_at_once() -> None:
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "a in (" + ", " * 60 + "!)",
+        "a in (" + "b ," * 2_000 + "!)",
+        "a in (" + " " * 5_000 + "!)",
+        "a" + "-a" * 5_000 + "!",
+        "a" + " " * 5_000 + "!",
+        "(" * 2_000,
+        "a in (" * 2_000,
+        "a," * 2_000 + "!",
+    ],
+    ids=lambda selector: selector[:12],
+)
+def test_a_selector_is_refused_at_once_when_it_is_made_to_take_long(selector: str) -> None:
+    started = time.perf_counter()
     with pytest.raises(InvalidArgumentError):
-        LabelSelector.parse(f"env in ({',     ' * 40}!)")
+        LabelSelector.parse(selector)
+    assert time.perf_counter() - started < 1

@@ -1,0 +1,67 @@
+"""What the API answers, as its documentation shows it, for the tests of the core package."""
+
+from typing import Any
+
+TOKEN = "canary0f2b7d915c4e8a63aac1"
+ENDPOINT = "https://api.hetzner.cloud/v1"
+CORRELATION_ID = "6f1c09aa2e74b3d5"
+MAX_ID = 2**53 - 1
+
+Json = dict[str, Any]
+
+
+def image_json(image_id: int = 4711, **more: Any) -> Json:
+    """A snapshot as the API answers it."""
+    return {
+        "id": image_id,
+        "type": "snapshot",
+        "status": "available",
+        "name": None,
+        "description": "before the upgrade",
+        "image_size": 2.3,
+        "disk_size": 10,
+        "created": "2016-01-30T23:55:00+00:00",
+        "created_from": {"id": 1, "name": "web-1"},
+        "bound_to": None,
+        "os_flavor": "ubuntu",
+        "os_version": "20.04",
+        "rapid_deploy": False,
+        "protection": {"delete": False},
+        "deprecated": None,
+        "deprecation": None,
+        "deleted": None,
+        "labels": {"env": "prod"},
+        "architecture": "x86",
+    } | more
+
+
+def action_json(action_id: int = 13, *, image_id: int = 4711, **more: Any) -> Json:
+    """A running action on an image as the API answers it."""
+    return {
+        "id": action_id,
+        "command": "change_protection",
+        "status": "running",
+        "progress": 0,
+        "started": "2016-01-30T23:50:00+00:00",
+        "finished": None,
+        "resources": [{"id": image_id, "type": "image"}],
+        "error": None,
+    } | more
+
+
+def error_json(code: str, message: str = "what went wrong", details: Any = None) -> Json:
+    """The body of an error."""
+    return {"error": {"code": code, "message": message, "details": details}}
+
+
+def meta_json(page: int, last_page: int, **more: Any) -> Json:
+    """What a page of a list says about its place in it."""
+    pagination = {
+        "page": page,
+        "per_page": 50,
+        "previous_page": page - 1 or None,
+        "next_page": page + 1 if page < last_page else None,
+        "last_page": last_page,
+        "total_entries": None,
+    }
+    return {"pagination": pagination | more}
