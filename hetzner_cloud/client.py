@@ -7,6 +7,7 @@ each request once (but for rate limiting, which is waited for): what to do about
 
 import logging
 from collections.abc import Iterable
+from copy import copy
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -224,7 +225,7 @@ class HetznerCloudClient:
 
     def _raise_if_refused(self) -> None:
         if self._changes_refused is not None:
-            raise self._changes_refused
+            raise copy(self._changes_refused)  # one that is raised again grows with each traceback
 
 
 def batched_ids(ids: Iterable[int]) -> list[list[int]]:

@@ -116,9 +116,17 @@ class Connection:
             self._hold_back(response, name, sent_at)
 
     async def _wait_for_turn(self) -> None:
-        pause = self._rate_limit.take_slot(self._clock())
-        if pause <= 0:
-            return
+        while True:
+            claimed_at = self._clock()
+            pause = self._rate_limit.take_slot(claimed_at)
+            if pause <= 0:
+                return
+            self._say_pause(pause)
+            await self._sleep(pause)
+            if not self._rate_limit.refused_since(claimed_at):
+                return
+
+    def _say_pause(self, pause: float) -> None:
         if pause >= _SAID_FROM_SECONDS and self._clock() - self._said_at >= _SAID_AGAIN_AFTER_SECONDS:
             self._said_at = self._clock()
             left = self._rate_limit.remaining(self._clock())
@@ -127,7 +135,6 @@ class Connection:
                 "going on at %.2f requests a second, the next one in %.0f seconds.",
                 *(self._owner, max(0, left or 0), self._rate_limit.refill, pause),
             )
-        await self._sleep(pause)
 
     def _hold_back(self, response: httpx.Response, name: str, sent_at: float) -> None:
         now = self._clock()

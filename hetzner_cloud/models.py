@@ -52,6 +52,10 @@ def _string_or_empty(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _percent(value: object) -> float:
+    return min(100.0, max(0.0, value)) if isinstance(value, int | float) else 0.0  # NaN too is 0
+
+
 Time = Annotated[datetime | None, BeforeValidator(_time_or_none)]
 Lenient = WrapValidator(_none_if_unreadable)
 Text = Annotated[str, BeforeValidator(_string_or_empty)]
@@ -90,9 +94,7 @@ class Action(_Model):
     id: StrictInt
     status: str
     command: Text = ""
-    progress: Annotated[
-        float, BeforeValidator(lambda value: value if isinstance(value, int | float) else 0)
-    ] = 0
+    progress: Annotated[float, BeforeValidator(_percent)] = 0
     started: Time = None
     finished: Time = None
     resources: Annotated[tuple[Resource, ...], BeforeValidator(lambda value: value or ())] = ()
@@ -202,7 +204,7 @@ class Pagination(_Model):
 class Meta(_Model):
     """What a list's answer says about the list."""
 
-    pagination: Pagination = Pagination()
+    pagination: Annotated[Pagination, BeforeValidator(lambda value: value or {})] = Pagination()
 
 
 def describe_fault(fault: ActionFault | None) -> str:

@@ -30,6 +30,7 @@ class RateLimit:
         self._remaining = 0.0
         self._seen_at = 0.0
         self._refill: float | None = None
+        self._least_refill = 0.0
         self._next_slot = 0.0
         self._refusals = 0
         self._refused_at = float("-inf")
@@ -39,7 +40,7 @@ class RateLimit:
         """Requests a second that flow back into the bucket."""
         if self._refill is not None:
             return self._refill
-        return self._limit / 3600 if self._limit else _DEFAULT_REFILL
+        return max(self._limit / 3600, self._least_refill) if self._limit else _DEFAULT_REFILL
 
     def remaining(self, now: float) -> float | None:
         """Estimate what is in the bucket, None before the first answer."""
@@ -72,21 +73,29 @@ class RateLimit:
         window = reset - (wall if server_time is None else server_time)
         if _LEAST_WINDOW_SECONDS <= window <= _LONGEST_WINDOW_SECONDS and remaining < limit:
             self._refill = (limit - remaining) / window
+        elif 0 <= window < _LEAST_WINDOW_SECONDS:  # a small bucket: two roundings make it two seconds at most
+            self._least_refill = max(self._least_refill, (limit - remaining) / (window + 2))
 
     def refused(self, headers: Mapping[str, str], *, now: float, sent_at: float) -> float:
         """Take in a 429; returns the seconds to wait before anything is sent again.
 
         Refusals of requests that were under way together count as one.
         """
-        if sent_at > self._refused_at:
+        together = sent_at <= self._refused_at
+        if not together:
             self._refusals += 1
             self._refused_at = now
         back_off = min(_MAX_BACK_OFF_SECONDS, 2 ** min(self._refusals - 1, 10) / self.refill)
         asked = min(_MAX_RETRY_AFTER_SECONDS, _retry_after(headers))
         if self._limit is not None:
             self._remaining, self._seen_at = min(self._remaining, 0.0), now
-        self._next_slot = max(self._next_slot, now + max(back_off, asked))
+        again = now + max(back_off, asked)
+        self._next_slot = max(self._next_slot, again) if together else again  # claims before are void
         return self._next_slot - now
+
+    def refused_since(self, when: float) -> bool:
+        """Tell whether a 429 came after a slot was claimed: then the slot is worth nothing."""
+        return self._refused_at > when
 
     def accepted(self) -> None:
         """Take in an answer that was no 429."""

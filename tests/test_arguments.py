@@ -83,6 +83,12 @@ def test_choices_are_refused_with_what_is_known_when_they_are(values: Any) -> No
     assert str(caught.value).startswith("Unknown image type: ")
 
 
+@pytest.mark.parametrize("values", [5, True, object()], ids=lambda value: type(value).__name__)
+def test_choices_are_refused_when_they_are_neither_a_text_nor_several(values: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="must be a text or several"):
+        arguments.check_choices(values, arguments.IMAGE_TYPES, "image type")
+
+
 @pytest.mark.parametrize("key", ["id", "command", "status", "started", "finished"])
 @pytest.mark.parametrize("direction", ["", ":asc", ":desc"])
 def test_actions_are_sorted_by(key: str, direction: str) -> None:
@@ -122,8 +128,8 @@ def test_a_time_out_is_taken_when_it_is(seconds: float) -> None:
     assert arguments.check_timeout(seconds) == seconds
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), float("-inf")])
-def test_a_time_out_is_refused_when_it_is(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), float("-inf"), None, "5", True])
+def test_a_time_out_is_refused_when_it_is(seconds: object) -> None:
     with pytest.raises(InvalidArgumentError, match="more than 0 seconds"):
         arguments.check_timeout(seconds)
 

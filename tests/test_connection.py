@@ -9,6 +9,7 @@ import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from pydantic import SecretStr
 
 from hetzner_cloud import __version__
 from hetzner_cloud.answers import Answer
-from hetzner_cloud.connection import Connection, Query
+from hetzner_cloud.connection import Connection, Query, _tls_context
 from hetzner_cloud.errors import (
     ApiError,
     HetznerCloudError,
@@ -33,6 +34,7 @@ from hetzner_cloud.settings import Settings
 from tests.answers_support import CORRELATION_ID, ENDPOINT, TOKEN, error_json
 
 MIB = 2**20
+OK = b"HTTP/1.1 200 OK\r\n"
 REFUSED = httpx.Response(429, json=error_json("rate_limit_exceeded"))
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -260,6 +262,39 @@ async def test_the_token_is_not_in_what_a_connection_shows(connect: Connect) -> 
         assert TOKEN not in f"{connection!r} {vars(connection)!r} {connection._http.headers!r}"
 
 
+async def test_a_short_token_is_not_taken_for_a_word_of_the_answer(hetzner: respx.MockRouter) -> None:
+    hetzner.get("/images").respond(404, json=error_json("not_found", "not found"))
+    connection = Connection(
+        SecretStr("not"), ENDPOINT, rate_limit_reserve=0.1, owner="this project", settings=Settings()
+    )
+    async with connection:
+        with pytest.raises(NotFoundError, match="not found"):
+            await connection.request("GET", "/images")
+
+
+async def test_the_token_goes_through_no_proxy_when_the_endpoint_is_this_machine(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, unused_endpoint())
+    async with (
+        served(sends(OK + b"Content-Length: 2\r\n\r\n{}")) as endpoint,
+        connect(endpoint) as connection,
+    ):
+        assert (await connection.request("GET", "/images")).body == b"{}"
+
+
+@pytest.mark.parametrize("name", ["missing.pem", "empty.pem"])
+def test_certificates_that_cannot_be_read_are_named(
+    connect: Connect, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / name))
+    _tls_context.cache_clear()
+    with pytest.raises(InvalidArgumentError, match="SSL_CERT_FILE"):
+        connect()
+
+
 async def test_leaving_closes_the_pool(connect: Connect) -> None:
     async with connect() as connection:
         assert not connection._http.is_closed
@@ -300,9 +335,6 @@ async def test_a_request_without_an_answer_is_worth_asking_again(
     assert len(hetzner.calls) == 1
 
 
-OK = b"HTTP/1.1 200 OK\r\n"
-
-
 @pytest.mark.parametrize(
     ("handler", "code"),
     [
@@ -338,7 +370,8 @@ async def test_a_broken_connection_is_told_without_the_token_when_the_server_is(
     connect: Connect, handler: Handler, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "hetzner_cloud")  # what httpcore says of the bytes it got is its own
-    async with served(handler) as endpoint, connect(endpoint, request_timeout_seconds=0.05) as connection:
+    seconds = 0.05 if code == "timeout" else 5.0
+    async with served(handler) as endpoint, connect(endpoint, request_timeout_seconds=seconds) as connection:
         with pytest.raises(TransportError) as caught:
             await connection.request("GET", "/images")
     assert caught.value.code == code

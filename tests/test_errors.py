@@ -137,6 +137,11 @@ def test_an_invalid_request_names_its_fields_when_its_details_are(
     assert str(error) == f"invalid (invalid_input, {CORRELATION_ID}){suffix}"
 
 
+def test_the_fields_of_an_invalid_request_are_bounded_in_its_text() -> None:
+    fields = [{"name": f"field {number}", "messages": ["long " * 1_000]} for number in range(100)]
+    assert len(str(InvalidRequestError("invalid", details={"fields": fields}))) < 1_100
+
+
 @pytest.mark.parametrize(
     ("details", "announcement"),
     [

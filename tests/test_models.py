@@ -245,3 +245,10 @@ def test_the_parts_of_a_model_are_frozen(part: Protection | Resource) -> None:
 )
 def test_a_list_has_no_further_page_when_its_meta_is(text: str) -> None:
     assert Meta.model_validate_json(text).pagination.next_page is None
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"), [(None, 0), ("half", 0), (-1, 0), (250, 100), (10**400, 100), (42, 42)]
+)
+def test_the_progress_is_a_percentage_whatever_the_answer_says(told: object, shown: float) -> None:
+    assert Action.model_validate({"id": 1, "status": "running", "progress": told}).progress == shown

@@ -1,118 +1,144 @@
-"""Lists in pages: whole, no more requests than pages, and read again when the list moved."""
+"""Paging: page 1, then all others at once, to an end that comes; and a list that moved is read again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from hetzner_cloud.errors import InvalidAnswerError, NotFoundError, ServerError
+from hetzner_cloud.errors import InvalidAnswerError, ServerError
 from hetzner_cloud.paging import ImagesPage, all_at_once, moved, read_pages, read_steadily
+from hetzner_cloud.retry import heals
+from tests.answers_support import image_json, meta_json
+
+ABSENT: Any = object()
 
 
-def page(
-    *ids: int, following: int | None = None, last: int | None = None, total: int | None = None
-) -> ImagesPage:
-    images = [{"id": image_id, "type": "snapshot", "protection": {"delete": False}} for image_id in ids]
-    place = {"next_page": following, "last_page": last, "total_entries": total}
-    return ImagesPage.model_validate({"images": images, "meta": {"pagination": place}})
+def page(*ids: int, meta: Any = ABSENT) -> ImagesPage:
+    body = {"images": [image_json(number) for number in ids]}
+    return ImagesPage.model_validate(body if meta is ABSENT else body | {"meta": meta})
+
+
+def following(next_page: int | None, last_page: int | None = None) -> dict[str, Any]:
+    return {"pagination": {"next_page": next_page, "last_page": last_page}}
 
 
 class Pages:
-    """Answers with the pages in their order, the last one for every later number; notes what was fetched."""
+    """Answers pages by a function of their number; notes which were asked for, and how many at once."""
 
-    def __init__(self, *pages: ImagesPage) -> None:
-        self.pages = pages
-        self.fetched: list[int] = []
+    def __init__(self, answer: Callable[[int], ImagesPage]) -> None:
+        self.answer = answer
+        self.asked: list[int] = []
+        self.under_way = 0
+        self.most = 0
 
     async def fetch(self, number: int) -> ImagesPage:
-        self.fetched.append(number)
-        return self.pages[min(number, len(self.pages)) - 1]
+        self.asked.append(number)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return self.answer(number)
+        finally:
+            self.under_way -= 1
 
 
 def ids_of(pages: Sequence[ImagesPage]) -> list[int]:
-    return [image.id for each in pages for image in each.images]
+    return [image.id for read in pages for image in read.images]
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "meta",
     [
-        {"images": []},
-        {"images": [], "meta": None},
-        {"images": [], "meta": {}},
-        {"images": [], "meta": {"pagination": {}}},
-        {"images": [], "meta": {"pagination": {"next_page": None}}},
-        {"images": [], "meta": {"pagination": {"page": 1, "last_page": 1, "next_page": None}}, "more": 1},
+        ABSENT,
+        None,
+        {},
+        {"pagination": {}},
+        following(None),
+        following(None, 5),
+        {"pagination": {"next_page": 0}},
+        {"pagination": {"page": 1, "unheard_of": [1]}, "unheard_of": 1},
     ],
     ids=str,
 )
-async def test_a_list_is_one_page_when_its_answer_is(answer: dict[str, Any]) -> None:
-    pages = Pages(ImagesPage.model_validate(answer))
-    assert await read_pages(pages.fetch) == [pages.pages[0]]
-    assert pages.fetched == [1]
+async def test_a_list_is_one_page_when_its_meta_is(meta: Any) -> None:
+    pages = Pages(lambda _number: page(1, 2, meta=meta))
+    assert ids_of(await read_pages(pages.fetch)) == [1, 2]
+    assert pages.asked == [1]
 
 
-async def test_all_pages_come_in_order_each_fetched_once() -> None:
-    pages = Pages(page(6, 5, following=2, last=3), page(4, 3, following=3, last=3), page(2, 1, last=3))
-    assert ids_of(await read_pages(pages.fetch)) == [6, 5, 4, 3, 2, 1]
-    assert sorted(pages.fetched) == [1, 2, 3]
+async def test_an_empty_list_is_one_page() -> None:
+    pages = Pages(lambda _number: page(meta=meta_json(1, 1)))
+    assert ids_of(await read_pages(pages.fetch)) == []
 
 
-async def test_the_pages_after_the_first_are_fetched_at_once() -> None:
-    all_under_way = asyncio.Barrier(4)
-
-    async def fetch(number: int) -> ImagesPage:
-        if number == 1:
-            return page(1, following=2, last=5)
-        async with asyncio.timeout(5):
-            await all_under_way.wait()
-        return page(number, following=number + 1 if number < 5 else None, last=5)
-
-    assert ids_of(await read_pages(fetch)) == [1, 2, 3, 4, 5]
+@pytest.mark.parametrize("last", [2, 3, 30])
+async def test_the_pages_after_the_first_are_asked_for_at_once(last: int) -> None:
+    pages = Pages(lambda number: page(number, meta=meta_json(number, last)))
+    assert ids_of(await read_pages(pages.fetch)) == list(range(1, last + 1))
+    assert pages.asked == list(range(1, last + 1))
+    assert pages.most == last - 1
 
 
-@pytest.mark.parametrize("last", [None, 0, 1], ids=["no last page", "last page 0", "last page 1"])
-async def test_the_next_page_is_followed_when_there_is(last: int | None) -> None:
-    pages = Pages(page(3, following=2, last=last), page(2, following=3, last=last), page(1, last=last))
-    assert ids_of(await read_pages(pages.fetch)) == [3, 2, 1]
-    assert pages.fetched == [1, 2, 3]
+@pytest.mark.parametrize("last_page", [None, 0, 1, -5])
+async def test_the_pages_are_followed_one_by_one_when_the_last_one_is(last_page: int | None) -> None:
+    pages = Pages(lambda number: page(number, meta=following(number + 1 if number < 4 else None, last_page)))
+    assert ids_of(await read_pages(pages.fetch)) == [1, 2, 3, 4]
+    assert pages.asked == [1, 2, 3, 4]
+    assert pages.most == 1
 
 
-async def test_a_page_that_was_added_meanwhile_is_fetched_too() -> None:
-    pages = Pages(page(3, following=2, last=2), page(2, following=3, last=3), page(1, last=3))
-    assert ids_of(await read_pages(pages.fetch)) == [3, 2, 1]
+async def test_a_list_is_followed_to_its_end_when_it_grew_meanwhile() -> None:
+    pages = Pages(lambda number: page(number, meta=meta_json(number, 2 if number == 1 else 4)))
+    assert ids_of(await read_pages(pages.fetch)) == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("following", [1, 2, -1])
-@pytest.mark.parametrize("last", [None, 2, -5])
-async def test_pages_that_go_in_circles_are_an_invalid_answer(following: int, last: int | None) -> None:
-    pages = Pages(page(2, following=2, last=last), page(1, following=following, last=last))
-    with pytest.raises(InvalidAnswerError, match="names page") as caught:
+async def test_a_page_beyond_the_end_is_empty_when_the_list_shrank_meanwhile() -> None:
+    pages = Pages(
+        lambda number: page(
+            *([number] if number < 3 else []), meta=meta_json(number, 3 if number == 1 else 2)
+        )
+    )
+    assert ids_of(await read_pages(pages.fetch)) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "loop", [{1: 1}, {1: 2, 2: 1}, {1: 2, 2: 2}, {1: 7, 7: 7}, {1: 2, 2: 3, 3: 2}, {1: -1}], ids=str
+)
+async def test_a_list_that_goes_round_in_circles_is_no_list(loop: dict[int, int]) -> None:
+    pages = Pages(lambda number: page(number, meta=following(loop[number])))
+    with pytest.raises(InvalidAnswerError, match="as the next one") as caught:
         await read_pages(pages.fetch)
     assert caught.value.code == "invalid_answer"
-    assert len(pages.fetched) == 2
+    assert heals(caught.value)
+    assert len(pages.asked) < 10
 
 
-@pytest.mark.parametrize(("following", "last"), [(2, 20_001), (2, 2**53), (10**9, None)])
-async def test_an_absurd_number_of_pages_is_an_invalid_answer_after_one_request(
-    following: int, last: int | None
-) -> None:
-    pages = Pages(page(1, following=following, last=last))
-    with pytest.raises(InvalidAnswerError, match="more than 20000"):
+@pytest.mark.parametrize("last_page", [20_001, 2**31, 2**63])
+async def test_a_list_of_absurdly_many_pages_is_refused_after_the_first(last_page: int) -> None:
+    pages = Pages(lambda _number: page(1, meta=following(2, last_page)))
+    with pytest.raises(InvalidAnswerError, match=f"{last_page} pages"):
         await read_pages(pages.fetch)
-    assert pages.fetched == [1]
+    assert pages.asked == [1]
 
 
-async def test_the_fault_of_one_page_is_raised_bare_and_the_others_are_cancelled() -> None:
+async def test_a_jump_to_an_absurd_page_is_refused() -> None:
+    pages = Pages(lambda _number: page(1, meta=following(10**9)))
+    with pytest.raises(InvalidAnswerError):
+        await read_pages(pages.fetch)
+    assert pages.asked == [1]
+
+
+async def test_a_fault_of_one_page_cancels_the_others_and_is_raised_as_it_is() -> None:
+    fault = ServerError("oops", "server_error", 500)
     cancelled: list[int] = []
-    under_way = asyncio.Barrier(3)
 
     async def fetch(number: int) -> ImagesPage:
         if number == 1:
-            return page(1, following=2, last=4)
-        await under_way.wait()
-        if number == 3:
-            raise ServerError("bad gateway", "bad_gateway", 502)
+            return page(1, meta=meta_json(1, 9))
+        if number == 5:
+            raise fault
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -120,70 +146,100 @@ async def test_the_fault_of_one_page_is_raised_bare_and_the_others_are_cancelled
             raise
         raise AssertionError
 
-    with pytest.raises(ServerError, match="bad gateway"):
+    with pytest.raises(ServerError) as caught:
         await read_pages(fetch)
-    assert sorted(cancelled) == [2, 4]
+    assert caught.value is fault
+    assert {2, 3, 4} <= set(cancelled) <= {2, 3, 4, 6, 7, 8, 9}
+    assert len(asyncio.all_tasks()) == 1
 
 
-async def test_one_fault_is_raised_when_there_are_several() -> None:
-    async def call(number: int) -> int:
-        raise NotFoundError(f"call {number}")
+async def test_a_fault_of_the_first_page_is_raised_as_it_is() -> None:
+    def answer(_number: int) -> ImagesPage:
+        raise ServerError("oops", "server_error", 500)
 
-    with pytest.raises(NotFoundError, match="call 1"):
-        await all_at_once(call(number) for number in (1, 2, 3))
+    with pytest.raises(ServerError):
+        await read_pages(Pages(answer).fetch)
 
 
-async def test_nothing_is_left_running_when_the_caller_is_cancelled() -> None:
-    under_way, cancelled = asyncio.Event(), asyncio.Event()
+async def test_all_pages_are_left_when_the_reading_is_cancelled() -> None:
+    waiting, started = asyncio.Event(), asyncio.Event()
 
-    async def call() -> None:
-        under_way.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
+    async def fetch(number: int) -> ImagesPage:
+        if number > 1:
+            started.set()
+            await waiting.wait()
+        return page(number, meta=meta_json(number, 5))
 
-    calls = asyncio.create_task(all_at_once([call()]))
-    await under_way.wait()
-    calls.cancel()
+    reading = asyncio.create_task(read_pages(fetch))
+    await started.wait()
+    reading.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await calls
-    assert cancelled.is_set()
+        await reading
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_one_fault_is_raised_when_all_fail_together() -> None:
+    async def fail(number: int) -> None:
+        raise ServerError(f"fault {number}")
+
+    with pytest.raises(ServerError, match="fault 0"):
+        await all_at_once(fail(number) for number in range(5))
+
+
+async def test_answers_keep_their_order_when_the_later_ones_come_first() -> None:
+    async def answer(number: int) -> int:
+        for _ in range(10 - number):
+            await asyncio.sleep(0)
+        return number
+
+    assert await all_at_once(answer(number) for number in range(5)) == [0, 1, 2, 3, 4]
+    assert await all_at_once(answer(number) for number in range(0)) == []
+
+
+# A list that moves
+
+
+def listed(*pages: Sequence[int], totals: Sequence[int | None] = ()) -> list[ImagesPage]:
+    told = list(totals) or [None] * len(pages)
+    return [
+        page(*ids, meta=meta_json(number, len(pages), total_entries=total))
+        for number, (ids, total) in enumerate(zip(pages, told, strict=True), start=1)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("pages", "has_moved"),
+    ("pages", "has"),
     [
         ([], False),
-        ([page()], False),
-        ([page(4, 3), page(2, 1)], False),
-        ([page(4, 3, total=4), page(2, 1, total=4)], False),
-        ([page(4, 3, total=4), page(1, total=3)], True),
-        ([page(4, 3, total=4), page(2, total=4), page(1, total=3)], True),
-        ([page(4, 3, total=4), page(2, total=3), page(1, total=4)], True),
-        ([page(4, 3, total=4), page(1), page(total=3)], True),
-        ([page(4, 3, total=4), page(3, 2, total=5), page(1, total=5)], True),
-        ([page(4, 3, total=4), page(2, 1, total=5)], False),
+        (listed([3, 2, 1]), False),
+        (listed([6, 5], [4, 3], [2, 1], totals=[6, 6, 6]), False),
+        (listed([6, 5], [4, 3], [2, 1]), False),
+        (listed([6, 5], [5, 4], [3, 2], totals=[6, 7, 7]), True),
+        (listed([6, 5], [5, 4]), True),
+        (listed([6, 5], [3, 2], totals=[6, 5]), True),
+        ([*listed([6, 5], [3, 2], totals=[6, 5]), page(1)], True),
+        (listed([6, 5], [4, 3], totals=[6, 7]), False),
+        ([page(6, 5), page(4)], False),
     ],
     ids=[
-        "no page",
         "empty",
-        "no totals",
+        "one page",
         "steady",
-        "shorter",
-        "shorter at the end",
-        "shorter between",
-        "shorter, one page tells no total",
-        "an image twice",
-        "longer only",
+        "no totals",
+        "grew and repeats one",
+        "repeats one",
+        "shrank",
+        "shrank, a page without meta",
+        "grew behind",
+        "no meta",
     ],
 )
-def test_a_list_moved_when_it_was(pages: list[ImagesPage], has_moved: object) -> None:
-    assert moved(pages) is has_moved
+def test_a_list_has_moved_when_it(pages: list[ImagesPage], *, has: bool) -> None:
+    assert moved(pages) is has
 
 
 class Readings:
-    """A listing that answers with each reading in turn, the last one for ever."""
+    """One reading of a list after the other."""
 
     def __init__(self, *readings: list[ImagesPage]) -> None:
         self.readings = list(readings)
@@ -191,39 +247,43 @@ class Readings:
 
     async def read(self) -> list[ImagesPage]:
         self.made += 1
-        return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+        return self.readings.pop(0)
 
 
-async def test_a_list_is_read_once_when_it_did_not_move() -> None:
-    readings = Readings([page(4, 3, total=4), page(2, 1, total=4)])
-    assert [image.id for image in await read_steadily(readings.read)] == [1, 2, 3, 4]
+SHRANK = listed([6, 5], [3, 2], totals=[6, 5])  # 4 moved up to page 1 when an earlier one went
+
+
+async def test_a_steady_list_is_read_once_and_comes_by_ascending_id() -> None:
+    readings = Readings(listed([6, 5], [4, 3], totals=[4, 4]))
+    assert [image.id for image in await read_steadily(readings.read)] == [3, 4, 5, 6]
     assert readings.made == 1
 
 
 @pytest.mark.parametrize(
-    "first",
-    [[page(4, 3, total=4), page(1, total=3)], [page(4, 3, total=4), page(3, 1, total=4)]],
-    ids=["became shorter", "has an image twice"],
+    "first", [SHRANK, listed([6, 5], [5, 3], totals=[5, 5])], ids=["it shrank", "it repeats one"]
 )
-async def test_a_list_is_read_again_and_all_that_was_seen_is_returned_when_it(
-    first: list[ImagesPage],
-) -> None:
-    readings = Readings(first, [page(3, 2, total=3), page(1, total=3)])
-    assert [image.id for image in await read_steadily(readings.read)] == [1, 2, 3, 4]
+async def test_a_list_is_read_again_and_all_that_was_seen_is_returned_when(first: list[ImagesPage]) -> None:
+    readings = Readings(first, listed([5, 4], [3, 2], totals=[4, 4]))
+    seen = {image.id for image in await read_steadily(readings.read)}
+    assert seen >= {2, 3, 4, 5, 6}
     assert readings.made == 2
 
 
-async def test_an_image_is_returned_as_last_seen() -> None:
-    protected = page(2, 1).model_copy(
+async def test_a_list_that_never_stands_still_is_read_three_times() -> None:
+    readings = Readings(SHRANK, SHRANK, listed([9, 8], [6, 5], totals=[6, 5]), SHRANK)
+    assert [image.id for image in await read_steadily(readings.read)] == [2, 3, 5, 6, 8, 9]
+    assert readings.made == 3
+
+
+async def test_an_image_is_returned_as_it_was_last_seen() -> None:
+    again = page(6, 5, 3)
+    later = again.model_copy(
         update={
-            "images": tuple(image.model_copy(update={"description": "later"}) for image in page(2, 1).images)
+            "images": tuple(
+                image.model_copy(update={"description": "later"}) if image.id == 6 else image
+                for image in again.images
+            )
         }
     )
-    images = await read_steadily(Readings([page(2, 2, 1)], [protected]).read)
-    assert [(image.id, image.description) for image in images] == [(1, "later"), (2, "later")]
-
-
-async def test_a_list_that_never_rests_is_read_three_times() -> None:
-    readings = Readings([page(2, 2, 1)])
-    assert [image.id for image in await read_steadily(readings.read)] == [1, 2]
-    assert readings.made == 3
+    readings = Readings(SHRANK, [later])
+    assert [image.description for image in await read_steadily(readings.read)][-1] == "later"

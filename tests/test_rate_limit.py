@@ -59,7 +59,7 @@ def gaps(times: Iterable[float]) -> list[float]:
         ([headers(7_000, limit=7_200, reset_in=100)], 2.0),
         ([headers(7_199, limit=7_200, reset_in=1)], 2.0),
         ([headers(3_590, reset_in=5)], 2.0),
-        ([headers(3_590, reset_in=4)], 1.0),
+        ([headers(3_590, reset_in=4)], 10 / 6),
         ([headers(3_000, reset_in=300), headers(3_599, reset_in=1)], 2.0),
         ([headers(3_000, reset_in=300), headers(3_600, reset_in=0)], 2.0),
         ([headers(3_600, reset_in=3_600)], 1.0),
@@ -78,7 +78,7 @@ def gaps(times: Iterable[float]) -> list[float]:
         "limit 7200",
         "limit 7200, a window of one second",
         "a window of five seconds",
-        "a window of four seconds",
+        "a window of four seconds, which may be six",
         "the last good value in a short window",
         "the last good value when full",
         "full with a window",
@@ -269,3 +269,21 @@ def test_a_shorter_pause_never_replaces_a_longer_one() -> None:
     rate_limit.refused({"Retry-After": "30"}, now=NOW, sent_at=NOW - 1)
     assert rate_limit.refused({}, now=NOW + 1, sent_at=NOW - 1) == pytest.approx(29)
     assert rate_limit.take_slot(NOW + 1) == pytest.approx(29)
+
+
+def test_the_slots_claimed_before_a_refusal_are_void_and_hold_nobody_back() -> None:
+    bucket = RateLimit(reserve=0.0)
+    bucket.learn({"RateLimit-Limit": "3600", "RateLimit-Remaining": "0"}, now=0.0, wall=0.0, in_flight=0)
+    claimed = [bucket.take_slot(0.0) for _ in range(10)]
+    bucket.refused({}, now=1.0, sent_at=0.5)
+    assert claimed[-1] == pytest.approx(9.0)
+    assert bucket.refused_since(0.0)
+    assert not bucket.refused_since(1.0)
+    assert bucket.take_slot(1.0) == pytest.approx(1.0)
+
+
+def test_a_small_bucket_that_is_full_again_in_a_second_is_not_taken_for_a_slow_one() -> None:
+    bucket = RateLimit(reserve=0.0)
+    told = {"RateLimit-Limit": "40", "RateLimit-Remaining": "0", "RateLimit-Reset": "1001"}
+    bucket.learn(told, now=0.0, wall=1000.0, in_flight=0)
+    assert bucket.refill == pytest.approx(40 / 3)

@@ -56,7 +56,7 @@ def test_no_retry_at_all_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    "text", ["", " ", "-1", "many", "nan", "1,5", "9" * 5_000 + "x"], ids=lambda text: text[:9]
+    "text", ["", " ", "-1", "many", "nan", "inf", "1,5", "9" * 5_000 + "x"], ids=lambda text: text[:9]
 )
 def test_a_variable_is_refused_by_its_name_when_it_is(
     name: str, text: str, monkeypatch: pytest.MonkeyPatch
