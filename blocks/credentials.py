@@ -57,7 +57,10 @@ class HetznerCloudCredentials(Block):
         try:
             super().__init__(*args, **kwargs)
         except ValidationError as error:
-            raise _without_input(error) from None
+            refused = _without_input(error)
+        else:
+            return
+        raise refused  # outside of the handler: the error that knows the token is let go
 
     @field_validator("token")
     @classmethod

@@ -59,6 +59,8 @@ def run_protect_snapshots(
     except HetznerCloudError as error:
         return _fail(error)
     except (RuntimeError, httpx.TransportError) as error:  # how Prefect says that its server is not there
+        if isinstance(error, RuntimeError) and "API" not in str(error):
+            raise
         return _fail(f"the Prefect server: {error}. Is PREFECT_API_URL right, and the server running?")
     print_report(report, _console())
     _console().print(Text(f"Completed: {message_of(report)}", style="bold green"))

@@ -1,7 +1,7 @@
 """One project's part of a protection run: list, choose, change, wait, verify, judge."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blocks.credentials import HetznerCloudCredentials
@@ -14,10 +14,13 @@ from hetzner_cloud.outcomes import (
     SnapshotOutcome,
     Trouble,
     Waited,
+    by_id,
     choose,
+    choose_again,
     judge,
     outcome_of,
     protected_before,
+    revise,
 )
 from hetzner_cloud.report import ProjectReport
 from tasks.images import list_images
@@ -26,10 +29,9 @@ from tasks.run_log import run_logger
 from tasks.waiting import wait_for_image_actions
 
 _GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
-_MOST_ROUNDS = 3  # the second and third are for snapshots that came up meanwhile
-_TOKEN_REFUSED = frozenset({"unauthorized", "token_readonly", "http_401"})
+_MOST_ROUNDS = 3  # the second and third are for what came up, or lost its protection, meanwhile
 
-Seen = Mapping[int, Image | Trouble]
+Seen = dict[int, Image | Trouble]
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,20 @@ class _ProjectRun:
 
     async def protect(self) -> list[SnapshotOutcome]:
         images = await self._list("list")
-        outcomes, todo, known = protected_before(self.name, images), choose(images), set[int]()
+        outcomes, todo = by_id(protected_before(self.name, images)), choose(images)
         if self.order.dry_run:
-            return outcomes + [outcome_of(self.name, image, "would_protect") for image in todo]
+            todo_outcomes = (outcome_of(self.name, image, "would_protect") for image in todo)
+            return [*outcomes.values(), *todo_outcomes]
         for _ in range(_MOST_ROUNDS):
             if not todo:
                 break
-            known |= {image.id for image in images}
             settled, seen = await self._protect_once(todo)
-            images = [image for image in seen.values() if isinstance(image, Image) and image.id not in known]
-            outcomes += settled + protected_before(self.name, images)
-            todo = choose(images)
-        return outcomes + [outcome_of(self.name, image, "failed", _CAME_UP_LATE) for image in todo]
+            outcomes |= by_id(settled)
+            listed = [image for image in seen.values() if isinstance(image, Image)]
+            todo = choose_again(listed, outcomes, asked={image.id for image in todo})
+            outcomes = revise(self.name, listed, outcomes)
+        outcomes |= by_id(outcome_of(self.name, image, "failed", _TOO_LATE) for image in todo)
+        return list(outcomes.values())
 
     async def _protect_once(self, todo: Sequence[Image]) -> tuple[list[SnapshotOutcome], Seen]:
         changes = await self._change(todo)
@@ -113,7 +117,7 @@ class _ProjectRun:
             if refusals:  # the token may not change anything: a task run for each snapshot would say the same
                 return [ChangeResult(image_id=image.id, trouble=refusals[0]) for image in group]
             results = await self._ask_for_protection(group)
-        refusals += [r.trouble for r in results if r.trouble and r.trouble.code in _TOKEN_REFUSED]
+        refusals += [result.trouble for result in results if result.trouble and result.trouble.token_refused]
         return results
 
     async def _ask_for_protection(self, group: Sequence[Image]) -> list[ChangeResult]:
@@ -143,14 +147,21 @@ class _ProjectRun:
         return Waited(actions={action.id: action for action in ended})
 
     async def _verify(self, todo: Sequence[Image], changes: Sequence[ChangeResult]) -> Seen:
-        if all(change.trouble and change.trouble.code in _TOKEN_REFUSED for change in changes):
+        if all(change.trouble and change.trouble.token_refused for change in changes):
             return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
         try:
-            seen: dict[int, Image | Trouble] = {image.id: image for image in await self._list("verify")}
-            unlisted = [image.id for image in todo if image.id not in seen]
-            return seen | (await find_images(self.credentials, unlisted) if unlisted else {})
+            seen: Seen = {image.id: image for image in await self._list("verify")}
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
             return {image.id: Trouble.of(error) for image in todo}
+        return seen | await self._find([image.id for image in todo if image.id not in seen])
+
+    async def _find(self, unlisted: Sequence[int]) -> Seen:
+        try:
+            return await find_images(self.credentials, unlisted) if unlisted else {}
+        except Exception as error:  # noqa: BLE001 - the task run broke: they are not verified, the others are
+            return dict.fromkeys(unlisted, Trouble.of(error))
 
 
-_CAME_UP_LATE = Trouble(code="came_up_late", message="it came up while the run was ending")
+_TOO_LATE = Trouble(
+    code="not_protected", message="it came up, or lost its protection, while the run was ending"
+)

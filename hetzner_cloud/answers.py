@@ -92,6 +92,10 @@ def read_error(answer: Answer, owner: str = "this project") -> ApiError:
     kind = _BY_STATUS_AND_CODE.get((answer.status_code, code), _BY_STATUS.get(answer.status_code, ApiError))
     if answer.status_code >= 500:
         kind = ServerError
+    if kind is LockedError and not answer.request.endswith("/change_protection"):
+        kind = (
+            ProtectedError  # that another action runs keeps nobody from reading: waiting for it helps nothing
+        )
     text = f"{answer.request} was answered with {answer.status_code}" + (f": {message}" if message else "")
     text += _ADVICE.get(kind, "").format(owner=owner)
     return kind(

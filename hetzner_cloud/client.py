@@ -6,9 +6,10 @@ each request once (but for rate limiting, which is waited for): what to do about
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -182,8 +183,7 @@ class HetznerCloudClient:
 
         Args:
             ids: Action ids, any number; sent 25 a request.
-            sort: Any of `id`, `command`, `status`, `started`, `finished`, each also with `:asc` or `:desc`;
-                it orders what one request answers, so up to 25 ids.
+            sort: Any of `id`, `command`, `status`, `started`, `finished`, each also with `:asc` or `:desc`.
             status: Any of `running`, `success`, `error`.
         """
         query = _action_query(sort, status)
@@ -193,7 +193,7 @@ class HetznerCloudClient:
             self._list_actions("/images/actions", [*_repeated("id", batch), *query])
             for batch in batched_ids(ids)
         )
-        return [action for batch in batches for action in batch]
+        return _in_order((action for batch in batches for action in batch), arguments.check_sort(sort))
 
     async def get_image_action(self, action_id: int) -> Action:
         """Get an action of any image.
@@ -236,6 +236,16 @@ def batched_ids(ids: Iterable[int]) -> list[list[int]]:
     """
     unique = list(dict.fromkeys(arguments.check_id(action_id, "An action id") for action_id in ids))
     return [unique[at : at + MAX_IDS_PER_REQUEST] for at in range(0, len(unique), MAX_IDS_PER_REQUEST)]
+
+
+def _in_order(actions: Iterable[Action], sort: Sequence[str]) -> list[Action]:
+    """Sort what came in several answers, each of them sorted, as one answer would be."""
+    ordered = list(actions)
+    for key in reversed(sort):
+        name, _, direction = key.partition(":")
+        read = attrgetter(name)
+        ordered.sort(key=lambda action: (read(action) is None, read(action)), reverse=direction == "desc")
+    return ordered
 
 
 def _action_query(sort: Choices, status: Choices) -> list[tuple[str, str | int]]:

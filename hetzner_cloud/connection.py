@@ -25,7 +25,7 @@ LOGGER = logging.getLogger("hetzner_cloud")
 
 _MAX_BODY_BYTES = 32 * 2**20
 _MASK = b"**********"
-_LEAST_TOKEN_LENGTH = 16  # a shorter one is none of Hetzner's, and may be a word of the answer
+_LEAST_TOKEN_LENGTH = 8  # a shorter one is none of Hetzner's, and may be a word of the answer
 _SAID_FROM_SECONDS = 5.0
 _SAID_AGAIN_AFTER_SECONDS = 60.0
 
@@ -66,7 +66,7 @@ class Connection:
             limits=httpx.Limits(max_connections=settings.requests_in_flight, keepalive_expiry=30),
             verify=_tls_context(),
             follow_redirects=False,  # the token goes to the endpoint and nowhere else
-            trust_env=self._endpoint.startswith("https://"),  # this machine is not behind a proxy
+            trust_env=urlsplit(self._endpoint).scheme == "https",  # this machine is not behind a proxy
         )
 
     async def __aenter__(self) -> Self:
@@ -100,7 +100,7 @@ class Connection:
             TransportError: No answer came, or not a whole one.
         """
         name = f"{method} {path}"
-        give_up_at = self._clock() + self._settings.rate_limit_patience_seconds
+        give_up_at: float | None = None
         while True:
             async with self._places:
                 await self._wait_for_turn()
@@ -111,6 +111,8 @@ class Connection:
             answer = Answer(name, response.status_code, body, correlation_id)
             if response.is_success:
                 return answer
+            if give_up_at is None:
+                give_up_at = sent_at + self._settings.rate_limit_patience_seconds
             if response.status_code != 429 or self._clock() >= give_up_at:
                 raise read_error(answer, self._owner)
             self._hold_back(response, name, sent_at)
@@ -156,21 +158,25 @@ class Connection:
             async with asyncio.timeout(seconds):  # httpx bounds each read, not their sum
                 response, body = await self._exchange(method, path, name, query, json)
         except (TimeoutError, httpx.TimeoutException):
-            raise TransportError(f"{name}: no answer from {self._host} in {seconds:g} s", "timeout") from None
+            fault = TransportError(f"{name}: no answer from {self._host} in {seconds:g} s", "timeout")
         except httpx.ConnectError as error:
             text = f"{name}: {self._host} cannot be reached: {self._told(error)}"
-            raise TransportError(text, "unreachable") from None
+            fault = TransportError(text, "unreachable")
         except httpx.RequestError as error:
             text = f"{name}: the connection to {self._host} broke: {self._told(error)}"
-            raise TransportError(text, "connection_lost") from None
+            fault = TransportError(text, "connection_lost")
+        else:
+            self._learn(response)
+            return response, body
         finally:
             self._in_flight -= 1
-        self._rate_limit.learn(
-            response.headers, now=self._clock(), wall=time.time(), in_flight=self._in_flight
-        )
+        raise fault  # outside of the handler: httpx's error, which has the request with its token, is let go
+
+    def _learn(self, response: httpx.Response) -> None:
+        others = self._in_flight - 1
+        self._rate_limit.learn(response.headers, now=self._clock(), wall=time.time(), in_flight=others)
         if response.status_code != 429:
             self._rate_limit.accepted()
-        return response, body
 
     async def _exchange(
         self, method: str, path: str, name: str, query: Query, json: dict[str, bool] | None

@@ -16,15 +16,15 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
-from pydantic import TypeAdapter as _TypeAdapter
 
 from hetzner_cloud.text import printable
 
-_TIME: _TypeAdapter[datetime] = _TypeAdapter(datetime)
+_TIME = TypeAdapter(datetime)
 
 
 def _time_or_none(value: object) -> datetime | None:
@@ -42,6 +42,10 @@ def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> ob
         return read(value)
     except ValidationError:
         return None
+
+
+def _none_of_them_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    return _none_if_unreadable(value, read) or ()
 
 
 def _dict_or_empty(value: object) -> dict[str, Any]:
@@ -97,7 +101,7 @@ class Action(_Model):
     progress: Annotated[float, BeforeValidator(_percent)] = 0
     started: Time = None
     finished: Time = None
-    resources: Annotated[tuple[Resource, ...], BeforeValidator(lambda value: value or ())] = ()
+    resources: Annotated[tuple[Resource, ...], WrapValidator(_none_of_them_if_unreadable)] = ()
     error: Annotated[ActionFault | None, Lenient] = None
 
     @property

@@ -1,11 +1,11 @@
 """What became of each snapshot: pure functions from what was seen to exactly one outcome each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.errors import AuthenticationError, HetznerCloudError, ReadOnlyTokenError
 from hetzner_cloud.models import Action, ActionFault, Image
 from hetzner_cloud.text import counted, printable
 
@@ -19,18 +19,24 @@ class _Record(BaseModel):
 
 
 class Trouble(_Record):
-    """What went wrong, as far as a person can use it."""
+    """What went wrong, as far as a person can use it; `token_refused`: nothing further need be tried."""
 
     code: str = ""
     message: str = ""
     correlation_id: str = ""
+    token_refused: bool = False
 
     @classmethod
     def of(cls, error: Exception) -> "Trouble":
         """Keep what an error says; one that nobody expected is ours, the log has its traceback."""
         if not isinstance(error, HetznerCloudError):
             return cls(code="internal_error", message=printable(repr(error)))
-        return cls(code=error.code or "", message=error.message, correlation_id=error.correlation_id or "")
+        return cls(
+            code=error.code or "",
+            message=error.message,
+            correlation_id=error.correlation_id or "",
+            token_refused=isinstance(error, AuthenticationError | ReadOnlyTokenError),
+        )
 
 
 class ChangeResult(_Record):
@@ -102,6 +108,42 @@ def choose(images: Iterable[Image]) -> list[Image]:
     return [image for image in images if image.is_snapshot and not image.is_protected]
 
 
+def choose_again(
+    listed: Iterable[Image], outcomes: Mapping[int, SnapshotOutcome], *, asked: Collection[int]
+) -> list[Image]:
+    """Choose what a later listing shows unprotected though nobody knew, or though it was protected before.
+
+    Args:
+        listed: The snapshots as they are now.
+        outcomes: What became of each so far; those that are trouble are not tried again.
+        asked: Those whose protection was asked for just now.
+    """
+    return [
+        image
+        for image in choose(listed)
+        if image.id not in asked and not (image.id in outcomes and outcomes[image.id].is_trouble)
+    ]
+
+
+def revise(
+    project: str, listed: Iterable[Image], outcomes: Mapping[int, SnapshotOutcome]
+) -> dict[int, SnapshotOutcome]:
+    """Take in what a later listing shows protected: that came up so, or became so after all."""
+    revised = dict(outcomes)
+    for outcome in protected_before(project, listed):
+        known = outcomes.get(outcome.image_id)
+        if known is None:
+            revised[outcome.image_id] = outcome
+        elif known.is_trouble:
+            revised[outcome.image_id] = known.model_copy(update={"outcome": "protected"})
+    return revised
+
+
+def by_id(outcomes: Iterable[SnapshotOutcome]) -> dict[int, SnapshotOutcome]:
+    """Key outcomes by their snapshot."""
+    return {outcome.image_id: outcome for outcome in outcomes}
+
+
 def protected_before(project: str, images: Iterable[Image]) -> list[SnapshotOutcome]:
     """Report the snapshots for which nothing is to be done."""
     return [
@@ -153,7 +195,8 @@ def judge(
         return outcome_of(project, image, "gone", trouble, action)
     if seen.is_protected:
         return outcome_of(project, image, "protected", trouble, action)
-    return _not_protected(project, seen, change, action, trouble)
+    was_creating = "creating" in {image.status, seen.status}
+    return _not_protected(project, seen, change, action, trouble, was_creating=was_creating)
 
 
 def _unverified(
@@ -168,11 +211,17 @@ def _unverified(
 
 
 def _not_protected(
-    project: str, image: Image, change: ChangeResult, action: Action | None, trouble: Trouble | None
+    project: str,
+    image: Image,
+    change: ChangeResult,
+    action: Action | None,
+    trouble: Trouble | None,
+    *,
+    was_creating: bool,
 ) -> SnapshotOutcome:
     if trouble is None:
         trouble = Trouble(code="not_protected", message="its action succeeded, but it is not protected")
-    not_yet = change.trouble is not None and image.status == "creating" and change.trouble.code in _NOT_YET
+    not_yet = was_creating and change.trouble is not None and change.trouble.code in _NOT_YET
     unfinished = not_yet or trouble.code == "action_unfinished"
     return outcome_of(project, image, "unfinished" if unfinished else "failed", trouble, action)
 

@@ -4,14 +4,15 @@ https://docs.hetzner.cloud/reference/cloud#pagination
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from math import ceil
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from hetzner_cloud.errors import InvalidAnswerError
-from hetzner_cloud.models import Action, Image, Meta, Pagination
+from hetzner_cloud.models import Action, Image, Lenient, Meta, Pagination
 
 _MAX_PAGES = 20_000
 
@@ -23,12 +24,17 @@ class Page(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    meta: Meta | None = None
+    meta: Annotated[Meta | None, Lenient] = None
 
     @property
     def place(self) -> Pagination:
         """Where it stands in its list."""
         return self.meta.pagination if self.meta else Pagination()
+
+    @property
+    def ids(self) -> list[int]:
+        """What is on it."""
+        raise NotImplementedError
 
 
 class ImagesPage(Page):
@@ -36,11 +42,21 @@ class ImagesPage(Page):
 
     images: tuple[Image, ...]
 
+    @property
+    def ids(self) -> list[int]:
+        """The images' ids."""
+        return [image.id for image in self.images]
+
 
 class ActionsPage(Page):
     """One page of actions."""
 
     actions: tuple[Action, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """The actions' ids."""
+        return [action.id for action in self.actions]
 
 
 P = TypeVar("P", bound=Page)
@@ -55,28 +71,19 @@ async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]]) -> list[P]:
     """
     pages = [await fetch(1)]
     if pages[0].place.next_page:
-        last = _bounded(pages[0].place.last_page or 1)
-        pages += await all_at_once(fetch(number) for number in range(2, last + 1))
+        pages += await all_at_once(fetch(number) for number in range(2, _last_page(pages[0]) + 1))
+    seen = {found for page in pages for found in page.ids}
     while following := pages[-1].place.next_page:  # the list grew, or the first page told no last one
-        if following <= len(pages):
-            raise InvalidAnswerError(
-                f"Page {len(pages)} of a list names page {following} as the next one", "invalid_answer"
-            )
-        pages.append(await fetch(_bounded(following)))
+        if following <= len(pages) or following > _MAX_PAGES:
+            raise _endless(f"page {len(pages)} names page {following} as the next one")
+        page = await fetch(following)
+        if seen.issuperset(page.ids):
+            if page.place.next_page:
+                raise _endless(f"page {following} has nothing new and is not the last one")
+            break
+        pages.append(page)
+        seen.update(page.ids)
     return pages
-
-
-def moved(pages: Iterable[ImagesPage]) -> bool:
-    """Tell whether a list sorted by descending id may have hidden an image while its pages were read.
-
-    An image is out of sight only if those before it moved up between two pages: then the list has become
-    shorter, or has an image twice because it had become longer before.
-    """
-    pages = list(pages)
-    totals = [page.place.total_entries for page in pages if page.place.total_entries is not None]
-    ids = [image.id for page in pages for image in page.images]
-    shrunk = any(later < earlier for earlier, later in pairwise(totals))
-    return shrunk or len(set(ids)) < len(ids)
 
 
 async def read_steadily(
@@ -88,12 +95,32 @@ async def read_steadily(
         All images that were seen, each once as last seen, by ascending id.
     """
     seen: dict[int, Image] = {}
+    before: set[int] = set()
     for _ in range(readings):
         pages = await listing()
-        seen |= {image.id: image for page in pages for image in page.images}
-        if not moved(pages):
+        now = {image.id: image for page in pages for image in page.images}
+        seen |= now
+        if not moved(pages) and (tells_totals(pages) or before == now.keys()):
             break
+        before = set(now)
     return [seen[image_id] for image_id in sorted(seen)]
+
+
+def moved(pages: Iterable[ImagesPage]) -> bool:
+    """Tell whether a list sorted by descending id may have hidden an image while its pages were read.
+
+    An image is out of sight only if those before it moved up between two pages: then the list has become
+    shorter, or has an image twice because it had become longer before.
+    """
+    pages = list(pages)
+    totals = [page.place.total_entries for page in pages if page.place.total_entries is not None]
+    ids = [found for page in pages for found in page.ids]
+    return len(set(ids)) < len(ids) or any(later < earlier for earlier, later in pairwise(totals))
+
+
+def tells_totals(pages: Sequence[ImagesPage]) -> bool:
+    """Tell whether a move would be seen: of several pages without totals nobody knows."""
+    return len(pages) < 2 or all(page.place.total_entries is not None for page in pages)
 
 
 async def all_at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -106,7 +133,15 @@ async def all_at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def _bounded(page: int) -> int:
-    if page > _MAX_PAGES:
-        raise InvalidAnswerError(f"A list says it has {page} pages, more than {_MAX_PAGES}", "invalid_answer")
-    return page
+def _last_page(first: Page) -> int:
+    """What the first page says is the last one, unless that many cannot be."""
+    last, total = first.place.last_page or 1, first.place.total_entries
+    if total is not None:
+        last = min(last, ceil(total / max(1, len(first.ids))))
+    if last > _MAX_PAGES or not first.ids:
+        raise _endless(f"its first page, of {len(first.ids)}, says that {last} is the last one")
+    return last
+
+
+def _endless(what: str) -> InvalidAnswerError:
+    return InvalidAnswerError(f"The pages of a list do not come to an end: {what}", "invalid_answer")

@@ -32,6 +32,7 @@ class RateLimit:
         self._refill: float | None = None
         self._least_refill = 0.0
         self._next_slot = 0.0
+        self._held_until = 0.0
         self._refusals = 0
         self._refused_at = float("-inf")
 
@@ -48,13 +49,21 @@ class RateLimit:
             return None
         return min(self._limit, self._remaining + self.refill * (now - self._seen_at))
 
+    @property
+    def _kept(self) -> float:
+        return self._reserve * (self._limit or 0)
+
+    def _share(self, remaining: float) -> float:
+        """Others draw on a reserve that shrinks: leave them up to half of what flows back."""
+        return min(1.0, max(0.5, remaining / self._kept)) if self._kept else 1.0
+
     def take_slot(self, now: float) -> float:
         """Claim the next request's place; returns the seconds to wait before it is sent."""
         remaining = self.remaining(now)
-        slot = max(now, self._next_slot)
+        slot = max(now, self._next_slot, self._held_until)
         if remaining is not None:
-            if remaining <= self._reserve * (self._limit or 0):
-                self._next_slot = slot + 1 / self.refill
+            if remaining <= self._kept:
+                self._next_slot = slot + 1 / (self.refill * self._share(remaining))
             self._remaining, self._seen_at = remaining - 1, now
         elif self._refusals:
             self._next_slot = slot + 1 / self.refill
@@ -66,13 +75,17 @@ class RateLimit:
         if limit is None or remaining is None or limit <= 0:
             return
         self._limit, self._remaining, self._seen_at = limit, remaining - in_flight, now
+        if self._remaining > self._kept:
+            self._next_slot = now  # there is no need to pace (any more); what a 429 holds back stays so
         reset = _number(headers, "RateLimit-Reset")
         if reset is None:
             return
         server_time = _time(headers, "Date")  # as Reset is: a wrong clock on this side does no harm
         window = reset - (wall if server_time is None else server_time)
         if _LEAST_WINDOW_SECONDS <= window <= _LONGEST_WINDOW_SECONDS and remaining < limit:
-            self._refill = (limit - remaining) / window
+            quotient = (limit - remaining) / window
+            # Of a bucket that is nearly full it says little, and nothing if Reset is always an hour off.
+            self._refill = quotient if remaining <= limit / 2 else max(quotient, limit / 3600)
         elif 0 <= window < _LEAST_WINDOW_SECONDS:  # a small bucket: two roundings make it two seconds at most
             self._least_refill = max(self._least_refill, (limit - remaining) / (window + 2))
 
@@ -90,8 +103,9 @@ class RateLimit:
         if self._limit is not None:
             self._remaining, self._seen_at = min(self._remaining, 0.0), now
         again = now + max(back_off, asked)
+        self._held_until = max(self._held_until, again)
         self._next_slot = max(self._next_slot, again) if together else again  # claims before are void
-        return self._next_slot - now
+        return self._held_until - now
 
     def refused_since(self, when: float) -> bool:
         """Tell whether a 429 came after a slot was claimed: then the slot is worth nothing."""

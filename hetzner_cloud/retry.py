@@ -4,7 +4,7 @@
 fault                                             tried again
 ================================================  ==========================================
 no answer, or not a whole one, or not documented  yes: everything we send is idempotent
-500, 502, 503, 504                                yes
+500 and above                                     yes
 409 `conflict`                                    yes
 423 `locked`                                      on change_protection only: it passes
 429                                               by the client, as the bucket refills

@@ -7,6 +7,7 @@ from typing import Any, Self
 from hetzner_cloud.errors import InvalidArgumentError
 
 _PREFIX = "HETZNER_CLOUD_"
+_MOST_RETRIES = 50  # as many pauses as Prefect takes
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Settings:
         """Read the settings.
 
         Raises:
-            InvalidArgumentError: A variable is set and is no number above zero (`retries`: zero or more).
+            InvalidArgumentError: A variable is set and is no number above zero (`retries`: from 0 to 50).
         """
         values: dict[str, Any] = {field.name: _read(field.name, field.default) for field in fields(cls)}
         return cls(**values)
@@ -52,6 +53,8 @@ def _read(name: str, default: object) -> float:
         value = kind(text)
     except ValueError:
         value = kind(-1)
-    if not (0 < value < float("inf") or (name == "retries" and value == 0)):
+    if name == "retries" and not 0 <= value <= _MOST_RETRIES:
+        raise InvalidArgumentError(f"{variable} must be a number from 0 to {_MOST_RETRIES}, not {text!r}.")
+    if name != "retries" and not 0 < value < float("inf"):
         raise InvalidArgumentError(f"{variable} must be a number above zero, not {text!r}.")
     return value

@@ -155,9 +155,11 @@ async def _ask(
     for batch, answer in zip(batches, answers, strict=True):
         if isinstance(answer, HetznerCloudError):
             _excuse(watch, batch, answer)
+        elif isinstance(answer, asyncio.CancelledError):
+            raise answer
         elif isinstance(answer, BaseException):
-            if not isinstance(answer, TimeoutError):
-                raise answer
+            if not isinstance(answer, TimeoutError):  # a defect; the others are waited for, and all reported
+                watch.lost |= dict.fromkeys(batch, repr(answer))
         else:
             ended += watch.learn(batch, answer)
     return ended

@@ -87,21 +87,29 @@ WITHOUT_AN_ERROR = {
 }
 HOSTILE = "\x1b[2J\x07over\r\nWARNING forged line\u2028\u202egnp\x00\x9b31m\u200b"
 
+CHANGE = "POST /images/4711/actions/change_protection"
 
-def answer(status: int, body: bytes | dict[str, Any]) -> Answer:
+
+def answer(status: int, body: bytes | dict[str, Any], request: str = "GET /images") -> Answer:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer("GET /images", status, content, CORRELATION_ID)
+    return Answer(request, status, content, CORRELATION_ID)
 
 
 @pytest.mark.parametrize(("status", "code", "kind", "healing"), TABLE)
 def test_an_answer_becomes_the_error_that_its_status_and_code_say(
     status: int, code: str | None, kind: type[ApiError], *, healing: bool
 ) -> None:
-    error = read_error(answer(status, error_json(code) if code else b""))
+    error = read_error(answer(status, error_json(code) if code else b"", CHANGE))
     assert type(error) is kind
     assert (error.status_code, error.correlation_id) == (status, CORRELATION_ID)
     assert error.code == (code or f"http_{status}")
     assert heals(error) is healing
+
+
+def test_only_a_change_waits_for_another_action_to_end() -> None:
+    error = read_error(answer(423, error_json("locked"), "GET /images"))
+    assert type(error) is ProtectedError
+    assert not heals(error)
 
 
 @pytest.mark.parametrize("body", WITHOUT_AN_ERROR.values(), ids=WITHOUT_AN_ERROR)
@@ -176,7 +184,7 @@ def test_a_success_is_read() -> None:
         (b'{"error": {"code": "server_error"}}', "id: Field required"),
         (b'{"id": "13", "status": "running"}', "id: Input should be a valid integer"),
         (b'{"id": 13, "status": 5}', "status: Input should be a valid string"),
-        (b'{"id": 13, "status": "running", "resources": [{}]}', r"resources\.0\.id: Field required"),
+        (b'{"id": 13}', "status: Field required"),
     ],
     ids=lambda value: str(value)[:40],
 )

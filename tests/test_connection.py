@@ -602,7 +602,7 @@ async def test_requests_go_out_as_the_bucket_refills_when_an_answer_said_it_is_e
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, status: int
 ) -> None:
     hetzner.get("/images").respond(status, headers=bucket(0))
-    async with connect() as connection:
+    async with connect(reserve=0) as connection:
         for _ in range(4):
             try:
                 await connection.request("GET", "/images")
@@ -626,7 +626,7 @@ async def test_a_long_pause_is_told_in_the_log_once_a_minute(
 ) -> None:
     caplog.set_level(logging.INFO, "hetzner_cloud")
     hetzner.get("/images").respond(headers=bucket(0, limit=180))
-    async with connect() as connection:
+    async with connect(reserve=0) as connection:
         for _ in range(8):
             await connection.request("GET", "/images")
     assert clock.slept == pytest.approx([20] * 6)
@@ -634,3 +634,23 @@ async def test_a_long_pause_is_told_in_the_log_once_a_minute(
     assert len(lines) == 2
     assert lines[0].startswith("Rate limit, the credentials block 'prod': about 0 requests left")
     assert "0.05 requests a second, the next one in 20 seconds" in lines[0]
+
+
+async def test_patience_begins_with_the_first_refusal_and_not_in_the_queue(
+    hetzner: respx.MockRouter, connect: Connect, clock: Clock
+) -> None:
+    hetzner.get("/images").mock(side_effect=[REFUSED, httpx.Response(200)])
+    async with connect(rate_limit_patience_seconds=0.5, requests_in_flight=1) as connection:
+        clock.now += 10
+        assert (await connection.request("GET", "/images")).status_code == 200
+
+
+async def test_an_error_keeps_nothing_behind_it_that_has_the_token(
+    hetzner: respx.MockRouter, connect: Connect
+) -> None:
+    hetzner.get("/images").mock(side_effect=httpx.ConnectError)
+    with pytest.raises(TransportError) as caught:
+        async with connect() as connection:
+            await connection.request("GET", "/images")
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None

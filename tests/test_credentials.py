@@ -57,6 +57,7 @@ def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(token: 
     for error in (caught.value, from_text.value):
         shown = f"{error} {error!r} {error.errors()} {error.json()}"
         assert TOKEN not in shown
+        assert error.__context__ is None  # the error that knows the token is not kept behind this one
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,13 @@ from hetzner_cloud.outcomes import (
     OutcomeName,
     Trouble,
     Waited,
+    by_id,
     choose,
+    choose_again,
     judge,
     outcome_of,
     protected_before,
+    revise,
 )
 
 ID, ACTION_ID = 100_000_001, 504_538_401_287_250
@@ -110,3 +113,26 @@ def test_a_group_s_error_keeps_every_result_when_pickled() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert copy.results == [STARTED, REFUSED]
     assert str(copy) == "1 of 2 snapshots could not be changed: another action runs (locked, c0ffee)"
+
+
+def test_a_snapshot_that_was_creating_and_locked_is_unfinished_even_if_it_is_done_now() -> None:
+    judged = judge("prod", CREATING, REFUSED, NOT_WAITED, UNPROTECTED)
+    assert (judged.outcome, judged.code) == ("unfinished", "locked")
+
+
+def test_what_a_later_listing_shows_unprotected_is_chosen_again_unless_it_is_trouble() -> None:
+    new, lost, failed, asked = (image(id=number) for number in (1, 2, 3, 4))
+    known = by_id([outcome_of("prod", lost, "already_protected"), outcome_of("prod", failed, "failed")])
+    assert choose_again([new, lost, failed, asked, PROTECTED], known, asked={4}) == [new, lost]
+
+
+def test_what_a_later_listing_shows_protected_is_taken_in() -> None:
+    late, came_up, gone = image(id=1, protected=True), image(id=2, protected=True), image(id=3)
+    known = by_id([outcome_of("prod", late, "unfinished", LOCKED), outcome_of("prod", gone, "gone")])
+    revised = revise("prod", [late, came_up], known)
+    assert {number: outcome.outcome for number, outcome in revised.items()} == {
+        1: "protected",
+        2: "already_protected",
+        3: "gone",
+    }
+    assert revised[1].code == "locked"

@@ -108,7 +108,7 @@ async def test_a_page_beyond_the_end_is_empty_when_the_list_shrank_meanwhile() -
 )
 async def test_a_list_that_goes_round_in_circles_is_no_list(loop: dict[int, int]) -> None:
     pages = Pages(lambda number: page(number, meta=following(loop[number])))
-    with pytest.raises(InvalidAnswerError, match="as the next one") as caught:
+    with pytest.raises(InvalidAnswerError, match="do not come to an end") as caught:
         await read_pages(pages.fetch)
     assert caught.value.code == "invalid_answer"
     assert heals(caught.value)
@@ -118,7 +118,7 @@ async def test_a_list_that_goes_round_in_circles_is_no_list(loop: dict[int, int]
 @pytest.mark.parametrize("last_page", [20_001, 2**31, 2**63])
 async def test_a_list_of_absurdly_many_pages_is_refused_after_the_first(last_page: int) -> None:
     pages = Pages(lambda _number: page(1, meta=following(2, last_page)))
-    with pytest.raises(InvalidAnswerError, match=f"{last_page} pages"):
+    with pytest.raises(InvalidAnswerError, match=f"says that {last_page} is the last one"):
         await read_pages(pages.fetch)
     assert pages.asked == [1]
 
@@ -287,3 +287,24 @@ async def test_an_image_is_returned_as_it_was_last_seen() -> None:
     )
     readings = Readings(SHRANK, [later])
     assert [image.description for image in await read_steadily(readings.read)][-1] == "later"
+
+
+async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings_agree() -> None:
+    lost_one = listed([6, 5], [3, 2])
+    readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
+    assert [image.id for image in await read_steadily(readings.read)] == [2, 3, 4, 5, 6]
+    assert readings.made == 3
+
+
+async def test_a_list_that_brings_nothing_new_is_left_after_one_page_more() -> None:
+    pages = Pages(lambda number: page(1, meta=following(number + 1)))
+    with pytest.raises(InvalidAnswerError, match="nothing new"):
+        await read_pages(pages.fetch)
+    assert pages.asked == [1, 2]
+
+
+async def test_no_more_pages_are_asked_for_than_the_total_can_fill() -> None:
+    meta = {"pagination": {"page": 1, "next_page": 2, "last_page": 900, "total_entries": 3}}
+    pages = Pages(lambda number: page(number, meta=meta if number == 1 else None))
+    assert ids_of(await read_pages(pages.fetch)) == [1, 2, 3]
+    assert pages.asked == [1, 2, 3]

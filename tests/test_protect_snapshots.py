@@ -200,6 +200,22 @@ async def test_a_snapshot_that_comes_up_meanwhile_is_protected_too(
     assert not unprotected(sandbox)
 
 
+async def test_a_snapshot_that_loses_its_protection_meanwhile_is_protected_again(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=4, protected=2, action_seconds=0.2)
+    victim = min(sandbox.images)
+    save_project("prod", sandbox)
+    running = asyncio.create_task(run(protect_snapshots, projects=["prod"]))
+    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.005)
+    sandbox.set_protection(victim, delete=False)
+    done = await running
+    assert done.state.is_completed()
+    assert outcomes_of(done)[victim] == "protected"
+    assert not unprotected(sandbox)
+
+
 async def test_only_snapshots_with_the_labels_are_touched(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:

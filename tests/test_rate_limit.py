@@ -150,27 +150,29 @@ def test_requests_go_out_at_once_above_the_reserve_and_as_it_refills_below() -> 
     rate_limit = told(headers(365))
     waits = slots(rate_limit, 10)
     assert waits[:6] == [0] * 6  # down to the reserve of 360, and one more
-    assert gaps(waits[5:]) == pytest.approx([1] * 4)
+    assert gaps(waits[5:]) == pytest.approx([1] * 4, rel=0.02)
 
 
 @pytest.mark.parametrize(
     ("limit", "reset_in", "reserve", "remaining", "gap"),
     [
         (3_600, None, 0.1, 360, 1.0),
-        (3_600, None, 0.1, 0, 1.0),
+        (3_600, None, 0.1, 270, 4 / 3),
+        (3_600, None, 0.1, 180, 2.0),
+        (3_600, None, 0.1, 0, 2.0),
         (7_200, None, 0.1, 720, 0.5),
-        (3_600, 1_800, 0.1, 0, 0.5),
+        (3_600, 1_800, 0.0, 0, 0.5),
         (3_600, None, 0.5, 1_800, 1.0),
         (3_600, None, 0.0, 0, 1.0),
-        (1, None, 0.1, 0, 3_600.0),
+        (1, None, 0.0, 0, 3_600.0),
     ],
 )
-def test_slots_are_spaced_by_the_refill_at_or_below_the_reserve(
+def test_slots_are_spaced_by_the_refill_at_the_reserve_and_down_to_half_of_it_below(
     limit: int, reset_in: float | None, reserve: float, remaining: int, gap: float
 ) -> None:
     waits = slots(told(headers(remaining, limit=limit, reset_in=reset_in), reserve=reserve), 6)
     assert waits[0] == 0
-    assert gaps(waits) == pytest.approx([gap] * 5)
+    assert gaps(waits) == pytest.approx([gap] * 5, rel=0.03)
 
 
 @pytest.mark.parametrize(("reserve", "remaining"), [(0.1, 361), (0.5, 1_801), (0.0, 1)])
@@ -184,7 +186,7 @@ def test_requests_are_slower_below_the_reserve_but_never_stop() -> None:
         now += rate_limit.take_slot(now)
         sent += 1
         rate_limit.learn(headers(0), now=now, wall=WALL, in_flight=0)
-    assert sent == pytest.approx(600, abs=2)
+    assert sent == pytest.approx(300, abs=2)  # the others take the other half
 
 
 def test_requests_go_out_at_once_again_when_the_bucket_has_refilled() -> None:
@@ -196,7 +198,7 @@ def test_requests_go_out_at_once_again_when_the_bucket_has_refilled() -> None:
 @pytest.mark.parametrize(("limit", "pause"), [(3_600, 1.0), (7_200, 0.5), (36_000, 0.1)])
 def test_a_refusal_is_waited_out_as_the_bucket_refills_not_until_it_is_full(limit: int, pause: float) -> None:
     answer = headers(0, limit=limit)
-    rate_limit = told(answer)
+    rate_limit = told(answer, reserve=0)
     assert rate_limit.refused(answer, now=NOW, sent_at=NOW - 1) == pytest.approx(pause)
     assert slots(rate_limit, 3) == pytest.approx([pause, 2 * pause, 3 * pause])
 
@@ -208,7 +210,7 @@ def test_a_refusal_without_any_headers_is_waited_out_as_3600_an_hour_refill() ->
 
 
 def test_a_refusal_counts_more_than_a_bucket_that_looked_full() -> None:
-    rate_limit = told(headers(3_000))
+    rate_limit = told(headers(3_000), reserve=0)
     rate_limit.refused({}, now=NOW, sent_at=NOW - 1)
     assert rate_limit.remaining(NOW) == 0
     assert slots(rate_limit, 3) == pytest.approx([1, 2, 3])
