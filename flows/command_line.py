@@ -22,6 +22,7 @@ from hetzner_cloud.report import (
     row_of,
 )
 
+_INTERRUPTED = 130
 _UNBROKEN = 1_000  # columns
 _COLOURS = {
     "protected": "green",
@@ -39,7 +40,7 @@ def run_protect_snapshots(
     """Run the flow `protect-snapshots` with a command line's arguments.
 
     Returns:
-        The exit status: 0 if the run is Completed, else 1.
+        The exit status: 0 if the run is Completed, 130 if it was interrupted, else 1.
     """
     options = _parser().parse_args(arguments)
     for name in ("APILogWorker", "EventsWorker"):  # Prefect's: at exit they warn of what they then do send
@@ -62,6 +63,9 @@ def run_protect_snapshots(
         if isinstance(error, RuntimeError) and "API" not in str(error):
             raise
         return _fail(f"the Prefect server: {error}. Is PREFECT_API_URL right, and the server running?")
+    except KeyboardInterrupt:
+        _fail("interrupted. The log names what was started. Run it again: what is protected costs nothing.")
+        return _INTERRUPTED
     print_report(report, _console())
     _console().print(Text(f"Completed: {message_of(report)}", style="bold green"))
     return 0

@@ -1,8 +1,10 @@
 """The flow from the shell, as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,19 @@ from tests.conftest import TOKEN, MakeSandbox, SaveProject
 ROOT = Path(__file__).parent.parent
 
 
-def protect(server: PrefectServer, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+COMMAND = [sys.executable, "-m", "flows.protect_snapshots"]
+
+
+def environment_of(server: PrefectServer, **more: str) -> dict[str, str]:
     times = {name: value for name, value in os.environ.items() if name.startswith("HETZNER_CLOUD_")}
+    return {**server.environment, **times, **more}
+
+
+def protect(server: PrefectServer, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.protect_snapshots", *arguments],
+        [*COMMAND, *arguments],
         cwd=ROOT,
-        env={**server.environment, **times, **environment},
+        env=environment_of(server, **environment),
         capture_output=True,
         text=True,
         check=False,
@@ -86,3 +95,23 @@ def test_the_environment_s_token_is_taken_when_no_block_is_saved(
     assert done.returncode == 0, done.stderr
     assert "taking HCLOUD_TOKEN as the project 'environment'" in done.stderr
     assert TOKEN not in done.stdout + done.stderr
+
+
+def test_an_interrupted_run_names_what_it_started(
+    engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, action_seconds=600)
+    save_project("prod", sandbox)
+    command = [*COMMAND, "--project", "prod"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment_of(engine), stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not sandbox.calls("list_actions"):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    assert process.returncode == 130
+    for action in sandbox.actions:
+        assert f"action {action['id']} (change_protection) of image {action['resources'][0]['id']} at" in told
+    assert told.splitlines()[-1].startswith("Failed: interrupted.")
+    assert "Traceback" not in told
