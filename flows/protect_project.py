@@ -11,7 +11,6 @@ from hetzner_cloud.models import Image
 from hetzner_cloud.outcomes import (
     ChangeResult,
     ChangesFailedError,
-    SnapshotOutcome,
     Trouble,
     Waited,
     by_id,
@@ -20,6 +19,7 @@ from hetzner_cloud.outcomes import (
     judge,
     outcome_of,
     protected_before,
+    refusal_among,
     revise,
 )
 from hetzner_cloud.report import ProjectReport
@@ -58,7 +58,7 @@ async def protect_project(project: Project, order: Order) -> ProjectReport:
     try:
         async with project.credentials.get_client():  # held open, so that all tasks share its connections
             run = _ProjectRun(project.name, project.credentials, order)
-            return ProjectReport(project=project.name, snapshots=tuple(await run.protect()))
+            return await run.protect()
     except HetznerCloudError as error:
         return ProjectReport(project=project.name, trouble=Trouble.of(error))
     except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
@@ -72,32 +72,27 @@ class _ProjectRun:
     credentials: HetznerCloudCredentials
     order: Order
 
-    async def protect(self) -> list[SnapshotOutcome]:
+    async def protect(self) -> ProjectReport:
         images = await self._list("list")
         outcomes, todo = by_id(protected_before(self.name, images)), choose(images)
+        refusal: Trouble | None = None
         if self.order.dry_run:
-            todo_outcomes = (outcome_of(self.name, image, "would_protect") for image in todo)
-            return [*outcomes.values(), *todo_outcomes]
+            outcomes |= by_id(outcome_of(self.name, image, "would_protect") for image in todo)
+            return ProjectReport(project=self.name, snapshots=tuple(outcomes.values()))
         for _ in range(_MOST_ROUNDS):
-            if not todo:
+            if not todo or refusal:
                 break
-            settled, seen = await self._protect_once(todo)
-            outcomes |= by_id(settled)
+            changes = await self._change(todo)
+            waited = await self._wait(changes)
+            seen = await self._verify(todo, changes)
+            pairs = zip(todo, changes, strict=True)
+            outcomes |= by_id(judge(self.name, *pair, waited, seen.get(pair[0].id)) for pair in pairs)
             listed = [image for image in seen.values() if isinstance(image, Image)]
             todo = choose_again(listed, outcomes, asked={image.id for image in todo})
             outcomes = revise(self.name, listed, outcomes)
+            refusal = refusal_among(changes)
         outcomes |= by_id(outcome_of(self.name, image, "failed", _TOO_LATE) for image in todo)
-        return list(outcomes.values())
-
-    async def _protect_once(self, todo: Sequence[Image]) -> tuple[list[SnapshotOutcome], Seen]:
-        changes = await self._change(todo)
-        waited = await self._wait(changes)
-        seen = await self._verify(todo, changes)
-        outcomes = [
-            judge(self.name, image, change, waited, seen.get(image.id))
-            for image, change in zip(todo, changes, strict=True)
-        ]
-        return outcomes, seen
+        return ProjectReport(project=self.name, snapshots=tuple(outcomes.values()), trouble=refusal)
 
     async def _list(self, verb: str) -> list[Image]:
         listing = list_images.with_options(task_run_name=f"{verb}-snapshots-of-{self.name}")
@@ -117,7 +112,8 @@ class _ProjectRun:
             if refusals:  # the token may not change anything: a task run for each snapshot would say the same
                 return [ChangeResult(image_id=image.id, trouble=refusals[0]) for image in group]
             results = await self._ask_for_protection(group)
-        refusals += [result.trouble for result in results if result.trouble and result.trouble.token_refused]
+        if refusal := refusal_among(results):
+            refusals.append(refusal)
         return results
 
     async def _ask_for_protection(self, group: Sequence[Image]) -> list[ChangeResult]:

@@ -108,6 +108,12 @@ def choose(images: Iterable[Image]) -> list[Image]:
     return [image for image in images if image.is_snapshot and not image.is_protected]
 
 
+def refusal_among(changes: Iterable[ChangeResult]) -> Trouble | None:
+    """Find the trouble of a token that may not change anything."""
+    troubles = (change.trouble for change in changes if change.trouble)
+    return next((trouble for trouble in troubles if trouble.token_refused), None)
+
+
 def choose_again(
     listed: Iterable[Image], outcomes: Mapping[int, SnapshotOutcome], *, asked: Collection[int]
 ) -> list[Image]:
@@ -189,6 +195,8 @@ def judge(
     """
     action = waited.actions.get(change.action.id, change.action) if change.action else None
     trouble = change.trouble or (_action_trouble(action, waited) if action else None)
+    if trouble and trouble.token_refused:  # said once for the whole project, and not for each snapshot
+        trouble = trouble.model_copy(update={"message": "the project's token was refused"})
     if isinstance(seen, Trouble):
         return _unverified(project, image, action, trouble, seen)
     if seen is None:

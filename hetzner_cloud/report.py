@@ -29,7 +29,7 @@ COLUMNS = (
     "correlation id",
 )
 MAX_TABLE_ROWS = 2_000
-_NAMED_IN_MESSAGE = 3
+_NAMED_IN_MESSAGE = 5
 _NAMED_IN_SUMMARY = 20
 
 
@@ -37,7 +37,7 @@ class ProjectReport(BaseModel):
     """What became of one project's snapshots.
 
     Attributes:
-        trouble: Why its snapshots could not be listed, None if they could.
+        trouble: Why its snapshots could not be listed or, where there are some, none of them changed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +76,11 @@ class ProtectionReport(BaseModel):
     @property
     def unread(self) -> list[ProjectReport]:
         """The projects whose snapshots could not be listed."""
+        return [project for project in self.projects if project.trouble and not project.snapshots]
+
+    @property
+    def troubled(self) -> list[ProjectReport]:
+        """The projects that have trouble as a whole."""
         return [project for project in self.projects if project.trouble]
 
 
@@ -96,11 +101,11 @@ class SnapshotsNotProtectedError(HetznerCloudError):
 def message_of(report: ProtectionReport) -> str:
     """Say in one line what a run came to and, where a person is needed, what to do."""
     parts = [_headline(report)]
-    parts += [_describe_unread(project) for project in report.unread]
-    troubled = [outcome for outcome in report.snapshots if outcome.is_trouble]
-    parts += [describe(outcome) for outcome in troubled[:_NAMED_IN_MESSAGE]]
-    if len(troubled) > _NAMED_IN_MESSAGE:
-        parts.append(f"and {len(troubled) - _NAMED_IN_MESSAGE} more")
+    parts += [_describe_project(project) for project in report.troubled]
+    named = _to_look_at(report)
+    parts += [describe(outcome) for outcome in named[:_NAMED_IN_MESSAGE]]
+    if len(named) > _NAMED_IN_MESSAGE:
+        parts.append(f"and {len(named) - _NAMED_IN_MESSAGE} more")
     return "; ".join(parts) + ("" if report.succeeded else f". {_advice(report)}")
 
 
@@ -114,9 +119,21 @@ def describe(outcome: SnapshotOutcome) -> str:
     return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{_particulars(trouble)}"
 
 
-def _describe_unread(project: ProjectReport) -> str:
+def _to_look_at(report: ProtectionReport) -> list[SnapshotOutcome]:
+    """Trouble that its project's does not explain, then what is gone: nobody may have meant it to be."""
+    explained = {(project.project, project.trouble.code) for project in report.projects if project.trouble}
+    return [
+        outcome
+        for outcome in report.snapshots
+        if (outcome.is_trouble and (outcome.project, outcome.code) not in explained)
+        or outcome.outcome == "gone"
+    ]
+
+
+def _describe_project(project: ProjectReport) -> str:
     trouble = project.trouble or Trouble()
-    return f"project '{project.project}' could not be read: {trouble.message}{_particulars(trouble)}"
+    what = "changed" if project.snapshots else "read"
+    return f"project '{project.project}' could not be {what}: {trouble.message}{_particulars(trouble)}"
 
 
 def table_of(report: ProtectionReport) -> list[dict[str, str | int]]:
@@ -129,12 +146,12 @@ def table_of(report: ProtectionReport) -> list[dict[str, str | int]]:
 def summary_of(report: ProtectionReport) -> str:
     """Make the markdown summary of a run."""
     lines = [f"## {_headline(report)}", "", *_projects_table(report.projects)]
-    troubled = [outcome for outcome in report.snapshots if outcome.is_trouble]
-    if troubled or report.unread:
+    named = _to_look_at(report)
+    if named or report.troubled:
         lines += ["", "### To look at", ""]
-        lines += [f"- {escape_markdown(_describe_unread(project))}" for project in report.unread]
-        lines += [f"- {escape_markdown(describe(outcome))}" for outcome in troubled[:_NAMED_IN_SUMMARY]]
-        lines += ["", _advice(report)]
+        lines += [f"- {escape_markdown(_describe_project(project))}" for project in report.troubled]
+        lines += [f"- {escape_markdown(describe(outcome))}" for outcome in named[:_NAMED_IN_SUMMARY]]
+        lines += [] if report.succeeded else ["", _advice(report)]
     if len(report.snapshots) > MAX_TABLE_ROWS:
         lines += ["", f"The table shows the first {MAX_TABLE_ROWS} of {len(report.snapshots)} snapshots."]
     return "\n".join(lines) + "\n"

@@ -49,7 +49,7 @@ UNREAD = Trouble(code="unreachable", message="example.test cannot be reached")
         ),
         (
             report(outcome(1), GONE),
-            "1 of 1 snapshot protected in 1 project (1 now, 0 before), 1 gone",
+            "1 of 1 snapshot protected in 1 project (1 now, 0 before), 1 gone; prod/9 gone",
         ),
         (
             report(outcome(1, "would_protect"), outcome(2, "already_protected"), dry_run=True),
@@ -85,11 +85,11 @@ def test_the_message_counts_names_and_advises(told: ProtectionReport, message: s
     assert message_of(told) == message
 
 
-def test_the_message_names_three_when_there_are_more() -> None:
-    failed = [outcome(number, "failed", message="no") for number in range(1, 6)]
+def test_the_message_names_five_when_there_are_more() -> None:
+    failed = [outcome(number, "failed", message="no") for number in range(1, 8)]
     text = message_of(report(*failed))
-    assert "prod/3 failed: no; and 2 more." in text
-    assert "prod/4" not in text
+    assert "prod/5 failed: no; and 2 more." in text
+    assert "prod/6" not in text
 
 
 @pytest.mark.parametrize(
