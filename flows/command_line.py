@@ -43,8 +43,6 @@ def run_protect_snapshots(
         The exit status: 0 if the run is Completed, 130 if it was interrupted, else 1.
     """
     options = _parser().parse_args(arguments)
-    for name in ("APILogWorker", "EventsWorker"):  # Prefect's: at exit they warn of what they then do send
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         report = asyncio.run(
             flow(
@@ -66,9 +64,17 @@ def run_protect_snapshots(
     except KeyboardInterrupt:
         _fail("interrupted. The log names what was started. Run it again: what is protected costs nothing.")
         return _INTERRUPTED
+    finally:
+        _end_quietly()
     print_report(report, _console())
     _console().print(Text(f"Completed: {message_of(report)}", style="bold green"))
     return 0
+
+
+def _end_quietly() -> None:
+    """At exit Prefect's workers warn of what they then do send, and a last heartbeat finds them stopped."""
+    for name in ("APILogWorker", "EventsWorker", "prefect.events.utilities"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def print_report(report: ProtectionReport, console: Console) -> None:
