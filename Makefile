@@ -45,6 +45,8 @@ sandbox: install ## a stand-in for the image part of the Hetzner Cloud API, on l
 	@$(BIN)/python -m hetzner_cloud.sandbox $(ARGS)
 
 deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
+	@$(BIN)/python -c 'import sys; from prefect.settings import PREFECT_API_URL as url; \
+	  sys.exit(not url.value() and "Say which Prefect server: export PREFECT_API_URL=http://127.0.0.1:4200/api")'
 	@$(BIN)/python -m prefect block register --module blocks.credentials
 	@$(BIN)/python -m prefect work-pool inspect hetzner-cloud >/dev/null 2>&1 \
 	  || $(BIN)/python -m prefect work-pool create hetzner-cloud --type process

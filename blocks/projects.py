@@ -33,7 +33,8 @@ async def load_projects(names: Sequence[str] = (), *, deployed: bool) -> list[Pr
     """Load the credentials blocks with these names, or every saved one if no name is given.
 
     With no saved block at all and `HCLOUD_TOKEN` (and perhaps `HCLOUD_ENDPOINT`) in the environment, a run
-    that belongs to no deployment gets those under the project name `environment`; a deployed run never does.
+    that belongs to no deployment gets those under the project name `environment`; so it does where blocks are
+    saved, if that is the one name it asks for. A deployed run never does.
 
     Args:
         names: Block names; each is loaded once.
@@ -47,13 +48,12 @@ async def load_projects(names: Sequence[str] = (), *, deployed: bool) -> list[Pr
     """
     async with get_client() as client:
         known = await _saved_names(client)
-        if not known:
-            return [_from_environment(names, deployed=deployed)]
+        if not known or (list(names) == [ENVIRONMENT] and ENVIRONMENT not in known):
+            return [_from_environment(names, known, deployed=deployed)]
         if unknown := [name for name in names if name not in known]:
-            raise InvalidArgumentError(
-                f"No saved Hetzner Cloud Credentials block is named {_quoted(unknown)}. "
-                f"Known projects: {_quoted(known)}."
-            )
+            raise _unknown(unknown, known)
+        if os.environ.get("HCLOUD_TOKEN") and not deployed:
+            LOGGER.warning("HCLOUD_TOKEN is set and not used: taking the saved %s.", _quoted(names or known))
         return [await _load(name, client) for name in dict.fromkeys(names or known)]
 
 
@@ -87,14 +87,10 @@ async def _load(name: str, client: PrefectClient) -> Project:
     return Project(name, trouble=Trouble(code="invalid_credentials", message=message))
 
 
-def _from_environment(names: Sequence[str], *, deployed: bool) -> Project:
+def _from_environment(names: Sequence[str], known: Sequence[str], *, deployed: bool) -> Project:
     token = os.environ.get("HCLOUD_TOKEN", "")
     if deployed or not token or set(names) - {ENVIRONMENT}:
-        raise InvalidArgumentError(
-            "No Hetzner Cloud Credentials block is saved. Save one for each project on the Blocks page of "
-            "the Prefect UI: its name is the project's name."
-            + ("" if deployed else " Or set HCLOUD_TOKEN for a run from the shell.")
-        )
+        raise _unknown(names, known) if known else _nothing_saved(deployed=deployed)
     try:
         credentials = HetznerCloudCredentials(
             token=SecretStr(token), endpoint=os.environ.get("HCLOUD_ENDPOINT") or DEFAULT_ENDPOINT
@@ -103,8 +99,23 @@ def _from_environment(names: Sequence[str], *, deployed: bool) -> Project:
         faults = error.errors(include_input=False, include_url=False)
         text = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in faults)
         raise InvalidArgumentError(f"HCLOUD_TOKEN or HCLOUD_ENDPOINT cannot be used: {text}") from None
-    LOGGER.info("No credentials block is saved: taking HCLOUD_TOKEN as the project '%s'.", ENVIRONMENT)
+    LOGGER.info("Taking HCLOUD_TOKEN of the environment as the project '%s'.", ENVIRONMENT)
     return Project(ENVIRONMENT, credentials)
+
+
+def _unknown(names: Sequence[str], known: Sequence[str]) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"No saved Hetzner Cloud Credentials block is named {_quoted(names)}. "
+        f"Known projects: {_quoted(known)}."
+    )
+
+
+def _nothing_saved(*, deployed: bool) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "No Hetzner Cloud Credentials block is saved. Save one for each project on the Blocks page of "
+        "the Prefect UI: its name is the project's name."
+        + ("" if deployed else " Or set HCLOUD_TOKEN for a run from the shell.")
+    )
 
 
 def _quoted(names: Sequence[str]) -> str:

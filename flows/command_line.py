@@ -81,6 +81,8 @@ def print_report(report: ProtectionReport, console: Console) -> None:
     """Print a run's outcomes as a table, those that need a person last, where they are seen."""
     outcomes = sorted(report.snapshots, key=lambda outcome: -rank(outcome.outcome))
     rows = [row_of(outcome) for outcome in outcomes[-MAX_TABLE_ROWS:]]
+    if not rows:
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
         if any(row[name] for row in rows):

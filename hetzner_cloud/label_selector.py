@@ -73,6 +73,6 @@ def _requirement(part: str) -> Requirement:
     if match := _PRESENT.fullmatch(part):
         return Requirement(match["key"], None, negated=False)
     raise InvalidArgumentError(
-        f"The label selector has a part that is none: {part!r}. "
+        f"The label selector has a part that is not valid: {part!r}. "
         "Write key, !key, key=value, key!=value, key in (a,b) or key notin (a,b), joined by commas."
     )

@@ -162,6 +162,8 @@ def _headline(report: ProtectionReport) -> str:
     total = sum(counts.values()) - counts["gone"]
     projects = counted(len(report.projects), "project")
     before = counts["already_protected"]
+    if not sum(counts.values()):
+        return f"No snapshot found in {projects}" + _unread_text(report)
     if report.dry_run:
         text = (
             f"Dry run: would protect {counts['would_protect']} of {counted(total, 'snapshot')} in {projects}"

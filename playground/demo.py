@@ -1,6 +1,7 @@
 """The main job from nothing: protect all snapshots of a sandbox, on a Prefect server of the demo's own."""
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -85,4 +86,9 @@ if __name__ == "__main__":
     parser.add_argument(
         "--home", type=Path, default=ROOT / ".playground" / "demo", help="default: %(default)s"
     )
-    sys.exit(main(parser.parse_args().home))
+    for kind in (signal.SIGTERM, signal.SIGHUP):  # so that the server ends with us
+        signal.signal(kind, signal.default_int_handler)
+    try:
+        sys.exit(main(parser.parse_args().home))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; the server and the sandbox are ended.")

@@ -47,11 +47,23 @@ async def test_an_unknown_name_is_refused_with_the_known_ones(
         await load_projects(["prdo"], deployed=True)
 
 
-async def test_saved_blocks_win_over_the_environment(
-    save_project: SaveProject, sandbox: Sandbox, token_in_environment: None
+async def test_saved_blocks_win_over_the_environment_and_it_is_said(
+    save_project: SaveProject, sandbox: Sandbox, token_in_environment: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     save_project("prod", sandbox)
     assert [project.name for project in await load_projects(deployed=False)] == ["prod"]
+    assert "HCLOUD_TOKEN is set and not used: taking the saved 'prod'." in caplog.text
+
+
+async def test_the_environment_is_taken_beside_saved_blocks_when_it_is_asked_for_by_name(
+    save_project: SaveProject, sandbox: Sandbox, token_in_environment: None
+) -> None:
+    save_project("prod", sandbox)
+    assert [project.name for project in await load_projects(["environment"], deployed=False)] == [
+        "environment"
+    ]
+    with pytest.raises(InvalidArgumentError, match="Known projects: 'prod'"):
+        await load_projects(["environment"], deployed=True)
 
 
 async def test_the_environment_is_taken_when_no_block_is_saved(

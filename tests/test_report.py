@@ -42,7 +42,7 @@ UNREAD = Trouble(code="unreachable", message="example.test cannot be reached")
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        (report(), "0 of 0 snapshots protected in 1 project (0 now, 0 before)"),
+        (report(), "No snapshot found in 1 project"),
         (
             report(outcome(1), outcome(2, "already_protected")),
             "2 of 2 snapshots protected in 1 project (1 now, 1 before)",
