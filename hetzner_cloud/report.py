@@ -162,6 +162,8 @@ def _headline(report: ProtectionReport) -> str:
     total = sum(counts.values()) - counts["gone"]
     projects = counted(len(report.projects), "project")
     before = counts["already_protected"]
+    if report.unread and len(report.unread) == len(report.projects):
+        return f"{projects} could not be read"
     if not sum(counts.values()):
         return f"No snapshot found in {projects}" + _unread_text(report)
     if report.dry_run:

@@ -85,6 +85,11 @@ def test_the_message_counts_names_and_advises(told: ProtectionReport, message: s
     assert message_of(told) == message
 
 
+def test_the_message_counts_no_snapshots_when_no_project_could_be_read() -> None:
+    told = ProtectionReport(dry_run=False, projects=(ProjectReport(project="dead", trouble=UNREAD),))
+    assert message_of(told).startswith("1 project could not be read; project 'dead' could not be read: ")
+
+
 def test_the_message_names_five_when_there_are_more() -> None:
     failed = [outcome(number, "failed", message="no") for number in range(1, 8)]
     text = message_of(report(*failed))
