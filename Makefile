@@ -55,7 +55,7 @@ deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
 lock: ## resolve pyproject.toml anew into requirements.lock
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install -qq uv
 	@build/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
-	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) \
+	  --generate-hashes --no-header --no-annotate $(ARGS) \
 	  --output-file requirements.lock
 
 clean: ## remove what the other targets made

@@ -66,12 +66,12 @@ class ProtectionReport(BaseModel):
     @property
     def counts(self) -> Counter[str]:
         """How many snapshots had each outcome."""
-        return Counter(outcome.outcome for outcome in self.snapshots)
+        return Counter(outcome.outcome for project in self.projects for outcome in project.snapshots)
 
     @property
     def succeeded(self) -> bool:
         """Whether nothing failed and nothing is unfinished."""
-        return not any(outcome.is_trouble for outcome in self.snapshots) and not self.unread
+        return not (self.counts["failed"] or self.counts["unfinished"] or self.unread)
 
     @property
     def unread(self) -> list[ProjectReport]:
@@ -115,8 +115,7 @@ def describe(outcome: SnapshotOutcome) -> str:
     action = f", action {outcome.action_id}" if outcome.action_id is not None else ""
     if not outcome.message:
         return f"{name} {_words(outcome.outcome)}{action}"
-    trouble = Trouble(code=outcome.code, message=outcome.message, correlation_id=outcome.correlation_id)
-    return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{_particulars(trouble)}"
+    return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{_particulars(outcome)}"
 
 
 def _to_look_at(report: ProtectionReport) -> list[SnapshotOutcome]:
@@ -191,7 +190,7 @@ def _words(outcome: OutcomeName) -> str:
     return outcome.replace("_", " ")
 
 
-def _particulars(trouble: Trouble) -> str:
+def _particulars(trouble: Trouble | SnapshotOutcome) -> str:
     known = ", ".join(part for part in (trouble.code, trouble.correlation_id) if part)
     return f" ({known})" if known else ""
 

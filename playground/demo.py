@@ -39,29 +39,36 @@ def main(home: Path) -> int:
             f"Saved the credentials block '{_PROJECT}': {_protected(sandbox)} of its "
             f"{len(_snapshots(sandbox))} snapshots are protected.\nRunning the flow 'protect-snapshots':\n"
         )
-        run = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "flows.protect_snapshots", "--project", _PROJECT],
-            cwd=ROOT,
-            env={**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with _progress(sandbox) as show:
-            while run.poll() is None:
-                show()
-                time.sleep(0.1)
-            show()
-        _CONSOLE.print(f"\n{run.stdout.read() if run.stdout else ''}", markup=False, soft_wrap=True)
+        status, told = _run_flow(server, sandbox)
+        _CONSOLE.print(f"\n{told}", markup=False, soft_wrap=True)
         witnessed = _protected(sandbox)
     _CONSOLE.print(f"The sandbox itself says: {witnessed} of {len(_snapshots(sandbox))} snapshots protected.")
     _CONSOLE.print("Look next: README.md, 'Protect your own snapshots'.")
-    return run.returncode or int(witnessed < len(_snapshots(sandbox)))
+    return status or int(witnessed < len(_snapshots(sandbox)))
 
 
 def _save_credentials(server: PrefectServer, sandbox: Sandbox) -> None:
     with temporary_settings(server.settings):
         credentials = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
         credentials.save(_PROJECT, overwrite=True)
+
+
+def _run_flow(server: PrefectServer, sandbox: Sandbox) -> tuple[int, str]:
+    command = [sys.executable, "-m", "flows.protect_snapshots", "--project", _PROJECT]
+    environment = {**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
+    with subprocess.Popen(  # noqa: S603 - our own module
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            with _progress(sandbox) as show:
+                while run.poll() is None:
+                    show()
+                    time.sleep(0.1)
+                show()
+        finally:
+            run.terminate()  # whatever ends us ends it; nothing happens to one that has ended
+        told, _ = run.communicate()
+    return run.returncode, told
 
 
 @contextmanager

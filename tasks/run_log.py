@@ -43,6 +43,6 @@ def _inside_a_run(_record: logging.LogRecord) -> bool:
 
 def _without_expected_traceback(record: logging.LogRecord) -> bool:
     """Our errors say what happened and what to do; the stack of a refused token helps nobody."""
-    if record.exc_info and isinstance(record.exc_info[1], HetznerCloudError | None):
+    if record.exc_info and isinstance(record.exc_info[1], HetznerCloudError):
         record.exc_info = None
     return True

@@ -45,6 +45,14 @@ def image_id_of(record: RequestRecord) -> int:
     return int(record.path.split("/")[3])
 
 
+async def run_until_it_waits(sandbox: Sandbox) -> asyncio.Task[Run]:
+    """Start a run, and return when it has begun to ask for its actions."""
+    running = asyncio.create_task(run(protect_snapshots, projects=["prod"]))
+    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.005)
+    return running
+
+
 @pytest.fixture
 def big(make_sandbox: MakeSandbox) -> Sandbox:
     return make_sandbox(
@@ -191,9 +199,7 @@ async def test_a_snapshot_that_comes_up_meanwhile_is_protected_too(
 ) -> None:
     sandbox = make_sandbox(snapshots=3, latency_seconds=0.05, action_seconds=0.2)
     save_project("prod", sandbox)
-    running = asyncio.create_task(run(protect_snapshots, projects=["prod"]))
-    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.005)
+    running = await run_until_it_waits(sandbox)
     added = sandbox.add_snapshot()
     done = await running
     assert done.state.is_completed()
@@ -207,9 +213,7 @@ async def test_a_snapshot_that_loses_its_protection_meanwhile_is_protected_again
     sandbox = make_sandbox(snapshots=4, protected=2, action_seconds=0.2)
     victim = min(sandbox.images)
     save_project("prod", sandbox)
-    running = asyncio.create_task(run(protect_snapshots, projects=["prod"]))
-    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.005)
+    running = await run_until_it_waits(sandbox)
     sandbox.set_protection(victim, delete=False)
     done = await running
     assert done.state.is_completed()
