@@ -3,14 +3,18 @@
 import argparse
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hetzner_cloud import audit_report
+from hetzner_cloud.audit_pages import COLUMNS as AUDIT_COLUMNS
+from hetzner_cloud.audit_pages import rows_to_look_at
+from hetzner_cloud.audit_report import AuditFailedError, AuditReport
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.report import (
     COLUMNS,
@@ -22,8 +26,14 @@ from hetzner_cloud.report import (
     row_of,
 )
 
+R = TypeVar("R", ProtectionReport, AuditReport)
+
+Row = Mapping[str, str | int]
+
 _INTERRUPTED = 130
 _UNBROKEN = 1_000  # columns
+_UNBROKEN_COLUMNS = {"snapshot", "action", "outcome", "finding"}
+_MARKS = {"🔴": "bold red", "🟡": "yellow"}
 _COLOURS = {
     "protected": "green",
     "already_protected": "dim",
@@ -42,18 +52,39 @@ def run_protect_snapshots(
     Returns:
         The exit status: 0 if the run is Completed, 130 if it was interrupted, else 1.
     """
-    options = _parser().parse_args(arguments)
+    options = _protect_parser().parse_args(arguments)
+    run = flow(
+        projects=options.project,
+        label_selector=options.label_selector,
+        dry_run=options.dry_run,
+        timeout_seconds=options.timeout_seconds,
+    )
+    return _run(run, print_report, message_of)
+
+
+def run_audit_snapshot_protection(
+    flow: Callable[..., Coroutine[Any, Any, AuditReport]], arguments: Sequence[str] | None = None
+) -> int:
+    """Run the flow `audit-snapshot-protection` with a command line's arguments.
+
+    Returns:
+        The exit status: 0 if the run is Completed, 130 if it was interrupted, else 1.
+    """
+    options = _audit_parser().parse_args(arguments)
+    run = flow(
+        projects=options.project,
+        label_selector=options.label_selector,
+        grace_hours=options.grace_hours,
+        fail_on_unprotected=options.fail_on_unprotected,
+    )
+    return _run(run, print_audit, audit_report.message_of)
+
+
+def _run(run: Coroutine[Any, Any, R], show: Callable[[R, Console], None], message: Callable[[R], str]) -> int:
     try:
-        report = asyncio.run(
-            flow(
-                projects=options.project,
-                label_selector=options.label_selector,
-                dry_run=options.dry_run,
-                timeout_seconds=options.timeout_seconds,
-            )
-        )
-    except SnapshotsNotProtectedError as error:
-        print_report(error.report, _console())
+        report = asyncio.run(run)
+    except (SnapshotsNotProtectedError, AuditFailedError) as error:
+        show(cast("R", error.report), _console())
         return _fail(error)
     except HetznerCloudError as error:
         return _fail(error)
@@ -66,8 +97,8 @@ def run_protect_snapshots(
         return _INTERRUPTED
     finally:
         _end_quietly()
-    print_report(report, _console())
-    _console().print(Text(f"Completed: {message_of(report)}", style="bold green"))
+    show(report, _console())
+    _console().print(Text(f"Completed: {message(report)}", style="bold green"), soft_wrap=True)
     return 0
 
 
@@ -80,16 +111,30 @@ def _end_quietly() -> None:
 def print_report(report: ProtectionReport, console: Console) -> None:
     """Print a run's outcomes as a table, those that need a person last, where they are seen."""
     outcomes = sorted(report.snapshots, key=lambda outcome: -rank(outcome.outcome))
-    rows = [row_of(outcome) for outcome in outcomes[-MAX_TABLE_ROWS:]]
+    shown = outcomes[-MAX_TABLE_ROWS:]
+    rows = [(row_of(outcome), _COLOURS[outcome.outcome]) for outcome in shown]
+    _print_table(rows, COLUMNS, console)
+
+
+def print_audit(report: AuditReport, console: Console) -> None:
+    """Print what an audit found as a table, the worst last, where it is seen, and not what is well."""
+    rows: list[tuple[Row, str]] = [
+        ({"project": project.project, **row}, _MARKS.get(str(row["finding"])[0], "dim"))
+        for project in report.projects
+        for row in rows_to_look_at(project, now=report.audited)
+    ]
+    _print_table(rows[::-1], ("project", *AUDIT_COLUMNS), console)
+
+
+def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], console: Console) -> None:
     if not rows:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        if any(row[name] for row in rows):
-            table.add_column(name, overflow="fold", no_wrap=name in {"snapshot", "action", "outcome"})
-    for row in rows:
-        cells = (Text(str(row[str(column.header)])) for column in table.columns)
-        table.add_row(*cells, style=_COLOURS[str(row["outcome"])])
+    for name in columns:
+        if any(row[name] for row, _ in rows):
+            table.add_column(name, overflow="fold", no_wrap=name in _UNBROKEN_COLUMNS)
+    for row, style in rows:
+        table.add_row(*(Text(str(row[str(column.header)])) for column in table.columns), style=style)
     console.print(table)
 
 
@@ -104,12 +149,46 @@ def _console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=_UNBROKEN)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.protect_snapshots",
-        description="Protect every snapshot from deletion, wait for each resulting action, and verify. "
+def _protect_parser() -> argparse.ArgumentParser:
+    parser = _parser(
+        "python -m flows.protect_snapshots",
+        "Protect every snapshot from deletion, wait for each resulting action, and verify. "
         "Exit status 0 only if nothing failed and nothing is unfinished.",
     )
+    parser.add_argument("--dry-run", action="store_true", help="only report what would be protected")
+    parser.add_argument(
+        "--timeout-seconds",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="how long to wait for the actions after the last one was started (default: 900)",
+    )
+    return parser
+
+
+def _audit_parser() -> argparse.ArgumentParser:
+    parser = _parser(
+        "python -m flows.audit_snapshot_protection",
+        "Look which snapshots are protected from deletion, and what has changed since the last audit. "
+        "Changes nothing. Exit status 0 only if every project could be read.",
+    )
+    parser.add_argument(
+        "--grace-hours",
+        type=float,
+        default=0.0,
+        metavar="HOURS",
+        help="list unprotected snapshots younger than this, and do not count them (default: 0)",
+    )
+    parser.add_argument(
+        "--fail-on-unprotected",
+        action="store_true",
+        help="exit status 1 if any snapshot that counts is unprotected",
+    )
+    return parser
+
+
+def _parser(program: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument(
         "--project",
         action="append",
@@ -122,13 +201,5 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         metavar="SELECTOR",
         help="only snapshots with these labels, e.g. env=prod or protect!=no",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="only report what would be protected")
-    parser.add_argument(
-        "--timeout-seconds",
-        type=float,
-        default=900.0,
-        metavar="SECONDS",
-        help="how long to wait for the actions after the last one was started (default: 900)",
     )
     return parser

@@ -2,16 +2,14 @@
 
 import asyncio
 import sys
-from typing import cast
 
 from prefect import flow
-from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from blocks.projects import load_projects
 from flows.protect_project import Order, protect_project
+from flows.runs import end, is_deployed, name_of_run
 from hetzner_cloud.arguments import check_label_selector, check_timeout
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.report import (
@@ -28,9 +26,7 @@ _MOST_GROUPS = 100  # task runs that change snapshots: a graph of 2,000 nodes he
 
 def _run_name() -> str:
     parameters = flow_run.parameters
-    projects = "-".join(parameters["projects"][:3]) or "all-projects"
-    more = f"-and-{len(parameters['projects']) - 3}-more" if len(parameters["projects"]) > 3 else ""
-    return f"{'dry-run' if parameters['dry_run'] else 'protect'}-{projects}{more}"
+    return name_of_run("dry-run" if parameters["dry_run"] else "protect", parameters["projects"])
 
 
 @flow(name="protect-snapshots", flow_run_name=_run_name)
@@ -60,11 +56,9 @@ async def protect_snapshots(
     """
     try:
         selector, timeout_seconds = check_label_selector(label_selector), check_timeout(timeout_seconds)
-        context = FlowRunContext.get()
-        deployed = bool(context and context.flow_run and context.flow_run.deployment_id)
-        chosen = await load_projects(projects, deployed=deployed)
+        chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
-        return _end(Failed(message=str(error), data=error))
+        return end(Failed(message=str(error), data=error))
     order = Order(selector, dry_run, timeout_seconds, most_groups=max(1, _MOST_GROUPS // len(chosen)))
     reports = await asyncio.gather(*(protect_project(project, order) for project in chosen))
     return await _conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
@@ -78,14 +72,9 @@ async def _conclude(report: ProtectionReport) -> ProtectionReport:
             say("%s", describe(outcome))
     await publish_report(report)
     if report.succeeded:
-        return _end(Completed(message=message_of(report), data=report))
+        return end(Completed(message=message_of(report), data=report))
     error = SnapshotsNotProtectedError(report)
-    return _end(Failed(message=str(error), data=error))
-
-
-def _end(state: State[ProtectionReport]) -> ProtectionReport:
-    """A state that a flow returns becomes its run's own; who calls the flow gets the state's data."""
-    return cast("ProtectionReport", state)
+    return end(Failed(message=str(error), data=error))
 
 
 if __name__ == "__main__":

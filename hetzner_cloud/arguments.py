@@ -11,6 +11,7 @@ from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.text import printable
 
 MAX_ID = 2**53 - 1
+_MAX_GRACE_HOURS = 24 * 366 * 100
 IMAGE_TYPES = ("system", "app", "snapshot", "backup")
 IMAGE_STATUSES = ("available", "creating", "unavailable")
 ACTION_STATUSES = ("running", "success", "error")
@@ -25,6 +26,19 @@ def check_id(value: object, what: str) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_ID:
         raise InvalidArgumentError(f"{what} must be an integer from 1 to {MAX_ID}, not {_shown(value)}.")
+    return value
+
+
+def check_limit(value: object) -> int | None:
+    """Return how many are wanted, None for all.
+
+    Raises:
+        InvalidArgumentError: It is no integer above 0.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise InvalidArgumentError(
+            f"The limit must be an integer above 0, or None for all, not {_shown(value)}."
+        )
     return value
 
 
@@ -84,6 +98,17 @@ def check_timeout(seconds: object) -> float:
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < float("inf"):
         raise InvalidArgumentError(f"The time-out must be more than 0 seconds, not {seconds!r}.")
     return seconds
+
+
+def check_grace(hours: object) -> float:
+    """Return a time of grace in hours if it is from 0 to 100 years.
+
+    Raises:
+        InvalidArgumentError: It is anything else.
+    """
+    if not isinstance(hours, int | float) or isinstance(hours, bool) or not 0 <= hours <= _MAX_GRACE_HOURS:
+        raise InvalidArgumentError(f"The time of grace must be 0 hours or more, not {_shown(hours)}.")
+    return hours
 
 
 def check_token(token: str) -> str:

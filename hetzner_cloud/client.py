@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
+from math import ceil
 from operator import attrgetter
 from types import TracebackType
 from typing import Self, TypeVar
@@ -175,7 +176,12 @@ class HetznerCloudClient:
         return read_model(_ActionAnswer, answer).action
 
     async def list_image_actions(
-        self, *, ids: Iterable[int] | None = None, sort: Choices = None, status: Choices = None
+        self,
+        *,
+        ids: Iterable[int] | None = None,
+        sort: Choices = None,
+        status: Choices = None,
+        limit: int | None = None,
     ) -> list[Action]:
         """List the actions of all images, or those with the given ids.
 
@@ -185,15 +191,17 @@ class HetznerCloudClient:
             ids: Action ids, any number; sent 25 a request.
             sort: Any of `id`, `command`, `status`, `started`, `finished`, each also with `:asc` or `:desc`.
             status: Any of `running`, `success`, `error`.
+            limit: Return the first ones only, this many, and read no page beyond them; None returns all.
         """
-        query = _action_query(sort, status)
+        query, limit = _action_query(sort, status), arguments.check_limit(limit)
         if ids is None:
-            return await self._list_actions("/images/actions", query)
+            return await self._list_actions("/images/actions", query, limit)
         batches = await all_at_once(
             self._list_actions("/images/actions", [*_repeated("id", batch), *query])
             for batch in batched_ids(ids)
         )
-        return _in_order((action for batch in batches for action in batch), arguments.check_sort(sort))
+        actions = _in_order((action for batch in batches for action in batch), arguments.check_sort(sort))
+        return actions[:limit]
 
     async def get_image_action(self, action_id: int) -> Action:
         """Get an action of any image.
@@ -213,9 +221,12 @@ class HetznerCloudClient:
         )
         return [action for batch in batches for action in batch.actions]
 
-    async def _list_actions(self, path: str, query: Query) -> list[Action]:
-        pages = await read_pages(partial(self._page, ActionsPage, path, query))
-        return [action for page in pages for action in page.actions]
+    async def _list_actions(self, path: str, query: Query, limit: int | None = None) -> list[Action]:
+        fetch = partial(self._page, ActionsPage, path, query)
+        pages = await (
+            read_pages(fetch) if limit is None else read_pages(fetch, most=ceil(limit / _PER_PAGE))
+        )
+        return [action for page in pages for action in page.actions][:limit]
 
     async def _page(self, model: type[M], path: str, query: Query, number: int) -> M:
         return await self._get(model, path, [*query, ("page", number), ("per_page", _PER_PAGE)])

@@ -62,8 +62,12 @@ class ActionsPage(Page):
 P = TypeVar("P", bound=Page)
 
 
-async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]]) -> list[P]:
+async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]], *, most: int = _MAX_PAGES) -> list[P]:
     """Fetch page 1, then all further ones at once.
+
+    Args:
+        fetch: Fetches the page with a number, from 1 on.
+        most: Fetch no more pages than that.
 
     Raises:
         InvalidAnswerError: The pages do not come to an end.
@@ -71,9 +75,12 @@ async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]]) -> list[P]:
     """
     pages = [await fetch(1)]
     if pages[0].place.next_page:
-        pages += await all_at_once(fetch(number) for number in range(2, _last_page(pages[0]) + 1))
+        last = min(most, _last_page(pages[0]))
+        pages += await all_at_once(fetch(number) for number in range(2, last + 1))
     seen = {found for page in pages for found in page.ids}
-    while following := pages[-1].place.next_page:  # the list grew, or the first page told no last one
+    while len(pages) < most and (
+        following := pages[-1].place.next_page
+    ):  # the list grew, or the first page told no last one
         if following <= len(pages) or following > _MAX_PAGES:
             raise _endless(f"page {len(pages)} names page {following} as the next one")
         page = await fetch(following)

@@ -115,7 +115,7 @@ def describe(outcome: SnapshotOutcome) -> str:
     action = f", action {outcome.action_id}" if outcome.action_id is not None else ""
     if not outcome.message:
         return f"{name} {_words(outcome.outcome)}{action}"
-    return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{_particulars(outcome)}"
+    return f"{name} {_words(outcome.outcome)}{action}: {outcome.message}{particulars(outcome)}"
 
 
 def _to_look_at(report: ProtectionReport) -> list[SnapshotOutcome]:
@@ -132,7 +132,7 @@ def _to_look_at(report: ProtectionReport) -> list[SnapshotOutcome]:
 def _describe_project(project: ProjectReport) -> str:
     trouble = project.trouble or Trouble()
     what = "changed" if project.snapshots else "read"
-    return f"project '{project.project}' could not be {what}: {trouble.message}{_particulars(trouble)}"
+    return f"project '{project.project}' could not be {what}: {trouble.message}{particulars(trouble)}"
 
 
 def table_of(report: ProtectionReport) -> list[dict[str, str | int]]:
@@ -190,7 +190,8 @@ def _words(outcome: OutcomeName) -> str:
     return outcome.replace("_", " ")
 
 
-def _particulars(trouble: Trouble | SnapshotOutcome) -> str:
+def particulars(trouble: Trouble | SnapshotOutcome) -> str:
+    """Add what is needed to look into it, in brackets: code and correlation id, where there are any."""
     known = ", ".join(part for part in (trouble.code, trouble.correlation_id) if part)
     return f" ({known})" if known else ""
 

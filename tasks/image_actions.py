@@ -84,8 +84,9 @@ async def list_image_actions(
     ids: Iterable[int] | None = None,
     sort: str | Iterable[str] | None = None,
     status: str | Iterable[str] | None = None,
+    limit: int | None = None,
 ) -> list[Action]:
-    """List the actions of all images of a project, or those with the given ids, all pages.
+    """List the actions of all images of a project, or those with the given ids; all pages, unless limited.
 
     https://docs.hetzner.cloud/reference/cloud#image-actions-list-actions
 
@@ -94,12 +95,13 @@ async def list_image_actions(
         ids: Action ids, any number; sent 25 a request.
         sort: Any of `id`, `command`, `status`, `started`, `finished`, each also with `:asc` or `:desc`.
         status: Any of `running`, `success`, `error`.
+        limit: Return the first ones only, this many, and read no page beyond them; None returns all.
 
     Raises:
         HetznerCloudError: See `hetzner_cloud.errors`; InvalidArgumentError before anything was sent.
     """
     async with credentials.get_client() as client:
-        return await client.list_image_actions(ids=ids, sort=sort, status=status)
+        return await client.list_image_actions(ids=ids, sort=sort, status=status, limit=limit)
 
 
 @task(task_run_name="get-image-action-{action_id}", cache_policy=NO_CACHE, **RETRY_TRANSIENT)

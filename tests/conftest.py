@@ -86,12 +86,12 @@ def engine(prefect_api: PrefectServer) -> PrefectServer:
 @pytest.fixture
 def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
     """Save the credentials of sandboxes under names of their own, and forget them when the test ends."""
-    saved: list[str] = []
+    saved: set[str] = set()
 
     def save(name: str, sandbox: Sandbox, *, token: str = "") -> HetznerCloudCredentials:
         block = HetznerCloudCredentials(token=SecretStr(token or sandbox.token), endpoint=sandbox.endpoint)
         block.save(name, overwrite=True, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
-        saved.append(name)
+        saved.add(name)
         return block
 
     yield save

@@ -42,7 +42,7 @@ async def task_runs_of(flow_run_id: UUID, *, at_least: int = 1) -> list[TaskRun]
     def whole(found: Sequence[TaskRun]) -> bool:
         return len(found) >= at_least and all(record.state and record.state.is_final() for record in found)
 
-    return await _eventually(read, whole)
+    return await eventually(read, whole)
 
 
 async def log_of(flow_run_id: UUID, *, until: str) -> str:
@@ -51,7 +51,7 @@ async def log_of(flow_run_id: UUID, *, until: str) -> str:
             wanted = LogFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}})
             return "\n".join(line.message for line in await client.read_logs(wanted))
 
-    return await _eventually(read, lambda text: until in text)
+    return await eventually(read, lambda text: until in text)
 
 
 async def artifacts_of(flow_run_id: UUID) -> list[Artifact]:
@@ -71,7 +71,7 @@ def _only(flow_run_id: UUID) -> FlowRunFilter:
     return FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
 
 
-async def _eventually(read: Callable[[], Awaitable[T]], whole: Callable[[T], bool]) -> T:
+async def eventually(read: Callable[[], Awaitable[T]], whole: Callable[[T], bool]) -> T:
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while not whole(found := await read()):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.05)

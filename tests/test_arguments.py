@@ -134,6 +134,17 @@ def test_a_time_out_is_refused_when_it_is(seconds: object) -> None:
         arguments.check_timeout(seconds)
 
 
+@pytest.mark.parametrize("hours", [0, 0.5, 24, 24 * 365])
+def test_a_time_of_grace_is_taken_when_it_is(hours: float) -> None:
+    assert arguments.check_grace(hours) == hours
+
+
+@pytest.mark.parametrize("hours", [-0.1, float("nan"), float("inf"), 10**400, "24", None, True])
+def test_a_time_of_grace_is_refused_when_it_is(hours: object) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^The time of grace must be 0 hours or more, not "):
+        arguments.check_grace(hours)
+
+
 @pytest.mark.parametrize("share", [0, 0.0, 0.1, 0.5, 0.999])
 def test_a_reserve_is_taken_when_it_is(share: float) -> None:
     assert arguments.check_reserve(share) == share

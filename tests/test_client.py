@@ -111,6 +111,11 @@ def gone(**details: str) -> httpx.Response:
             [("sort", "started:desc"), ("status", "success"), *PAGE_1],
         ),
         (
+            lambda client: client.list_image_actions(sort="id:desc", limit=1),
+            "/images/actions",
+            [("sort", "id:desc"), *PAGE_1],
+        ),
+        (
             lambda client: client.list_image_actions(ids=[7, 5, 7], status="running"),
             "/images/actions",
             [("id", "7"), ("id", "5"), *BY_ID, ("status", "running"), *PAGE_1],
@@ -191,6 +196,22 @@ async def test_actions_keep_the_api_s_order_when_they_come_in_pages(
     assert [action.id for action in await client.list_image_actions(sort="id:desc")] == [8, 7, 6]
 
 
+@pytest.mark.parametrize(("limit", "pages"), [(1, 1), (50, 1), (51, 2), (100, 2), (101, 3), (9_999, 3)])
+async def test_no_page_beyond_the_limit_is_read(
+    hetzner: respx.MockRouter, client: HetznerCloudClient, limit: int, pages: int
+) -> None:
+    def page(request: httpx.Request) -> httpx.Response:
+        first = 1_000 - 50 * int(request.url.params["page"])
+        actions = [action_json(first + number) for number in range(50, 0, -1)]
+        meta = meta_json(int(request.url.params["page"]), 3, total_entries=150)
+        return httpx.Response(200, json={"actions": actions, "meta": meta})
+
+    hetzner.get("/images/actions").mock(side_effect=page)
+    actions = await client.list_image_actions(sort="id:desc", limit=limit)
+    assert [action.id for action in actions] == list(range(1_000, 1_000 - min(limit, 150), -1))
+    assert len(hetzner.calls) == pages
+
+
 # Ids in batches
 
 
@@ -265,6 +286,9 @@ def test_ids_are_batched_in_their_order_each_once() -> None:
         lambda client: client.list_image_actions(status=["success", "ok"]),
         lambda client: client.list_image_actions(ids=[*range(1, 100), 0]),
         lambda client: client.list_image_actions(ids=["1"]),
+        lambda client: client.list_image_actions(limit=0),
+        lambda client: client.list_image_actions(limit="50"),
+        lambda client: client.list_image_actions(limit=True),
         lambda client: client.list_actions([1, None]),
         lambda client: client.list_actions([MAX_ID + 1]),
         lambda client: client.change_image_protection(0, delete=True),

@@ -1,0 +1,81 @@
+"""One project's part of an audit: recall, list, compare, look for who did it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from blocks.credentials import HetznerCloudCredentials
+from blocks.projects import Project
+from hetzner_cloud.audit import SnapshotFinding, find, with_evidence
+from hetzner_cloud.audit_memory import AuditMemory
+from hetzner_cloud.audit_report import ProjectAudit
+from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.outcomes import Trouble
+from tasks.audit_artifacts import recall
+from tasks.image_actions import list_image_actions
+from tasks.images import list_images
+from tasks.run_log import run_logger
+
+_MOST_ACTIONS = 200  # four pages
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is asked of each project's part of an audit.
+
+    Attributes:
+        now: When the audit began.
+        label_selector: Only snapshots with these labels; empty: all.
+        grace_hours: Unprotected snapshots that are younger do not count.
+    """
+
+    now: datetime
+    label_selector: str
+    grace_hours: float
+
+
+async def audit_project(project: Project, scope: Scope) -> ProjectAudit:
+    """Audit a project's snapshots; whatever happens, it is reported and stops no other project."""
+    if project.credentials is None:
+        return ProjectAudit(project=project.name, trouble=project.trouble)
+    try:
+        async with project.credentials.get_client():  # held open, so that all tasks share its connections
+            return await _audit(project.name, project.credentials, scope)
+    except HetznerCloudError as error:
+        return ProjectAudit(project=project.name, trouble=Trouble.of(error))
+    except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
+        run_logger().exception("Project '%s': the audit broke", project.name)
+        return ProjectAudit(project=project.name, trouble=Trouble.of(error))
+
+
+async def _audit(name: str, credentials: HetznerCloudCredentials, scope: Scope) -> ProjectAudit:
+    before = await recall(name, scope.label_selector)
+    listing = list_images.with_options(task_run_name=f"list-snapshots-of-{name}")
+    images = await listing(credentials, type="snapshot", label_selector=scope.label_selector)
+    findings = find(images, before, now=scope.now, grace_hours=scope.grace_hours)
+    findings, remark = await _look_for_evidence(name, credentials, findings)
+    return _project_audit(name, findings, before, remark)
+
+
+async def _look_for_evidence(
+    name: str, credentials: HetznerCloudCredentials, findings: list[SnapshotFinding]
+) -> tuple[list[SnapshotFinding], str]:
+    if not any(finding.is_lifted for finding in findings):
+        return findings, ""
+    listing = list_image_actions.with_options(task_run_name=f"list-image-actions-of-{name}")
+    try:
+        actions = await listing(credentials, sort="id:desc", limit=_MOST_ACTIONS)
+    except HetznerCloudError as error:
+        return findings, f"who lifted the protection could not be looked up: {error}"
+    return with_evidence(findings, actions), ""
+
+
+def _project_audit(
+    name: str, findings: list[SnapshotFinding], before: AuditMemory | None, remark: str
+) -> ProjectAudit:
+    audit = ProjectAudit(
+        project=name,
+        findings=tuple(findings),
+        previous=before.audited if before else None,
+        remark=remark,
+    )
+    return audit.model_copy(update={"trend": (*(before.trend if before else ()), audit.count)})

@@ -1,0 +1,85 @@
+"""Audit the protection of every snapshot: what is protected, what is not, and what has changed."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from blocks.projects import load_projects
+from flows.audit_project import Scope, audit_project
+from flows.runs import end, is_deployed, name_of_run
+from hetzner_cloud.arguments import check_grace, check_label_selector
+from hetzner_cloud.audit_report import AuditFailedError, AuditReport, describe, marked_same, message_of
+from hetzner_cloud.errors import HetznerCloudError
+from tasks.audit_artifacts import publish_audit
+from tasks.events import emit_unprotected
+from tasks.run_log import run_logger
+
+
+def _run_name() -> str:
+    return name_of_run("audit", flow_run.parameters["projects"])
+
+
+@flow(name="audit-snapshot-protection", flow_run_name=_run_name)
+async def audit_snapshot_protection(
+    projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
+    label_selector: str = "",
+    grace_hours: float = 0,
+    fail_on_unprotected: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
+) -> AuditReport:
+    """Look which snapshots are protected from deletion, and what has changed since the last audit.
+
+    Changes nothing. Needs a saved Hetzner Cloud Credentials block for each project; a token that may only
+    read is enough.
+
+    Args:
+        projects: The names of the credentials blocks to take. Empty: every saved one.
+        label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
+        grace_hours: Unprotected snapshots younger than this are listed, and not counted.
+        fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
+
+    Returns:
+        The report, with exactly one finding for each snapshot, if every project could be read.
+
+    Raises:
+        AuditFailedError: A project could not be read, or snapshots are unprotected and that was to fail;
+            `report` tells which.
+        InvalidArgumentError: A parameter is not usable; no request was sent.
+    """
+    try:
+        selector, grace_hours = check_label_selector(label_selector), check_grace(grace_hours)
+        chosen = await load_projects(projects, deployed=is_deployed())
+    except HetznerCloudError as error:
+        return end(Failed(message=str(error), data=error))
+    scope = Scope(datetime.now(UTC), selector, grace_hours)
+    audits = await asyncio.gather(*(audit_project(project, scope) for project in chosen))
+    endpoints = {one.name: one.credentials.endpoint for one in chosen if one.credentials}
+    report = AuditReport(
+        audited=scope.now,
+        projects=tuple(marked_same(audits, endpoints)),
+        label_selector=selector,
+        grace_hours=grace_hours,
+    )
+    return await _conclude(report, fail_on_unprotected=fail_on_unprotected)
+
+
+async def _conclude(report: AuditReport, *, fail_on_unprotected: bool) -> AuditReport:
+    for project, finding in report.lifted:
+        run_logger().error("%s", describe(project, finding))
+    for project in report.distinct:
+        if project.unprotected:
+            emit_unprotected(project)
+    await publish_audit(report)
+    if report.unread or (fail_on_unprotected and report.unprotected):
+        error = AuditFailedError(report)
+        return end(Failed(message=str(error), data=error))
+    return end(Completed(message=message_of(report), data=report))
+
+
+if __name__ == "__main__":
+    from flows.command_line import run_audit_snapshot_protection
+
+    sys.exit(run_audit_snapshot_protection(audit_snapshot_protection))

@@ -1,0 +1,83 @@
+"""What an audit keeps for the next one, small enough to be kept every night."""
+
+import json
+import re
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+_VERSION = 1
+_MARK = re.compile(r"<!-- audit-memory (\S+) -->")
+_MAX_DESCRIPTION = 40
+_MAX_TREND = 30
+_MAX_BYTES = 64 * 1024 * 1024
+
+
+class Remembered(NamedTuple):
+    """What is kept of a snapshot; its description is cut."""
+
+    protected: bool
+    description: str
+
+
+class TrendPoint(NamedTuple):
+    """What an audit counted, `total` without those that were in their time of grace."""
+
+    protected: int
+    total: int
+
+
+@dataclass(frozen=True)
+class AuditMemory:
+    """What an audit saw.
+
+    Attributes:
+        audited: When.
+        snapshots: By image id, what was there.
+        trend: What the last audits counted, this one last, 30 at most.
+    """
+
+    audited: datetime
+    snapshots: Mapping[int, Remembered]
+    trend: tuple[TrendPoint, ...] = ()
+
+    def dump(self) -> str:
+        """Pack it into an HTML comment, which a rendered page does not show."""
+        ids = sorted(self.snapshots)
+        kept = [self.snapshots[image_id] for image_id in ids]
+        packed = {
+            "version": _VERSION,
+            "audited": self.audited.timestamp(),
+            "ids": [later - earlier for earlier, later in pairwise([0, *ids])],  # small numbers pack well
+            "protected": "".join("01"[last.protected] for last in kept),
+            "descriptions": [last.description[:_MAX_DESCRIPTION] for last in kept],
+            "trend": self.trend[-_MAX_TREND:],
+        }
+        text = json.dumps(packed, separators=(",", ":"), ensure_ascii=False)
+        return f"<!-- audit-memory {b64encode(zlib.compress(text.encode(), 9)).decode()} -->"
+
+    @classmethod
+    def load(cls, text: str) -> "AuditMemory | None":
+        """Unpack what `dump` has packed somewhere in a text; None if there is nothing that can be read."""
+        if not (found := _MARK.search(text)):
+            return None
+        try:
+            return cls._unpack(b64decode(found[1], validate=True))
+        except (ValueError, KeyError, TypeError, OverflowError, OSError, zlib.error):
+            return None
+
+    @classmethod
+    def _unpack(cls, data: bytes) -> "AuditMemory | None":
+        packed = json.loads(zlib.decompressobj().decompress(data, _MAX_BYTES))
+        if packed["version"] != _VERSION:
+            return None
+        kept = zip(accumulate(packed["ids"]), packed["protected"], packed["descriptions"], strict=True)
+        return cls(
+            audited=datetime.fromtimestamp(packed["audited"], UTC),
+            snapshots={image_id: Remembered(bit == "1", text) for image_id, bit, text in kept},
+            trend=tuple(TrendPoint(*point) for point in packed["trend"]),
+        )

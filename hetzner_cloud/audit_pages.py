@@ -1,0 +1,193 @@
+"""What an audit shows people on pages: a table for each project, a summary of all. Pure functions."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from hetzner_cloud.audit import SnapshotFinding
+from hetzner_cloud.audit_memory import TrendPoint
+from hetzner_cloud.audit_report import (
+    WORDS,
+    AuditReport,
+    ProjectAudit,
+    advice_of,
+    describe_unread,
+    headline_of,
+)
+from hetzner_cloud.report import particulars
+from hetzner_cloud.text import counted, escape_markdown
+
+COLUMNS = (
+    "finding",
+    "snapshot",
+    "description",
+    "server",
+    "created",
+    "age",
+    "size in GB",
+    "protected",
+    "last change of protection",
+)
+MAX_TABLE_ROWS = 500
+CONSOLE_URL = "https://console.hetzner.com/projects"
+_NAMED_IN_SUMMARY = 20
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def table_of(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
+    """Make the rows of a project's table, the worst first: 500 at most, then a count of the others."""
+    if project.trouble:
+        text = f"🔴 could not be read: {project.trouble.message}{particulars(project.trouble)}"
+        return [_row(text, "", "", "", "", "", "", "", "")]
+    shown, hidden = project.findings[:MAX_TABLE_ROWS], project.findings[MAX_TABLE_ROWS:]
+    rows = [_row_of(finding, now) for finding in shown]
+    if hidden:
+        counts = Counter(WORDS[finding.finding] for finding in hidden)
+        text = ", ".join(f"{number} {words}" for words, number in counts.items())
+        rows.append(_row(text, f"… {len(hidden)} more", "", "", "", "", "", "", ""))
+    return rows
+
+
+def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
+    """Make the rows of a project's table that a person should see: not those of what is well."""
+    if project.trouble:
+        return table_of(project, now=now)
+    shown = [finding for finding in project.findings if not finding.protected or finding.is_gone]
+    return table_of(project.model_copy(update={"findings": tuple(shown)}), now=now)
+
+
+def summary_of(report: AuditReport, links: Mapping[str, str] | None = None) -> str:
+    """Make the markdown summary of an audit.
+
+    Args:
+        report: What was found.
+        links: By project, where its table is.
+    """
+    links = links or {}
+    lines = [f"## {_mark(report)} {headline_of(report)}", "", _scope(report), "", *_overview(report, links)]
+    lines += [line for project in report.projects for line in _section(project)]
+    lines += _warnings(report)
+    if advice := advice_of(report):
+        lines += ["", "### What to do", "", f"{advice} The projects in [Hetzner's console]({CONSOLE_URL})."]
+    return "\n".join(lines) + "\n"
+
+
+def sparkline(trend: Sequence[TrendPoint]) -> str:
+    """Draw coverage over the last audits, the lowest at the bottom and the highest at the top."""
+    shares = [point.protected / point.total for point in trend if point.total]
+    if len(shares) < 2:
+        return ""
+    low, high = min(shares), max(shares)
+    if low == high:
+        return _BARS[-1 if high == 1 else 3] * len(shares)
+    return "".join(_BARS[round((share - low) / (high - low) * (len(_BARS) - 1))] for share in shares)
+
+
+def age_of(created: datetime | None, now: datetime) -> str:
+    """Tell an age in words, empty if it is not known: 12 minutes, 30 hours, 12 days."""
+    if created is None:
+        return ""
+    minutes = max(0, int((now - created).total_seconds() // 60))
+    if minutes < 120:
+        return counted(minutes, "minute")
+    hours = minutes // 60
+    return counted(hours, "hour") if hours < 48 else counted(hours // 24, "day")
+
+
+def _mark(report: AuditReport) -> str:
+    if report.unread or report.lifted:
+        return "🔴"
+    return "🟡" if report.unprotected else "🟢"
+
+
+def _scope(report: AuditReport) -> str:
+    parts = [f"Audited {report.audited:%Y-%m-%d %H:%M} UTC"]
+    if report.label_selector:
+        parts.append(f"only snapshots with the labels {escape_markdown(report.label_selector)}")
+    if report.grace_hours:
+        parts.append(f"younger than {report.grace_hours:g} hours not counted")
+    return ", ".join(parts) + "."
+
+
+def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
+    header = ("", "project", "snapshots", "protected", "coverage", "GB protected", "trend", "compared with")
+    lines = [f"| {' | '.join(header)} |", "| --- | --- | ---: | ---: | ---: | ---: | --- | --- |"]
+    for project in report.projects:
+        name = escape_markdown(project.project)
+        name = f"[{name}]({links[project.project]})" if project.project in links else name
+        lines.append(f"| {' | '.join(_overview_cells(project, name))} |")
+    return lines
+
+
+def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
+    if project.trouble:
+        return ("🔴", name, "?", "?", "could not be read", "", sparkline(project.trend), "")
+    protected, total = project.count
+    sizes = [(one.size or 0, one.protected) for one in project.findings if one.counts]
+    stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
+    worst = any(one.is_lifted for one in project.findings)
+    return (
+        "🔴" if worst else "🟡" if protected < total else "🟢",
+        name,
+        str(total),
+        str(protected),
+        f"{_percent(protected, total)}",
+        f"{safe:,.0f} of {stored:,.0f}",
+        sparkline(project.trend),
+        f"{project.previous:%Y-%m-%d %H:%M}" if project.previous else "first audit",
+    )
+
+
+def _percent(part: float, whole: float) -> str:
+    """Round down: what is not complete must not read as 100 %."""
+    return f"{int(1000 * part / whole) / 10:g} %" if whole else "-"
+
+
+def _section(project: ProjectAudit) -> Iterable[str]:
+    shown = [one for one in project.findings if one.counts_unprotected or one.is_gone]
+    if not shown:
+        return
+    yield from ("", f"### {escape_markdown(project.project)}", "")
+    for finding in shown[:_NAMED_IN_SUMMARY]:
+        mark, words = WORDS[finding.finding].split(" ", 1)
+        known = [finding.description, finding.server and f"of {finding.server}", finding.evidence]
+        text = ", ".join(escape_markdown(part) for part in known if part)
+        yield f"- {mark} **{words}**: {finding.image_id}" + (f", {text}" if text else "")
+    if len(shown) > _NAMED_IN_SUMMARY:
+        yield f"- and {len(shown) - _NAMED_IN_SUMMARY} more, see the project's table"
+
+
+def _warnings(report: AuditReport) -> list[str]:
+    lines = [f"- 🔴 {escape_markdown(describe_unread(project))}" for project in report.unread]
+    lines += [
+        f"- 🟡 {escape_markdown(f'{project.project} and {project.same_as}')} are the same project, by two "
+        "tokens: counted once. Delete one of the credentials blocks."
+        for project in report.projects
+        if project.same_as
+    ]
+    lines += [
+        f"- 🟡 {escape_markdown(f'{project.project}: {project.remark}')}"
+        for project in report.projects
+        if project.remark
+    ]
+    if report.label_selector and any(one.is_gone for project in report.projects for one in project.findings):
+        lines.append("- ⚪ what is gone may have been relabelled: only the labels above were listed.")
+    return ["", "### To look at", "", *lines] if lines else []
+
+
+def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
+    return _row(
+        WORDS[finding.finding],
+        finding.image_id,
+        finding.description,
+        finding.server,
+        f"{finding.created:%Y-%m-%d %H:%M}" if finding.created else "",
+        age_of(finding.created, now),
+        f"{finding.size:g}" if finding.size is not None else "",
+        "yes" if finding.protected else "no",
+        finding.evidence,
+    )
+
+
+def _row(*cells: str | int) -> dict[str, str | int]:
+    return dict(zip(COLUMNS, cells, strict=True))

@@ -1,0 +1,179 @@
+"""What an audit tells people, in a line: its counts, and what to do. Pure functions of findings."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from hetzner_cloud.audit import FindingName, SnapshotFinding
+from hetzner_cloud.audit_memory import TrendPoint
+from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.outcomes import Trouble
+from hetzner_cloud.report import particulars
+from hetzner_cloud.text import counted
+
+_NAMED_IN_MESSAGE = 5
+WORDS: Mapping[FindingName, str] = {
+    "newly_unprotected": "🔴 newly unprotected",
+    "gone_protected": "🔴 gone, was protected",
+    "new_unprotected": "🟡 new, unprotected",
+    "unprotected": "🟡 unprotected",
+    "in_grace": "⚪ in its time of grace",
+    "gone": "⚪ gone, was not protected",
+    "newly_protected": "🟢 newly protected",
+    "new": "🟢 new, protected",
+    "protected": "🟢 protected",
+}
+
+
+class ProjectAudit(BaseModel):
+    """What an audit found in one project.
+
+    Attributes:
+        findings: One for each snapshot, the worst first.
+        trouble: Why its snapshots could not be listed.
+        same_as: The name of the project, audited too, that it really is: another token of it.
+        previous: When it was audited before, None if this was the first time.
+        trend: What the last audits counted, this one last.
+        remark: What else a person should know, e.g. why there is no evidence.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    project: str
+    findings: tuple[SnapshotFinding, ...] = ()
+    trouble: Trouble | None = None
+    same_as: str = ""
+    previous: datetime | None = None
+    trend: tuple[TrendPoint, ...] = ()
+    remark: str = ""
+
+    @property
+    def unprotected(self) -> list[SnapshotFinding]:
+        """The snapshots that should be protected and are not."""
+        return [finding for finding in self.findings if finding.counts_unprotected]
+
+    @property
+    def count(self) -> TrendPoint:
+        """How many snapshots are protected, of how many that count."""
+        counting = [finding for finding in self.findings if finding.counts]
+        return TrendPoint(sum(finding.protected for finding in counting), len(counting))
+
+
+class AuditReport(BaseModel):
+    """What an audit found, project by project."""
+
+    model_config = ConfigDict(frozen=True)
+
+    audited: datetime
+    projects: tuple[ProjectAudit, ...]
+    label_selector: str = ""
+    grace_hours: float = 0
+
+    @property
+    def distinct(self) -> list[ProjectAudit]:
+        """The projects, each once, however many tokens of it were used."""
+        return [project for project in self.projects if not project.same_as]
+
+    @property
+    def unread(self) -> list[ProjectAudit]:
+        """The projects whose snapshots could not be listed."""
+        return [project for project in self.projects if project.trouble]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many snapshots had each finding."""
+        return Counter(finding.finding for project in self.distinct for finding in project.findings)
+
+    @property
+    def unprotected(self) -> int:
+        """How many snapshots should be protected and are not."""
+        return sum(len(project.unprotected) for project in self.distinct)
+
+    @property
+    def lifted(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
+        """The snapshots whose protection somebody must have lifted, with their projects."""
+        pairs = [(project, finding) for project in self.distinct for finding in project.findings]
+        return [(project, finding) for project, finding in pairs if finding.is_lifted]
+
+
+class AuditFailedError(HetznerCloudError):
+    """Projects could not be read, or snapshots are unprotected that must not be; `report` tells which."""
+
+    def __init__(self, report: AuditReport) -> None:
+        super().__init__(message_of(report))
+        self.report = report
+        self.args = (report,)
+
+
+def marked_same(projects: Sequence[ProjectAudit], endpoints: Mapping[str, str]) -> list[ProjectAudit]:
+    """Notice projects that are really one: at the same endpoint an image's id is that of one image only."""
+    owners: dict[tuple[str, int], str] = {}
+    marked = []
+    for project in projects:
+        ids = [
+            (endpoints.get(project.project, ""), finding.image_id)
+            for finding in project.findings
+            if not finding.is_gone
+        ]
+        owner = next((owners[image] for image in ids if image in owners), "")
+        owners |= {} if owner else dict.fromkeys(ids, project.project)
+        marked.append(project.model_copy(update={"same_as": owner}))
+    return marked
+
+
+def message_of(report: AuditReport) -> str:
+    """Say in one line what an audit found and, where a person is needed, what to do."""
+    parts = [headline_of(report)]
+    parts += [describe_unread(project) for project in report.unread]
+    lifted = report.lifted
+    parts += [describe(project, finding) for project, finding in lifted[:_NAMED_IN_MESSAGE]]
+    if len(lifted) > _NAMED_IN_MESSAGE:
+        parts.append(f"and {len(lifted) - _NAMED_IN_MESSAGE} more")
+    advice = advice_of(report)
+    return "; ".join(parts) + (f". {advice}" if advice else "")
+
+
+def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
+    """Say in one line what was found out about a snapshot."""
+    words = WORDS[finding.finding].partition(" ")[2]
+    evidence = f": {finding.evidence}" if finding.evidence else ""
+    return f"{project.project}/{finding.image_id} {words}{evidence}"
+
+
+def headline_of(report: AuditReport) -> str:
+    """Say what was counted."""
+    counts = report.counts
+    projects = counted(len(report.distinct), "project")
+    if report.unread and len(report.unread) == len(report.projects):
+        return f"{projects} could not be read"
+    unread = [f"{counted(len(report.unread), 'project')} could not be read"] if report.unread else []
+    protected, total = (sum(part) for part in zip(*(one.count for one in report.distinct), strict=True))
+    newly = f" ({counts['newly_unprotected']} newly)" if counts["newly_unprotected"] else ""
+    if not sum(counts.values()):
+        return ", ".join([f"No snapshot found in {projects}", *unread])
+    parts = [f"{protected} of {counted(total, 'snapshot')} protected in {projects}"]
+    parts += [f"{report.unprotected} unprotected{newly}"] if report.unprotected else []
+    parts += [f"{counts['in_grace']} in their time of grace"] if counts["in_grace"] else []
+    gone = counts["gone"] + counts["gone_protected"]
+    parts += [f"{gone} gone"] if gone else []
+    return ", ".join([*parts, *unread])
+
+
+def advice_of(report: AuditReport) -> str:
+    """Say what a person does next, nothing if there is nothing to do."""
+    parts = []
+    if report.unread:
+        parts.append("Mend what keeps the projects from being read, then run the audit again.")
+    if report.lifted:
+        parts.append("Find out who lifted the protection or deleted the snapshots.")
+    if report.unprotected:
+        parts.append("Run protect-snapshots to protect what is not.")
+    return " ".join(parts)
+
+
+def describe_unread(project: ProjectAudit) -> str:
+    """Say why a project could not be read."""
+    trouble = project.trouble or Trouble()
+    return f"project '{project.project}' could not be read: {trouble.message}{particulars(trouble)}"

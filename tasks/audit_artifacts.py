@@ -1,0 +1,70 @@
+"""What an audit shows on the Artifacts page, and what it keeps there for the next one."""
+
+import asyncio
+from hashlib import sha256
+
+from prefect.artifacts import Artifact, acreate_markdown_artifact, acreate_table_artifact
+from prefect.utilities.urls import url_for
+
+from hetzner_cloud.audit import remember
+from hetzner_cloud.audit_memory import AuditMemory
+from hetzner_cloud.audit_pages import summary_of, table_of
+from hetzner_cloud.audit_report import AuditReport, ProjectAudit
+from hetzner_cloud.text import counted
+from tasks.run_log import run_logger
+
+
+async def recall(project: str, label_selector: str) -> AuditMemory | None:
+    """Find what the last audit of a project saw through the same label selector; None before the first."""
+    kept = await Artifact.aget(_key("snapshot-audit-memory", project, label_selector))
+    if kept is None:
+        return None
+    memory = AuditMemory.load(str(kept.data))
+    if memory is None:
+        run_logger().warning("Project '%s': what the last audit kept cannot be read. Starting anew.", project)
+    return memory
+
+
+async def publish_audit(report: AuditReport) -> None:
+    """Publish each project's table and the summary; then only, keep what the next audit compares with.
+
+    What could not be published is found once more by the next audit: it still compares with the last one.
+    """
+    try:
+        links = await asyncio.gather(*(_publish_table(project, report) for project in report.projects))
+        await acreate_markdown_artifact(
+            summary_of(report, dict(link for link in links if link[1])),
+            key="snapshot-audit-summary",
+            description="What the audit found, over all projects.",
+        )
+        await asyncio.gather(*(_keep(project, report) for project in report.projects if not project.trouble))
+    except Exception as error:  # noqa: BLE001 - what was found stands in the log and the final state too
+        run_logger().error("The audit could not be published: %r", error)
+
+
+async def _publish_table(project: ProjectAudit, report: AuditReport) -> tuple[str, str]:
+    artifact_id = await acreate_table_artifact(
+        table_of(project, now=report.audited),
+        key=_key("audited-snapshots", project.project, report.label_selector),
+        description=f"The snapshots of {project.project}, the worst first.",
+    )
+    return project.project, url_for("artifact", obj_id=artifact_id) or ""
+
+
+async def _keep(project: ProjectAudit, report: AuditReport) -> None:
+    memory = AuditMemory(report.audited, remember(project.findings), project.trend)
+    text = (
+        f"The last audit saw {counted(len(memory.snapshots), 'snapshot')}. The next one compares with what "
+        "is kept here, unseen; without it, the next one is a first audit."
+    )
+    await acreate_markdown_artifact(
+        f"{text}\n\n{memory.dump()}\n",
+        key=_key("snapshot-audit-memory", project.project, report.label_selector),
+        description=f"What audits of {project.project} remember.",
+    )
+
+
+def _key(kind: str, project: str, label_selector: str) -> str:
+    """A key, so a history, for each project and label selector: different snapshots cannot be compared."""
+    scope = f"-{sha256(label_selector.encode()).hexdigest()[:8]}" if label_selector else ""
+    return f"{kind}-{project}{scope}"
