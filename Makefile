@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check format sandbox deploy lock clean
+.PHONY: help install demo test test-all check format sandbox playground deploy lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,13 +44,11 @@ format: install ## let ruff format and mend what it can
 sandbox: install ## a stand-in for the image part of the Hetzner Cloud API, on loopback
 	@$(BIN)/python -m hetzner_cloud.sandbox $(ARGS)
 
+playground: install ## everything to click around in, without a Hetzner account
+	@$(BIN)/python -m playground
+
 deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
-	@$(BIN)/python -c 'import sys; from prefect.settings import PREFECT_API_URL as url; \
-	  sys.exit(not url.value() and "Say which Prefect server: export PREFECT_API_URL=http://127.0.0.1:4200/api")'
-	@$(BIN)/python -m prefect block register --module blocks.credentials
-	@$(BIN)/python -m prefect work-pool inspect hetzner-cloud >/dev/null 2>&1 \
-	  || $(BIN)/python -m prefect work-pool create hetzner-cloud --type process
-	@$(BIN)/python -m prefect --no-prompt deploy --all
+	@$(BIN)/python -m deploy
 
 lock: ## resolve pyproject.toml anew into requirements.lock
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install -qq uv

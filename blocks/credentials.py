@@ -1,5 +1,6 @@
 """Where a project's token is kept, and how it becomes a client."""
 
+import sys
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
@@ -79,10 +80,14 @@ class HetznerCloudCredentials(Block):
         return check_reserve(share)
 
     @property
+    def project(self) -> str:
+        """The project's name, which is the saved block's; empty if it was not loaded by one."""
+        return self._block_document_name or ""
+
+    @property
     def owner(self) -> str:
         """Whose token it is, for messages: the saved block by its name, where it was loaded by one."""
-        name = self._block_document_name
-        return f"the credentials block '{name}'" if name else "these credentials"
+        return f"the credentials block '{self.project}'" if self.project else "these credentials"
 
     def get_client(self) -> AbstractAsyncContextManager[HetznerCloudClient]:
         """Lend the client of this project that all tasks on the running event loop share.
@@ -109,3 +114,10 @@ def _without_input(error: ValidationError) -> ValidationError:
         ],
         hide_input=True,
     )
+
+
+if __name__ == "__main__":
+    sys.modules["blocks.credentials"] = sys.modules["__main__"]  # or the block type would be made twice
+    from blocks.saving import main
+
+    sys.exit(main())

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from hetzner_cloud import audit_report
 from hetzner_cloud.audit_pages import COLUMNS as AUDIT_COLUMNS
-from hetzner_cloud.audit_pages import rows_to_look_at
+from hetzner_cloud.audit_pages import EVIDENCE_COLUMN, rows_to_look_at
 from hetzner_cloud.audit_report import AuditFailedError, AuditReport
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.report import (
@@ -123,7 +123,7 @@ def print_audit(report: AuditReport, console: Console) -> None:
         for project in report.projects
         for row in rows_to_look_at(project, now=report.audited)
     ]
-    _print_table(rows[::-1], ("project", *AUDIT_COLUMNS), console)
+    _print_table(rows[::-1], ("project", *AUDIT_COLUMNS, EVIDENCE_COLUMN), console)
 
 
 def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], console: Console) -> None:
@@ -131,10 +131,10 @@ def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], consol
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        if any(row[name] for row, _ in rows):
+        if any(row.get(name) for row, _ in rows):
             table.add_column(name, overflow="fold", no_wrap=name in _UNBROKEN_COLUMNS)
     for row, style in rows:
-        table.add_row(*(Text(str(row[str(column.header)])) for column in table.columns), style=style)
+        table.add_row(*(Text(str(row.get(str(column.header), ""))) for column in table.columns), style=style)
     console.print(table)
 
 

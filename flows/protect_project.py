@@ -1,13 +1,13 @@
 """One project's part of a protection run: list, choose, change, wait, verify, judge."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from hetzner_cloud.errors import ActionError, HetznerCloudError
-from hetzner_cloud.models import Image
+from hetzner_cloud.models import Action, Image
 from hetzner_cloud.outcomes import (
     ChangeResult,
     ChangesFailedError,
@@ -84,7 +84,7 @@ class _ProjectRun:
                 break
             changes = await self._change(todo)
             waited = await self._wait(changes)
-            seen = await self._verify(todo, changes)
+            seen = await self._verify(todo, changes, waited)
             pairs = zip(todo, changes, strict=True)
             outcomes |= by_id(judge(self.name, *pair, waited, seen.get(pair[0].id)) for pair in pairs)
             listed = [image for image in seen.values() if isinstance(image, Image)]
@@ -94,9 +94,14 @@ class _ProjectRun:
         outcomes |= by_id(outcome_of(self.name, image, "failed", _TOO_LATE) for image in todo)
         return ProjectReport(project=self.name, snapshots=tuple(outcomes.values()), trouble=refusal)
 
-    async def _list(self, verb: str) -> list[Image]:
+    async def _list(self, verb: str, *, after: Iterable[Action] = ()) -> list[Image]:
         listing = list_images.with_options(task_run_name=f"{verb}-snapshots-of-{self.name}")
-        return await listing(self.credentials, type="snapshot", label_selector=self.order.label_selector)
+        return await listing(  # wait_for: an arrow in the graph of the run
+            self.credentials,
+            type="snapshot",
+            label_selector=self.order.label_selector,
+            wait_for=[*after],
+        )
 
     async def _change(self, todo: Sequence[Image]) -> list[ChangeResult]:
         size = -(-len(todo) // self.order.most_groups)
@@ -130,7 +135,7 @@ class _ProjectRun:
             return Waited()
         try:
             ended = await wait_for_image_actions(
-                self.credentials, actions, timeout_seconds=self.order.timeout_seconds
+                self.credentials, actions, timeout_seconds=self.order.timeout_seconds, wait_for=changes
             )
         except ActionError as error:
             known = [*error.succeeded, *error.failed, *error.unfinished]
@@ -142,11 +147,13 @@ class _ProjectRun:
             return Waited(reason=f"the wait broke: {error!r}")
         return Waited(actions={action.id: action for action in ended})
 
-    async def _verify(self, todo: Sequence[Image], changes: Sequence[ChangeResult]) -> Seen:
+    async def _verify(self, todo: Sequence[Image], changes: Sequence[ChangeResult], waited: Waited) -> Seen:
         if all(change.trouble and change.trouble.token_refused for change in changes):
             return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
         try:
-            seen: Seen = {image.id: image for image in await self._list("verify")}
+            seen: Seen = {
+                image.id: image for image in await self._list("verify", after=waited.actions.values())
+            }
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
             return {image.id: Trouble.of(error) for image in todo}
         return seen | await self._find([image.id for image in todo if image.id not in seen])

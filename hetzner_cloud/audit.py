@@ -153,5 +153,5 @@ def _gone(known: Mapping[int, Remembered], listed: set[int]) -> list[SnapshotFin
 
 
 def _describe(action: Action) -> str:
-    started = f", started {action.started:%Y-%m-%d %H:%M:%S} UTC" if action.started else ""
-    return f"action {action.id} (change_protection){started}, {printable(action.status)}"
+    started = f" of {action.started:%Y-%m-%d %H:%M:%S} UTC" if action.started else ""
+    return f"action {action.id}{started}, {printable(action.status)}"

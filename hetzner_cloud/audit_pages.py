@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 
 from hetzner_cloud.audit import SnapshotFinding
 from hetzner_cloud.audit_memory import TrendPoint
@@ -26,8 +27,8 @@ COLUMNS = (
     "age",
     "size in GB",
     "protected",
-    "last change of protection",
 )
+EVIDENCE_COLUMN = "lifted by"
 MAX_TABLE_ROWS = 500
 CONSOLE_URL = "https://console.hetzner.com/projects"
 _NAMED_IN_SUMMARY = 20
@@ -38,13 +39,15 @@ def table_of(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | in
     """Make the rows of a project's table, the worst first: 500 at most, then a count of the others."""
     if project.trouble:
         text = f"🔴 could not be read: {project.trouble.message}{particulars(project.trouble)}"
-        return [_row(text, "", "", "", "", "", "", "", "")]
+        return [_row(text)]
     shown, hidden = project.findings[:MAX_TABLE_ROWS], project.findings[MAX_TABLE_ROWS:]
     rows = [_row_of(finding, now) for finding in shown]
+    if any(finding.evidence for finding in shown):  # beside the finding, where it is seen
+        rows = [_with_evidence(*pair) for pair in zip(rows, shown, strict=True)]
     if hidden:
         counts = Counter(WORDS[finding.finding] for finding in hidden)
         text = ", ".join(f"{number} {words}" for words, number in counts.items())
-        rows.append(_row(text, f"… {len(hidden)} more", "", "", "", "", "", "", ""))
+        rows.append(_row(text, f"… {len(hidden)} more"))
     return rows
 
 
@@ -185,9 +188,12 @@ def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
         age_of(finding.created, now),
         f"{finding.size:g}" if finding.size is not None else "",
         "yes" if finding.protected else "no",
-        finding.evidence,
     )
 
 
+def _with_evidence(row: dict[str, str | int], finding: SnapshotFinding) -> dict[str, str | int]:
+    return {"finding": row["finding"], "snapshot": row["snapshot"], EVIDENCE_COLUMN: finding.evidence} | row
+
+
 def _row(*cells: str | int) -> dict[str, str | int]:
-    return dict(zip(COLUMNS, cells, strict=True))
+    return dict(zip_longest(COLUMNS, cells, fillvalue=""))

@@ -82,6 +82,21 @@ def prefect_server(home: Path, *, port: int = 0) -> Iterator[PrefectServer]:
         end(process)
 
 
+@contextmanager
+def worker(server: PrefectServer, folder: Path) -> Iterator[None]:
+    """Run a worker of the pool `hetzner-cloud` in a folder, which gets its log."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "hetzner-cloud"]
+    environment = {**server.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with (folder / "worker.log").open("w") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own arguments
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        end(process)
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """End a process that was started as the leader of a session, with all that it started."""
     for kind in (signal.SIGTERM, signal.SIGKILL):
@@ -95,6 +110,13 @@ def free_port() -> int:
     """Find a port on loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port on loopback."""
+    with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

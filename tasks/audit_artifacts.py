@@ -4,7 +4,7 @@ import asyncio
 from hashlib import sha256
 
 from prefect.artifacts import Artifact, acreate_markdown_artifact, acreate_table_artifact
-from prefect.utilities.urls import url_for
+from prefect.settings import get_current_settings
 
 from hetzner_cloud.audit import remember
 from hetzner_cloud.audit_memory import AuditMemory
@@ -48,19 +48,20 @@ async def _publish_table(project: ProjectAudit, report: AuditReport) -> tuple[st
         key=_key("audited-snapshots", project.project, report.label_selector),
         description=f"The snapshots of {project.project}, the worst first.",
     )
-    return project.project, url_for("artifact", obj_id=artifact_id) or ""
+    ui_url = get_current_settings().ui_url
+    return project.project, f"{ui_url}/artifacts/artifact/{artifact_id}" if ui_url else ""
 
 
 async def _keep(project: ProjectAudit, report: AuditReport) -> None:
     memory = AuditMemory(report.audited, remember(project.findings), project.trend)
     text = (
-        f"The last audit saw {counted(len(memory.snapshots), 'snapshot')}. The next one compares with what "
-        "is kept here, unseen; without it, the next one is a first audit."
+        f"The audit saw {counted(len(memory.snapshots), 'snapshot')}. The next one compares with what is "
+        "kept here, unseen; without it, the next one is a first audit."
     )
     await acreate_markdown_artifact(
         f"{text}\n\n{memory.dump()}\n",
         key=_key("snapshot-audit-memory", project.project, report.label_selector),
-        description=f"What audits of {project.project} remember.",
+        description=f"What the next audit of {project.project} compares with.",
     )
 
 

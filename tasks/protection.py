@@ -13,13 +13,15 @@ from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.errors import HetznerCloudError, NotFoundError
 from hetzner_cloud.models import Image
 from hetzner_cloud.outcomes import ChangeResult, ChangesFailedError, Trouble
+from tasks.names import name_of_task_run
 from tasks.policy import RETRY_POLICY
 from tasks.run_log import run_logger
 
 
 def _run_name() -> str:
     images: Sequence[Image] = task_run.parameters["images"]
-    return f"protect-{images[0].id}" if len(images) == 1 else f"protect-{len(images)}-snapshots"
+    what = str(images[0].id) if len(images) == 1 else f"{len(images)}-snapshots"
+    return name_of_task_run(f"protect-{what}")
 
 
 # No retry of Prefect's: a group never repeats what its members have done; each member is retried by itself.
@@ -60,7 +62,7 @@ async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
     return ChangeResult(image_id=image_id, action=action)
 
 
-@task(task_run_name="look-for-unlisted-snapshots", cache_policy=NO_CACHE)
+@task(task_run_name=lambda: name_of_task_run("look-for-unlisted-snapshots"), cache_policy=NO_CACHE)
 async def find_images(
     credentials: HetznerCloudCredentials, image_ids: Sequence[int]
 ) -> dict[int, Image | Trouble]:

@@ -12,11 +12,13 @@ from hetzner_cloud.models import Action
 from hetzner_cloud.text import counted
 from hetzner_cloud.waiting import Progress, wait_for_actions
 from tasks.artifacts import ProgressArtifact
+from tasks.names import name_of_task_run
 from tasks.run_log import run_logger
 
 
 def _run_name() -> str:
-    return f"wait-for-{counted(len(task_run.parameters['actions']), 'action')}".replace(" ", "-")
+    actions = counted(len(task_run.parameters["actions"]), "action")
+    return name_of_task_run(f"wait-for-{actions.replace(' ', '-')}")
 
 
 # No retry: the wait bears failed polls itself, and one that is over is not begun again.

@@ -14,6 +14,7 @@ os.environ["HETZNER_CLOUD_POLL_INTERVAL_SECONDS"] = "0.05"
 for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
     os.environ.pop(_name, None)
 
+from prefect.client.orchestration import get_client  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
 from prefect.logging.handlers import APILogWorker  # noqa: E402
 from prefect.settings import temporary_settings  # noqa: E402
@@ -97,3 +98,11 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
     yield save
     for name in saved:
         HetznerCloudCredentials.delete(name, _sync=True)  # type: ignore[call-arg]  # as above
+
+
+@pytest.fixture
+async def nothing_deployed(engine: PrefectServer) -> None:
+    """The deployments of other tests are gone, with all that people had set on them."""
+    async with get_client() as client:
+        for deployment in await client.read_deployments():
+            await client.delete_deployment(deployment.id)

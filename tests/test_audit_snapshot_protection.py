@@ -91,8 +91,8 @@ async def test_what_lost_its_protection_behind_our_back_is_the_first_row_with_it
 
     first, *others = await rows_of(done, "audit-lifted")
     assert (first["snapshot"], first["finding"]) == (victim, "🔴 newly unprotected")
-    assert first["last change of protection"].startswith(f"action {action} (change_protection), started 20")
-    assert not [row for row in others if row["last change of protection"]]
+    assert first["lifted by"].startswith(f"action {action} of 20")
+    assert not [row for row in others if row["lifted by"]]
     assert done.state.message
     assert "1 unprotected (1 newly), 10 in their time of grace" in done.state.message
     assert f"audit-lifted/{victim} newly unprotected: action {action}" in done.state.message

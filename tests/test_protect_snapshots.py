@@ -323,8 +323,8 @@ async def test_a_run_shows_what_it_did(save_project: SaveProject, sandbox: Sandb
     names = {task_run.name for task_run in await task_runs_of(done.record.id, at_least=7)}
     assert names == {
         "list-snapshots-of-prod",
-        *(f"protect-{image_id}" for image_id in todo),
-        "wait-for-4-actions",
+        *(f"protect-{image_id}-of-prod" for image_id in todo),
+        "wait-for-4-actions-of-prod",
         "verify-snapshots-of-prod",
     }
     artifacts = {artifact.key or artifact.type: artifact for artifact in await artifacts_of(done.record.id)}

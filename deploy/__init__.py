@@ -1,0 +1,1 @@
+"""Putting what prefect.yaml describes on a Prefect server, and leaving there what people have set."""

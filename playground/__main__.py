@@ -1,0 +1,113 @@
+"""Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments."""
+
+import argparse
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.settings import temporary_settings
+from pydantic import SecretStr
+from rich.console import Console
+
+from blocks.credentials import HetznerCloudCredentials
+from hetzner_cloud.sandbox import Sandbox, serve
+from playground.server import ROOT, PrefectServer, free_port, is_free, prefect_server, worker
+
+_PORT = 4200
+_AUDIT = "audit-snapshot-protection/nightly"
+_AUDIT_SECONDS = 120
+_CONSOLE = Console(highlight=False)
+
+
+def main(home: Path, port: int) -> None:
+    """Run the playground until it is interrupted; `home`, for the server's database, is emptied first."""
+    shutil.rmtree(home, ignore_errors=True)
+    _say("Starting a Prefect server, and sandboxes of two Hetzner Cloud projects ...")
+    prod = Sandbox(
+        project="shop", snapshots=26, protected=23, backups=3, latency_seconds=0.05, action_seconds=3
+    )
+    staging = Sandbox(project="test", snapshots=12, protected=9, first_image_id=200_000_001, action_seconds=3)
+    with (
+        prefect_server(home, port=port) as server,
+        serve(prod),
+        serve(staging),
+        temporary_settings(server.settings),
+    ):
+        _save("prod", prod)
+        _save("staging", staging)
+        _say("Deploying, and starting a worker ...")
+        _deploy(server)
+        with worker(server, home):
+            _audit_twice(prod)
+            _say(_WELCOME.format(url=server.ui_url, api=server.environment["PREFECT_API_URL"]))
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+            _say("\nEnding the worker, the sandboxes and the server ...")
+
+
+def _save(name: str, sandbox: Sandbox) -> None:
+    block = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
+    block.save(name, overwrite=True)
+
+
+def _deploy(server: PrefectServer) -> None:
+    subprocess.run([sys.executable, "-m", "deploy"], cwd=ROOT, env=server.environment, check=True)
+
+
+def _audit_twice(prod: Sandbox) -> None:
+    """The second audit has something to tell: meanwhile somebody was there."""
+    _say("Running the first audit ...")
+    _audit()
+    snapshots = sorted(image["id"] for image in prod.images.values() if image["type"] == "snapshot")
+    prod.set_protection(snapshots[7], delete=False)
+    prod.delete_image(snapshots[11])
+    prod.add_snapshot(description="shop db-1 before migration", labels={"env": "prod"})
+    _say("Somebody lifts a protection, deletes a snapshot and makes a new one. Running the second audit ...")
+    _audit()
+
+
+def _audit() -> None:
+    run = cast("FlowRun", run_deployment(_AUDIT, timeout=_AUDIT_SECONDS, poll_interval=1, as_subflow=False))
+    _say(f"  {run.state.name}: {run.state.message}" if run.state else "  it did not start")
+
+
+def _say(text: str) -> None:
+    _CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
+_WELCOME = """
+All is ready: {url}
+
+  Artifacts     what the audits found: snapshot-audit-summary, audited-snapshots-prod
+  Deployments   on-demand and nightly: Run, Custom run shows the form
+  Automations   switch on "protect what an audit finds unprotected", then run the audit
+  Blocks        the credentials of the projects prod and staging
+
+From another terminal, with .venv activated:
+
+  export PREFECT_API_URL={api}
+  prefect deployment run protect-snapshots/on-demand -p 'projects=["prod"]'
+
+Ctrl-C ends all of it."""
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m playground", description=__doc__)
+    parser.add_argument("--home", type=Path, default=ROOT / ".playground" / "ui", help="default: %(default)s")
+    parser.add_argument(
+        "--port", type=int, help=f"the UI's; default: {_PORT}, or a free one if that is taken"
+    )
+    options = parser.parse_args()
+    for kind in (signal.SIGTERM, signal.SIGHUP):  # so that all of it ends with us
+        signal.signal(kind, signal.default_int_handler)
+    try:
+        main(options.home, options.port or (_PORT if is_free(_PORT) else free_port()))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; all of it is ended.")
