@@ -154,4 +154,4 @@ def _gone(known: Mapping[int, Remembered], listed: set[int]) -> list[SnapshotFin
 
 def _describe(action: Action) -> str:
     started = f" of {action.started:%Y-%m-%d %H:%M:%S} UTC" if action.started else ""
-    return f"action {action.id}{started}, {printable(action.status)}"
+    return f"action {action.id}{started}" + ("" if action.succeeded else f", {printable(action.status)}")

@@ -192,7 +192,8 @@ def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
 
 
 def _with_evidence(row: dict[str, str | int], finding: SnapshotFinding) -> dict[str, str | int]:
-    return {"finding": row["finding"], "snapshot": row["snapshot"], EVIDENCE_COLUMN: finding.evidence} | row
+    first = {name: row[name] for name in COLUMNS[:3]}
+    return {**first, EVIDENCE_COLUMN: finding.evidence, **row}
 
 
 def _row(*cells: str | int) -> dict[str, str | int]:

@@ -142,7 +142,7 @@ def test_the_newest_change_of_protection_is_the_evidence_and_only_where_protecti
                     now=NOW, grace_hours=0)  # fmt: skip
     actions = [action(9, 1, "transfer"), action(8, 1), action(7, 1), action(6, 2)]
     found = {one.image_id: one.evidence for one in with_evidence(findings, actions)}
-    assert found == {1: "action 8 of 2026-11-24 22:15:00 UTC, success", 2: ""}
+    assert found == {1: "action 8 of 2026-11-24 22:15:00 UTC", 2: ""}
 
 
 def test_no_evidence_is_said_where_none_is_found() -> None:

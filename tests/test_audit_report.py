@@ -21,7 +21,7 @@ from hetzner_cloud.audit_report import AuditFailedError, AuditReport, ProjectAud
 from hetzner_cloud.outcomes import Trouble
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
-EVIDENCE = "action 8 of 2026-11-24 22:15:00 UTC, success"
+EVIDENCE = "action 8 of 2026-11-24 22:15:00 UTC"
 DEAD = ProjectAudit(project="dead", trouble=Trouble(code="unreachable", message="it cannot be reached"))
 _PROTECTED = {"protected", "new", "newly_protected", "gone_protected"}
 
@@ -123,7 +123,7 @@ def test_what_is_gone_makes_no_two_projects_one() -> None:
 
 def test_a_row_tells_all_that_is_known() -> None:
     [row] = table_of(project(LIFTED.model_copy(update={"server": "db-1"})), now=NOW)
-    assert list(row) == ["finding", "snapshot", "lifted by", *COLUMNS[2:]]
+    assert list(row) == [*COLUMNS[:3], "lifted by", *COLUMNS[3:]]
     assert row == {
         "finding": "🔴 newly unprotected",
         "snapshot": 7,
