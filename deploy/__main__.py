@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from prefect.variables import Variable
 
@@ -37,18 +37,27 @@ async def deploy() -> None:
     if not url:
         raise DeployError("Say which Prefect server: export PREFECT_API_URL=http://127.0.0.1:4200/api")
     async with get_client() as client:
-        try:
-            await client.api_version()
-        except httpx.TransportError as error:
-            raise DeployError(
-                f"No Prefect server answers at {url} ({type(error).__name__}). Is PREFECT_API_URL right, "
-                "and the server running?"
-            ) from None
+        await _check_server(client, url)
         await HetznerCloudCredentials.aregister_type_and_schema(client=client)
         plan = read_plan(_ROOT)
         for pool in sorted({planned.work_pool for planned in plan}):
             await _create_pool(client, pool)
         await _deploy(client, plan)
+
+
+async def _check_server(client: PrefectClient, url: str) -> None:
+    try:
+        await client.read_work_pools(limit=1)
+    except httpx.TransportError as error:
+        raise DeployError(
+            f"No Prefect server answers at {url} ({type(error).__name__}). Is PREFECT_API_URL right, "
+            "and the server running?"
+        ) from None
+    except PrefectHTTPStatusError as error:
+        raise DeployError(
+            f"The Prefect server at {url} refuses with status {error.response.status_code}. "
+            "Are PREFECT_API_URL and PREFECT_API_KEY or PREFECT_API_AUTH_STRING right?"
+        ) from None
 
 
 async def _create_pool(client: PrefectClient, name: str) -> None:

@@ -25,8 +25,18 @@ def environment_of(server: PrefectServer, **more: str) -> dict[str, str]:
 
 
 def protect(server: PrefectServer, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return from_the_shell(server, *COMMAND, *arguments, **environment)
+
+
+def audit(server: PrefectServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return from_the_shell(server, sys.executable, "-m", "flows.audit_snapshot_protection", *arguments)
+
+
+def from_the_shell(
+    server: PrefectServer, *command: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments],
+        command,
         cwd=ROOT,
         env=environment_of(server, **environment),
         capture_output=True,
@@ -115,3 +125,30 @@ def test_an_interrupted_run_names_what_it_started(
         assert f"action {action['id']} (change_protection) of image {action['resources'][0]['id']} at" in told
     assert told.splitlines()[-1].startswith("Failed: interrupted.")
     assert "Traceback" not in told
+
+
+def test_an_audit_shows_what_to_look_at_the_worst_last(
+    engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=4, protected=3)
+    save_project("shell-audit", sandbox)
+    assert audit(engine, "--project", "shell-audit").returncode == 0
+    lifted, *_, bare = sorted(sandbox.images)
+    sandbox.set_protection(lifted, delete=False)
+
+    done = audit(engine, "--project", "shell-audit", "--fail-on-unprotected")
+
+    assert done.returncode == 1
+    rows = [line for line in done.stdout.splitlines() if line.startswith("shell-audit")]
+    assert [(str(bare) in rows[0], str(lifted) in rows[1], len(rows))] == [(True, True, 2)]
+    assert "newly unprotected" in rows[1]
+    assert done.stderr.splitlines()[-1].startswith("Failed: 2 of 4 snapshots protected in 1 project")
+    assert "Traceback" not in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+
+
+def test_the_audit_s_help_names_every_parameter(engine: PrefectServer) -> None:
+    done = audit(engine, "--help")
+    assert done.returncode == 0
+    for option in ("--project", "--label-selector", "--grace-hours", "--fail-on-unprotected"):
+        assert option in done.stdout

@@ -169,12 +169,14 @@ def test_a_deployment_that_breaks_says_why(prefect_api: PrefectServer, checkout:
     [
         ("", "Say which Prefect server: export PREFECT_API_URL="),
         (f"http://127.0.0.1:{free_port()}/api", "No Prefect server answers at http://127.0.0.1:"),
+        ("SERVER/nothing/api", "The Prefect server at SERVER/nothing/api refuses with status 40"),
     ],
-    ids=["none", "dead"],
+    ids=["none", "dead", "no API"],
 )
 def test_without_a_server_one_line_says_what_to_do(
     prefect_api: PrefectServer, checkout: Path, url: str, complaint: str
 ) -> None:
+    url, complaint = (text.replace("SERVER", prefect_api.ui_url) for text in (url, complaint))
     environment = {**prefect_api.environment, "PREFECT_API_URL": url, "PREFECT_HOME": str(checkout / "home")}
     done = deploy_from(checkout, PrefectServer(url, environment, prefect_api.log))
     assert done.returncode == 1

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.sandbox import Fault
 from playground.server import PrefectServer
@@ -40,6 +41,13 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     completed = await run(protect_snapshots.with_options(persist_result=True), projects=["good"])
     failed = await run(protect_snapshots.with_options(persist_result=True), projects=["faulty"])
     await run(lift_and_protect, project="good", image_id=min(good.images))
+    audit = audit_snapshot_protection.with_options(persist_result=True)
+    await run(audit)
+    good.set_protection(min(good.images), delete=False)
+    save_project("faulty", faulty, token=f"{TOKEN}-wrong")
+    audited = await run(audit)  # with evidence here, refused there
+    assert audited.state.is_failed()
+    save_project("faulty", faulty)
     shell = protect(prefect_api, "--project", "faulty", PREFECT_LOGGING_LEVEL="DEBUG")
     await log_of(failed.record.id, until="Finished in state Failed")
 
