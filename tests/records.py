@@ -54,6 +54,12 @@ async def log_of(flow_run_id: UUID, *, until: str) -> str:
     return await eventually(read, lambda text: until in text)
 
 
+def end_of(done: Run) -> str:
+    """What only the last line of the run's log has; its task runs finish in states too."""
+    assert done.state.message
+    return done.state.message[:20]
+
+
 async def artifacts_of(flow_run_id: UUID) -> list[Artifact]:
     async with get_client() as client:
         wanted = ArtifactFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}})

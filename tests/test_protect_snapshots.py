@@ -13,7 +13,7 @@ from hetzner_cloud.report import ProtectionReport, SnapshotsNotProtectedError
 from hetzner_cloud.sandbox import Fault, RequestRecord, Sandbox
 from playground.server import PrefectServer
 from tests.conftest import MakeSandbox, SaveProject
-from tests.records import Run, artifacts_of, log_of, run, table_in, task_runs_of
+from tests.records import Run, artifacts_of, end_of, log_of, run, table_in, task_runs_of
 
 
 def unprotected(sandbox: Sandbox) -> set[int]:
@@ -289,7 +289,7 @@ async def test_an_unreachable_endpoint_is_retried_and_named(
     done = await run(protect_snapshots, projects=["prod"])
     assert done.state.is_failed()
     assert "127.0.0.1:9 cannot be reached" in (done.state.message or "")
-    log = await log_of(done.record.id, until="Finished in state Failed")
+    log = await log_of(done.record.id, until=end_of(done))
     assert log.count("Retry") >= 5
     assert "Traceback" not in log
 
@@ -330,7 +330,7 @@ async def test_a_run_shows_what_it_did(save_project: SaveProject, sandbox: Sandb
     artifacts = {artifact.key or artifact.type: artifact for artifact in await artifacts_of(done.record.id)}
     assert set(artifacts) == {"snapshot-protection-outcomes", "snapshot-protection-summary", "progress"}
     assert artifacts["progress"].data == 100
-    log = await log_of(done.record.id, until="Finished in state Completed")
+    log = await log_of(done.record.id, until=end_of(done))
     for image_id in todo:
         assert f"prod/{image_id} protected, action " in log
 

@@ -10,7 +10,7 @@ from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.sandbox import Fault
 from playground.server import PrefectServer
 from tests.conftest import TOKEN, MakeSandbox, SaveProject
-from tests.records import log_of, run
+from tests.records import end_of, log_of, run
 from tests.test_command_line import protect
 from tests.test_image_actions_page import lift_and_protect
 
@@ -49,7 +49,7 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     assert audited.state.is_failed()
     save_project("faulty", faulty)
     shell = protect(prefect_api, "--project", "faulty", PREFECT_LOGGING_LEVEL="DEBUG")
-    await log_of(failed.record.id, until="Finished in state Failed")
+    await log_of(failed.record.id, until=end_of(failed))
 
     assert completed.state.is_completed()
     assert failed.state.is_failed()
