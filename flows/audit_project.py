@@ -5,15 +5,14 @@ from datetime import datetime
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
+from flows.runs import run_project
 from hetzner_cloud.audit import SnapshotFinding, find, with_evidence
 from hetzner_cloud.audit_memory import AuditMemory
 from hetzner_cloud.audit_report import ProjectAudit
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.outcomes import Trouble
 from tasks.audit_artifacts import recall
 from tasks.image_actions import list_image_actions
 from tasks.images import list_images
-from tasks.run_log import run_logger
 
 _MOST_ACTIONS = 200  # four pages
 
@@ -35,16 +34,11 @@ class Scope:
 
 async def audit_project(project: Project, scope: Scope) -> ProjectAudit:
     """Audit a project's snapshots; whatever happens, it is reported and stops no other project."""
-    if project.credentials is None:
-        return ProjectAudit(project=project.name, trouble=project.trouble)
-    try:
-        async with project.credentials.get_client():  # held open, so that all tasks share its connections
-            return await _audit(project.name, project.credentials, scope)
-    except HetznerCloudError as error:
-        return ProjectAudit(project=project.name, trouble=Trouble.of(error))
-    except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
-        run_logger().exception("Project '%s': the audit broke", project.name)
-        return ProjectAudit(project=project.name, trouble=Trouble.of(error))
+    return await run_project(
+        project,
+        lambda credentials: _audit(project.name, credentials, scope),
+        lambda trouble: ProjectAudit(project=project.name, trouble=trouble),
+    )
 
 
 async def _audit(name: str, credentials: HetznerCloudCredentials, scope: Scope) -> ProjectAudit:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
-from hetzner_cloud.errors import ActionError, HetznerCloudError
+from flows.runs import run_project
+from hetzner_cloud.errors import ActionError
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.outcomes import (
     ChangeResult,
@@ -25,7 +26,6 @@ from hetzner_cloud.outcomes import (
 from hetzner_cloud.report import ProjectReport
 from tasks.images import list_images
 from tasks.protection import find_images, protect_images
-from tasks.run_log import run_logger
 from tasks.waiting import wait_for_image_actions
 
 _GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
@@ -53,17 +53,11 @@ class Order:
 
 async def protect_project(project: Project, order: Order) -> ProjectReport:
     """Protect a project's snapshots; whatever happens, it is reported and stops no other project."""
-    if project.credentials is None:
-        return ProjectReport(project=project.name, trouble=project.trouble)
-    try:
-        async with project.credentials.get_client():  # held open, so that all tasks share its connections
-            run = _ProjectRun(project.name, project.credentials, order)
-            return await run.protect()
-    except HetznerCloudError as error:
-        return ProjectReport(project=project.name, trouble=Trouble.of(error))
-    except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
-        run_logger().exception("Project '%s': the run broke", project.name)
-        return ProjectReport(project=project.name, trouble=Trouble.of(error))
+    return await run_project(
+        project,
+        lambda credentials: _ProjectRun(project.name, credentials, order).protect(),
+        lambda trouble: ProjectReport(project=project.name, trouble=trouble),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,16 @@
-"""What all flows do alike: name their runs, know how they were started, end in a state of their choice."""
+"""What all flows do alike: name their runs, bear one project's trouble, end in a state of their choice."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+
+from blocks.credentials import HetznerCloudCredentials
+from blocks.projects import Project
+from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.outcomes import Trouble
+from tasks.run_log import run_logger
 
 T = TypeVar("T")
 _NAMED = 3
@@ -21,6 +27,30 @@ def is_deployed() -> bool:
     """Tell whether the flow run under way belongs to a deployment."""
     context = FlowRunContext.get()
     return bool(context and context.flow_run and context.flow_run.deployment_id)
+
+
+async def run_project(
+    project: Project,
+    work: Callable[[HetznerCloudCredentials], Awaitable[T]],
+    in_trouble: Callable[[Trouble | None], T],
+) -> T:
+    """Do one project's part of a run; whatever happens, it is reported and stops no other project.
+
+    Args:
+        project: The project.
+        work: Makes its report; while it does, all tasks share the project's connections.
+        in_trouble: Makes its report where that cannot be done.
+    """
+    if project.credentials is None:
+        return in_trouble(project.trouble)
+    try:
+        async with project.credentials.get_client():  # held open, or each task would have its own
+            return await work(project.credentials)
+    except HetznerCloudError as error:
+        return in_trouble(Trouble.of(error))
+    except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
+        run_logger().exception("Project '%s': the run broke", project.name)
+        return in_trouble(Trouble.of(error))
 
 
 def end(state: State[T]) -> T:

@@ -28,12 +28,12 @@ _TIME = TypeAdapter(datetime)
 
 
 def _time_or_none(value: object) -> datetime | None:
-    """A time that cannot be read is no reason to lose a snapshot out of sight."""
+    """A time in UTC; one that cannot be read is no reason to lose a snapshot out of sight."""
     try:
         time = _TIME.validate_python(value)
-    except ValidationError:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValidationError, OverflowError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:

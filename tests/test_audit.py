@@ -148,3 +148,10 @@ def test_the_newest_change_of_protection_is_the_evidence_and_only_where_protecti
 def test_no_evidence_is_said_where_none_is_found() -> None:
     findings = find([image(1, protected=False)], memory(_1=True), now=NOW, grace_hours=0)
     assert [one.evidence for one in with_evidence(findings, [action(6, 2)])] == [""]
+
+
+def test_the_time_of_the_evidence_is_told_in_utc_whatever_the_api_s_zone() -> None:
+    elsewhere = action(8, 1).model_dump(mode="json") | {"started": "2026-11-25T00:15:00+02:00"}
+    findings = find([image(1, protected=False)], memory(_1=True), now=NOW, grace_hours=0)
+    [found] = with_evidence(findings, [Action.model_validate(elsewhere)])
+    assert found.evidence == "action 8 of 2026-11-24 22:15:00 UTC"

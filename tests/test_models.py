@@ -141,7 +141,9 @@ def test_a_time_is_read_when_it_is_written(text: str, microsecond: int) -> None:
     assert image(**NEEDED_OF_AN_IMAGE, created=text).created == expected
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2016-13-45T99:99:99Z", None, [], {}, 1e400])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2016-13-45T99:99:99Z", "0001-01-01T00:00:00+05:00", None, [], {}, 1e400]
+)
 def test_a_time_that_cannot_be_read_is_none(text: Any) -> None:
     assert action(**NEEDED_OF_AN_ACTION, started=text).started is None
 
