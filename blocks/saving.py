@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Sequence
 from getpass import getpass
@@ -13,10 +14,7 @@ from pydantic import SecretStr, ValidationError
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project, load_projects
-from hetzner_cloud.client import DEFAULT_ENDPOINT
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
-
-_DEFAULT_RESERVE = 0.1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,11 +54,9 @@ async def save(name: str, *, endpoint: str | None = None, replace: bool = False)
             f"The project '{name}' is saved already. To give it a new token: --replace."
         )
     known = before.credentials if before else None
-    credentials = HetznerCloudCredentials(
-        token=SecretStr(_ask(name)),
-        endpoint=endpoint or (known.endpoint if known else DEFAULT_ENDPOINT),
-        rate_limit_reserve=known.rate_limit_reserve if known else _DEFAULT_RESERVE,
-    )
+    settings = {"endpoint": known.endpoint, "rate_limit_reserve": known.rate_limit_reserve} if known else {}
+    settings |= {"endpoint": endpoint} if endpoint else {}
+    credentials = HetznerCloudCredentials(token=SecretStr(_ask(name)), **settings)
     async with credentials.get_client() as client:
         await client.list_image_actions(limit=1)
     await credentials.asave(name, overwrite=replace)
@@ -71,13 +67,10 @@ async def save(name: str, *, endpoint: str | None = None, replace: bool = False)
 
 
 def _check_name(name: str) -> None:
-    if not name or not all(character in _NAME_CHARACTERS for character in name):
+    if not re.fullmatch(r"[a-z0-9-]+", name):
         raise InvalidArgumentError(
             f"A project's name has only small letters, digits and dashes, unlike {name!r}."
         )
-
-
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 async def _saved(name: str) -> Project | None:
