@@ -163,7 +163,9 @@ class Connection:
             text = f"{name}: {self._host} cannot be reached: {self._told(error)}"
             fault = TransportError(text, "unreachable")
         except httpx.RequestError as error:
-            text = f"{name}: the connection to {self._host} broke: {self._told(error)}"
+            text = (
+                f"{name}: the connection to {self._host} broke: {self._told(error) or type(error).__name__}"
+            )
             fault = TransportError(text, "connection_lost")
         else:
             self._learn(response)

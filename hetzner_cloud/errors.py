@@ -60,10 +60,15 @@ class HetznerCloudError(Exception):
         self.status_code = status_code
         self.correlation_id = correlation_id
 
+    @property
+    def explanation(self) -> str:
+        """What happened, with all that a person needs to mend it."""
+        return self.message
+
     def __str__(self) -> str:
         """Format as the official clients do: message (code, correlation id)."""
         particulars = ", ".join(part for part in (self.code, self.correlation_id) if part)
-        return f"{self.message} ({particulars})" if particulars else self.message
+        return f"{self.explanation} ({particulars})" if particulars else self.explanation
 
     def __repr__(self) -> str:
         """Stay readable in a log: some errors carry what became of thousands of snapshots."""
@@ -120,13 +125,12 @@ class InvalidRequestError(ApiError):
             if isinstance(field, Mapping)
         }
 
-    def __str__(self) -> str:
-        """Name the fields at fault after the message."""
+    @property
+    def explanation(self) -> str:
+        """The message, then the fields at fault."""
         fields = "; ".join(f"{name}: {', '.join(texts)}".rstrip(": ") for name, texts in self.fields.items())
         return (
-            f"{super().__str__()}: {printable(fields, max_length=_MAX_FIELDS_LENGTH)}"
-            if fields
-            else super().__str__()
+            f"{self.message}: {printable(fields, max_length=_MAX_FIELDS_LENGTH)}" if fields else self.message
         )
 
 

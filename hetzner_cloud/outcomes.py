@@ -33,7 +33,7 @@ class Trouble(_Record):
             return cls(code="internal_error", message=printable(repr(error)))
         return cls(
             code=error.code or "",
-            message=error.message,
+            message=error.explanation,
             correlation_id=error.correlation_id or "",
             token_refused=isinstance(error, AuthenticationError | ReadOnlyTokenError),
         )

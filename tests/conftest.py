@@ -4,6 +4,8 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 import respx
@@ -23,6 +25,7 @@ from pydantic import SecretStr  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from hetzner_cloud.sandbox import Sandbox, serve  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
+from tests.figures import RecordFigure, write_figure  # noqa: E402
 
 TOKEN = "canary-7f3e9c1ab2d4"
 
@@ -31,6 +34,20 @@ _PREFECT_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore::pytest.PytestUnrai
 
 MakeSandbox = Callable[..., Sandbox]
 SaveProject = Callable[..., HetznerCloudCredentials]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", type=Path, help="write figures for docs/reliability.md to this file")
+
+
+@pytest.fixture
+def record_figure(request: pytest.FixtureRequest) -> RecordFigure:
+    path: Path | None = request.config.getoption("--figures")
+
+    def record(section: str, **figure: Any) -> None:
+        write_figure(path, section, figure)
+
+    return record
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

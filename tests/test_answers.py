@@ -134,7 +134,7 @@ def test_an_error_keeps_its_details() -> None:
     details = {"fields": [{"name": "label_selector", "messages": ["is malformed"]}]}
     error = read_error(answer(422, error_json("invalid_input", details=details)))
     assert error.details == details
-    assert str(error).endswith(": label_selector: is malformed")
+    assert error.explanation.endswith(": label_selector: is malformed")
 
 
 def test_no_control_character_of_an_error_reaches_a_log() -> None:

@@ -313,6 +313,7 @@ async def test_leaving_closes_the_pool(connect: Connect) -> None:
         (httpx.PoolTimeout("slow"), "timeout", "no answer from api.hetzner.cloud in 30 s"),
         (httpx.ConnectError("refused"), "unreachable", "api.hetzner.cloud cannot be reached: refused"),
         (httpx.ReadError("reset"), "connection_lost", "the connection to api.hetzner.cloud broke: reset"),
+        (httpx.ReadError(""), "connection_lost", "the connection to api.hetzner.cloud broke: ReadError"),
         (httpx.WriteError("reset"), "connection_lost", "the connection to api.hetzner.cloud broke: reset"),
         (httpx.CloseError("reset"), "connection_lost", "the connection to api.hetzner.cloud broke: reset"),
         (httpx.RemoteProtocolError("x"), "connection_lost", "the connection to api.hetzner.cloud broke: x"),

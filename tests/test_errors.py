@@ -134,7 +134,7 @@ def test_an_invalid_request_names_its_fields_when_its_details_are(
 ) -> None:
     error = InvalidRequestError("invalid", "invalid_input", 422, CORRELATION_ID, details)
     assert error.fields == fields
-    assert str(error) == f"invalid (invalid_input, {CORRELATION_ID}){suffix}"
+    assert str(error) == f"invalid{suffix} (invalid_input, {CORRELATION_ID})"
 
 
 def test_the_fields_of_an_invalid_request_are_bounded_in_its_text() -> None:

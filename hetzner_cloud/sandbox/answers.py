@@ -1,5 +1,7 @@
 """Answers as they go out: whole ones, those of a gateway, and those that never arrive."""
 
+import socket
+import struct
 from typing import Any
 
 import orjson
@@ -29,9 +31,11 @@ def gateway_page(status: int) -> bytes:
 
 
 class NoAnswer(Response):
-    """Close the connection without an answer."""
+    """Reset the connection without an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
+        connection = scope["state"]["transport"].get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
         await close_connection(scope, receive)
 
 

@@ -37,6 +37,7 @@ class Gate:
         if self._sandbox.settings.latency_seconds:
             await asyncio.sleep(self._sandbox.settings.latency_seconds)
         refusal = self._refusal(scope)
+        record.remaining = self._sandbox.bucket.remaining
         app = self._app if refusal is None else json_answer(refusal.status, refusal.body)
         headers = [(b"x-correlation-id", token_hex(8).encode()), *self._sandbox.bucket.headers()]
 

@@ -17,6 +17,7 @@ class RequestRecord:
         finished: When it was answered or dropped, None until then.
         client_port: The client's end of the connection: as many ports, as many connections.
         in_flight: How many requests were being answered when this one came, itself among them.
+        remaining: How many requests the bucket had left after it; 0 if it was refused for the rate limit.
     """
 
     method: str
@@ -29,6 +30,7 @@ class RequestRecord:
     operation: str = ""
     status: int | None = None
     finished: float | None = None
+    remaining: int | None = None
 
     def values(self, name: str) -> list[str]:
         """Return a query parameter's values."""
