@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hetzner_cloud.errors import InvalidRequestError
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.outcomes import (
     ChangeResult,
@@ -136,3 +137,9 @@ def test_what_a_later_listing_shows_protected_is_taken_in() -> None:
         3: "gone",
     }
     assert revised[1].code == "locked"
+
+
+def test_trouble_names_the_fields_that_the_api_did_not_accept() -> None:
+    fields = [{"name": "delete", "messages": ["is unknown"]}]
+    error = InvalidRequestError("not accepted", "invalid_input", 422, "c0ffee", {"fields": fields})
+    assert Trouble.of(error).message == "not accepted: delete: is unknown"
