@@ -26,7 +26,14 @@ from hetzner_cloud.errors import (
     ReadOnlyTokenError,
 )
 from hetzner_cloud.models import Action, Image
-from hetzner_cloud.paging import ActionsPage, ImagesPage, all_at_once, read_pages, read_steadily
+from hetzner_cloud.paging import (
+    ActionsPage,
+    ImagesPage,
+    all_at_once,
+    read_backwards,
+    read_pages,
+    read_steadily,
+)
 from hetzner_cloud.settings import Settings
 
 LOGGER = logging.getLogger("hetzner_cloud")
@@ -101,14 +108,16 @@ class HetznerCloudClient:
             status: Any of `available`, `creating`, `unavailable`.
             label_selector: E.g. `env=prod,!temporary`.
         """
-        query: list[tuple[str, str | int]] = [("sort", "id:desc"), ("include_deprecated", "true")]
+        query: list[tuple[str, str | int]] = [("include_deprecated", "true")]
         query += _repeated("type", arguments.check_choices(type, arguments.IMAGE_TYPES, "image type"))
         query += _repeated(
             "status", arguments.check_choices(status, arguments.IMAGE_STATUSES, "image status")
         )
         if selector := arguments.check_label_selector(label_selector):
             query.append(("label_selector", selector))
-        return await read_steadily(partial(read_pages, partial(self._page, ImagesPage, "/images", query)))
+        newest_first = partial(self._page, ImagesPage, "/images", [("sort", "id:desc"), *query])
+        oldest_first = partial(self._page, ImagesPage, "/images", [("sort", "id:asc"), *query])
+        return await read_steadily(partial(read_pages, newest_first), partial(read_backwards, oldest_first))
 
     async def get_image(self, image_id: int) -> Image:
         """Get an image.

@@ -84,7 +84,7 @@ async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]], *, most: in
         if following <= len(pages) or following > _MAX_PAGES:
             raise _endless(f"page {len(pages)} names page {following} as the next one")
         page = await fetch(following)
-        if seen.issuperset(page.ids):
+        if seen.issuperset(page.ids) and not _grew(pages[0], page):
             if page.place.next_page:
                 raise _endless(f"page {following} has nothing new and is not the last one")
             break
@@ -93,18 +93,41 @@ async def read_pages(fetch: Callable[[int], Coroutine[Any, Any, P]], *, most: in
     return pages
 
 
+async def read_backwards(fetch: Callable[[int], Coroutine[Any, Any, P]]) -> list[P]:
+    """Fetch the pages of a list sorted by ascending id one by one, from the last to the first.
+
+    What is created comes at the end of such a list, so an entry only ever moves towards the first page. While
+    it has not been seen it is on a page that is still to be read, and each step goes one page only: whatever
+    is deleted meanwhile, and how much, an entry that is there all the time is seen.
+
+    Raises:
+        InvalidAnswerError: The first page says that there are absurdly many.
+        HetznerCloudError: What a fetch raises.
+    """
+    first = await fetch(1)
+    if not first.place.next_page:
+        return [first]
+    if first.place.last_page is None:  # nobody says where the end is
+        return await read_pages(fetch)
+    return [await fetch(number) for number in range(_last_page(first), 0, -1)]
+
+
 async def read_steadily(
-    listing: Callable[[], Awaitable[list[ImagesPage]]], *, readings: int = 3
+    at_once: Callable[[], Awaitable[list[ImagesPage]]], backwards: Callable[[], Awaitable[list[ImagesPage]]]
 ) -> list[Image]:
-    """Read a list of images until it did not move meanwhile, `readings` times at most.
+    """Read a list of images until it did not move meanwhile; the third time so that it may move.
+
+    Args:
+        at_once: Reads its pages at once, sorted by descending id.
+        backwards: Reads them as `read_backwards` does.
 
     Returns:
         All images that were seen, each once as last seen, by ascending id.
     """
     seen: dict[int, Image] = {}
     before: set[int] = set()
-    for _ in range(readings):
-        pages = await listing()
+    for read in (at_once, at_once, backwards):
+        pages = await read()
         now = {image.id: image for page in pages for image in page.images}
         seen |= now
         if not moved(pages) and (tells_totals(pages) or before == now.keys()):
@@ -138,6 +161,11 @@ async def all_at_once(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _grew(earlier: Page, later: Page) -> bool:
+    """Tell whether new entries explain that a later page has nothing new: they moved the others onto it."""
+    return (later.place.total_entries or 0) > (earlier.place.total_entries or 0) > 0
 
 
 def _last_page(first: Page) -> int:

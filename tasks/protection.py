@@ -58,6 +58,11 @@ async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
     except Exception as error:  # a defect of ours with one member must not lose what the others started
         logger.exception("Snapshot %d: could not be changed", image_id)
         return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
+    except asyncio.CancelledError:
+        logger.warning(
+            "Snapshot %d: cancelled while its protection was asked for: it may be under way", image_id
+        )
+        raise
     logger.info("Snapshot %d: protection asked for, %s", image_id, action)
     return ChangeResult(image_id=image_id, action=action)
 

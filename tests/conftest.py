@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import respx
 
@@ -25,9 +26,14 @@ from pydantic import SecretStr  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from hetzner_cloud.sandbox import Sandbox, serve  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
-from tests.figures import RecordFigure, write_figure  # noqa: E402
+from tests.figures import EXAMPLES, RecordFigure, write_figure  # noqa: E402
 
 TOKEN = "canary-7f3e9c1ab2d4"
+
+# The same examples each time, so that nothing flakes; `--hypothesis-profile thorough` looks for new ones.
+hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=100)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000, database=None)
+hypothesis.settings.load_profile("quick")
 
 # Prefect's clients go with the event loops that they were made on; ours are tested without the engine.
 _PREFECT_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -38,6 +44,11 @@ SaveProject = Callable[..., HetznerCloudCredentials]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--figures", type=Path, help="write figures for docs/reliability.md to this file")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    for what, count in EXAMPLES.items():
+        write_figure(session.config.getoption("--figures"), "examples", {"what": what, "count": count})
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Protocol
 
-EXAMPLES: Counter[str] = Counter()
+EXAMPLES: Counter[str] = Counter()  # how many each property test has tried, by what it holds
 
 
 class RecordFigure(Protocol):
@@ -19,3 +19,8 @@ def write_figure(path: Path | None, section: str, figure: dict[str, Any]) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as lines:
             lines.write(json.dumps({"section": section} | figure, ensure_ascii=False) + "\n")
+
+
+def example_of(what: str) -> None:
+    """Count an example of a property test."""
+    EXAMPLES[what] += 1

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from hetzner_cloud.errors import InvalidAnswerError, ServerError
-from hetzner_cloud.paging import ImagesPage, all_at_once, moved, read_pages, read_steadily
+from hetzner_cloud.paging import (
+    ImagesPage,
+    all_at_once,
+    moved,
+    read_backwards,
+    read_pages,
+    read_steadily,
+)
 from hetzner_cloud.retry import heals
 from tests.answers_support import image_json, meta_json
 
@@ -255,7 +262,7 @@ SHRANK = listed([6, 5], [3, 2], totals=[6, 5])  # 4 moved up to page 1 when an e
 
 async def test_a_steady_list_is_read_once_and_comes_by_ascending_id() -> None:
     readings = Readings(listed([6, 5], [4, 3], totals=[4, 4]))
-    assert [image.id for image in await read_steadily(readings.read)] == [3, 4, 5, 6]
+    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [3, 4, 5, 6]
     assert readings.made == 1
 
 
@@ -264,14 +271,14 @@ async def test_a_steady_list_is_read_once_and_comes_by_ascending_id() -> None:
 )
 async def test_a_list_is_read_again_and_all_that_was_seen_is_returned_when(first: list[ImagesPage]) -> None:
     readings = Readings(first, listed([5, 4], [3, 2], totals=[4, 4]))
-    seen = {image.id for image in await read_steadily(readings.read)}
+    seen = {image.id for image in await read_steadily(readings.read, readings.read)}
     assert seen >= {2, 3, 4, 5, 6}
     assert readings.made == 2
 
 
 async def test_a_list_that_never_stands_still_is_read_three_times() -> None:
     readings = Readings(SHRANK, SHRANK, listed([9, 8], [6, 5], totals=[6, 5]), SHRANK)
-    assert [image.id for image in await read_steadily(readings.read)] == [2, 3, 5, 6, 8, 9]
+    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [2, 3, 5, 6, 8, 9]
     assert readings.made == 3
 
 
@@ -286,13 +293,13 @@ async def test_an_image_is_returned_as_it_was_last_seen() -> None:
         }
     )
     readings = Readings(SHRANK, [later])
-    assert [image.description for image in await read_steadily(readings.read)][-1] == "later"
+    assert [image.description for image in await read_steadily(readings.read, readings.read)][-1] == "later"
 
 
 async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings_agree() -> None:
     lost_one = listed([6, 5], [3, 2])
     readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
-    assert [image.id for image in await read_steadily(readings.read)] == [2, 3, 4, 5, 6]
+    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [2, 3, 4, 5, 6]
     assert readings.made == 3
 
 
@@ -308,3 +315,28 @@ async def test_no_more_pages_are_asked_for_than_the_total_can_fill() -> None:
     pages = Pages(lambda number: page(number, meta=meta if number == 1 else None))
     assert ids_of(await read_pages(pages.fetch)) == [1, 2, 3]
     assert pages.asked == [1, 2, 3]
+
+
+async def test_the_pages_are_read_from_the_last_to_the_first_when_the_list_moves() -> None:
+    pages = Pages(lambda number: page(number, meta=following(number + 1 if number < 4 else None, 4)))
+    assert ids_of(await read_backwards(pages.fetch)) == [4, 3, 2, 1]
+    assert pages.asked == [1, 4, 3, 2, 1]
+
+
+async def test_one_page_is_enough_backwards_too_when_there_is_only_one() -> None:
+    pages = Pages(lambda _number: page(1))
+    assert ids_of(await read_backwards(pages.fetch)) == [1]
+    assert pages.asked == [1]
+
+
+async def test_the_pages_are_followed_forwards_when_nobody_says_which_is_the_last() -> None:
+    pages = Pages(lambda number: page(number, meta=following(number + 1 if number < 3 else None)))
+    assert ids_of(await read_backwards(pages.fetch)) == [1, 2, 3]
+
+
+async def test_a_list_that_grows_by_whole_pages_meanwhile_is_no_endless_one() -> None:
+    def answer(number: int) -> ImagesPage:
+        meta = {"next_page": number + 1 if number < 4 else None, "last_page": 2, "total_entries": 2 + number}
+        return page(1 if number < 4 else 9, meta={"pagination": meta})
+
+    assert ids_of(await read_pages(Pages(answer).fetch)) == [1, 1, 1, 9]

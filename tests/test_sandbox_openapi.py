@@ -1,8 +1,6 @@
 """The sandbox's answers are of the shape that the published OpenAPI description documents."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from hetzner_cloud.sandbox import Fault, Sandbox, serve
 from hetzner_cloud.sandbox.operations import OPERATIONS
+from tests.openapi_support import DESCRIPTION, read_description
 
-DESCRIPTION = Path(__file__).resolve().parents[2] / "shared" / "hetzner-images.openapi.json"
 FIRST, UNKNOWN = 100_000_001, 7
 CHANGE = f"/images/{FIRST}/actions/change_protection"
 
@@ -20,26 +18,9 @@ if not DESCRIPTION.exists():
     pytest.skip(f"the OpenAPI description is not at {DESCRIPTION}", allow_module_level=True)
 
 
-def as_json_schema(node: Any) -> Any:
-    """OpenAPI 3.0 says `nullable`, JSON Schema has no such word."""
-    if isinstance(node, list):
-        return [as_json_schema(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    schema = {key: as_json_schema(value) for key, value in node.items() if key != "nullable"}
-    return {"anyOf": [schema, {"type": "null"}]} if node.get("nullable") is True else schema
-
-
 @pytest.fixture(scope="module")
 def description() -> Any:
-    """The description, with what was announced since: `deprecated` gives way to `deprecation`."""
-    description = json.loads(DESCRIPTION.read_text())
-    image = description["components"]["schemas"]["image"]
-    image["required"] = [name for name in image["required"] if name not in {"deprecated", "deleted"}]
-    times = {name: {"type": "string"} for name in ("announced", "unavailable_after")}
-    deprecation = {"type": "object", "properties": times, "required": list(times), "nullable": True}
-    image["properties"]["deprecation"] = deprecation
-    return as_json_schema(description)
+    return read_description()
 
 
 @pytest.fixture
@@ -130,7 +111,7 @@ def test_a_rejection_is_of_the_documented_shape_when_the_bucket_is_empty(
 def test_every_documented_operation_is_served() -> None:
     documented = {
         (method.upper(), path.replace("{id}", "{}").replace("{action_id}", "{}"))
-        for path, item in json.loads(DESCRIPTION.read_text())["paths"].items()
+        for path, item in read_description()["paths"].items()
         for method in item.keys() & {"get", "put", "post", "delete"}
     }
     served = {
