@@ -27,6 +27,7 @@ _MAX_BODY_BYTES = 32 * 2**20
 _MASK = b"**********"
 _LEAST_TOKEN_LENGTH = 8  # a shorter one is none of Hetzner's, and may be a word of the answer
 _SAID_FROM_SECONDS = 5.0
+_TRUST = ". If a private authority signs for it, name the authority's certificates with SSL_CERT_FILE"
 _SAID_AGAIN_AFTER_SECONDS = 60.0
 
 Query = Sequence[tuple[str, str | int]]
@@ -161,7 +162,8 @@ class Connection:
             fault = TransportError(f"{name}: no answer from {self._host} in {seconds:g} s", "timeout")
         except httpx.ConnectError as error:
             text = f"{name}: {self._host} cannot be reached: {self._told(error)}"
-            fault = TransportError(text, "unreachable")
+            advice = _TRUST if "CERTIFICATE_VERIFY_FAILED" in text else ""
+            fault = TransportError(text + advice, "unreachable")
         except httpx.RequestError as error:
             text = (
                 f"{name}: the connection to {self._host} broke: {self._told(error) or type(error).__name__}"

@@ -37,8 +37,25 @@ NEARLY = st.recursive(
     JSON,
     lambda inner: st.dictionaries(
         st.sampled_from(
-            "images image actions action meta pagination id type protection delete status error code "
-            "message details fields next_page".split()
+            [
+                "images",
+                "image",
+                "actions",
+                "action",
+                "meta",
+                "pagination",
+                "id",
+                "type",
+                "protection",
+                "delete",
+                "status",
+                "error",
+                "code",
+                "message",
+                "details",
+                "fields",
+                "next_page",
+            ]
         ),
         inner | st.lists(inner, max_size=3),
         max_size=6,

@@ -1,15 +1,25 @@
 """After runs that succeed, fail and break: the token is nowhere on disk and in no output, in clear text."""
 
 import base64
+import bz2
+import gzip
+import json
+import pickle
 import sqlite3
+import zlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+
+import pytest
 
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.sandbox import Fault
 from playground.server import PrefectServer
 from tests.conftest import TOKEN, MakeSandbox, SaveProject
+from tests.figures import RecordFigure
 from tests.records import end_of, log_of, run
 from tests.test_command_line import protect
 from tests.test_image_actions_page import lift_and_protect
@@ -21,16 +31,64 @@ FORMS = (
 )
 
 
-def places_with_the_token(home: Path) -> Iterator[str]:
+_LEAST_BASE64 = 16
+_DEPTH = 4
+
+
+def has_token(content: bytes, depth: int = _DEPTH) -> bool:
+    """Whether the token is in it: as it is, in base64, or inside what is packed or pickled in it."""
+    if any(form in content for form in FORMS):
+        return True
+    return depth > 0 and any(has_token(inner, depth - 1) for inner in _unpacked(content))
+
+
+def _unpacked(content: bytes) -> Iterator[bytes]:
+    for unpack in (zlib.decompress, gzip.decompress, bz2.decompress):
+        with suppress(ValueError, OSError, EOFError, zlib.error):
+            yield unpack(content)
+    with suppress(ValueError, RecursionError):
+        yield from _long_texts(json.loads(content))
+    with suppress(ValueError):
+        if len(content) >= _LEAST_BASE64:
+            yield base64.b64decode(content, validate=True)
+
+
+def _long_texts(value: object) -> Iterator[bytes]:
+    """The texts in JSON; Prefect keeps pickled results as base64 in one of them."""
+    if isinstance(value, str) and len(value) >= _LEAST_BASE64:
+        yield value.strip().replace("\n", "").encode()
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _long_texts(inner)
+
+
+def contents_of(home: Path) -> Iterator[tuple[str, bytes]]:
+    """Everything in a PREFECT_HOME: each cell of each table of the database, and each file."""
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            for row in database.execute(f'SELECT * FROM "{table}"'):
+                for cell in row:
+                    content = cell if isinstance(cell, bytes) else str(cell).encode()
+                    yield f"database table {table}", content
     for path in home.rglob("*"):
         if path.is_file():
-            content = path.read_bytes()
-            yield from (str(path) for form in FORMS if form in content)
+            folder = path.relative_to(home).parts[0]
+            yield f"files in {folder}/" if (home / folder).is_dir() else f"file {folder}", path.read_bytes()
+
+
+def places_with_the_token(home: Path) -> Iterator[str]:
+    yield from (place for place, content in contents_of(home) if has_token(content))
 
 
 async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind(
-    save_project: SaveProject, prefect_api: PrefectServer, make_sandbox: MakeSandbox
+    save_project: SaveProject,
+    prefect_api: PrefectServer,
+    make_sandbox: MakeSandbox,
+    record_figure: RecordFigure,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    caplog.set_level("DEBUG")  # of everything in this process, httpcore's headers included
     good, faulty = make_sandbox(snapshots=5, backups=1), make_sandbox(snapshots=4, creating=1)
     faulty.faults.add(Fault(kind="error", operation="change_image_protection", status=503, times=3))
     faulty.faults.add(Fault(kind="action_error", image_ids=frozenset({min(faulty.images)})))
@@ -38,6 +96,9 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     save_project("faulty", faulty)
     home = prefect_api.log.parent
 
+    for serializer in ("json", "compressed/pickle"):
+        keeping = protect_snapshots.with_options(persist_result=True, result_serializer=serializer)
+        await run(keeping, projects=["good", "faulty"])
     completed = await run(protect_snapshots.with_options(persist_result=True), projects=["good"])
     failed = await run(protect_snapshots.with_options(persist_result=True), projects=["faulty"])
     await run(lift_and_protect, project="good", image_id=min(good.images))
@@ -48,14 +109,39 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     audited = await run(audit)  # with evidence here, refused there
     assert audited.state.is_failed()
     save_project("faulty", faulty)
-    shell = protect(prefect_api, "--project", "faulty", PREFECT_LOGGING_LEVEL="DEBUG")
+    talkative = {
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "hetzner_cloud,httpx,httpcore",
+    }
+    shell = protect(prefect_api, "--project", "faulty", **talkative)
+    unreachable = protect(
+        prefect_api, HCLOUD_TOKEN=TOKEN, HCLOUD_ENDPOINT="http://127.0.0.1:9/v1", **talkative
+    )
     await log_of(failed.record.id, until=end_of(failed))
 
     assert completed.state.is_completed()
     assert failed.state.is_failed()
-    assert TOKEN not in shell.stdout + shell.stderr
     checkpoint(home)
-    assert not list(places_with_the_token(home))
+    printed = capfd.readouterr()
+    elsewhere = {
+        "log of this process, all loggers at DEBUG": caplog.text,
+        "stdout and stderr of this process": printed.out + printed.err,
+        "stdout and stderr of the runs from the shell, at DEBUG": "".join(
+            done.stdout + done.stderr for done in (shell, unreachable)
+        ),
+        "the failed run's error, printed and pickled": f"{failed.result!r}{pickle.dumps(failed.result)!r}",
+    }
+    found = [place for place, content in elsewhere.items() if has_token(content.encode())]
+    scanned = Counter(dict.fromkeys(elsewhere, 1))
+    for place, content in contents_of(home):
+        scanned[place] += 1
+        found += [place] if has_token(content) else []
+    for place, count in sorted(scanned.items()):
+        record_figure("secrets", place=place, scanned=count, found=found.count(place))
+    assert not found
+    assert scanned["database table events"] > 0
+    assert scanned["files in storage/"] > 0
 
 
 def checkpoint(home: Path) -> None:
@@ -65,10 +151,22 @@ def checkpoint(home: Path) -> None:
     database.close()
 
 
-async def test_the_scan_finds_a_token_that_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        TOKEN.encode(),
+        f"Bearer {TOKEN}".encode(),
+        base64.b64encode(b"ab" + TOKEN.encode() + b"cd"),
+        pickle.dumps({"token": TOKEN}),
+        gzip.compress(pickle.dumps([TOKEN])),
+        json.dumps({"result": base64.b64encode(zlib.compress(pickle.dumps(TOKEN))).decode()}).encode(),
+        base64.b64encode(bz2.compress(pickle.dumps((TOKEN,)))),
+    ],
+)
+def test_the_scan_finds_a_token_that_is_there(content: bytes, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "prefect.db")) as database, database:
+        database.execute("CREATE TABLE log (message)")
+        database.execute("INSERT INTO log VALUES (?)", [content])
     (tmp_path / "storage").mkdir()
-    (tmp_path / "storage" / "result").write_bytes(
-        b"\x80\x04" + base64.b64encode(b"ab" + TOKEN.encode() + b"cd")
-    )
-    (tmp_path / "log").write_text(f"Bearer {TOKEN}")
-    assert {Path(place).name for place in places_with_the_token(tmp_path)} == {"result", "log"}
+    (tmp_path / "storage" / "result").write_bytes(content)
+    assert {"database table log", "files in storage/"} <= set(places_with_the_token(tmp_path))
