@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FIGURES := build/figures.jsonl
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check format sandbox playground deploy lock clean
+.PHONY: help install demo test test-all reliability check format sandbox playground deploy advisories lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,12 @@ test: install ## the quick suite
 test-all: install ## what starts processes as a user does
 	@$(BIN)/python -m pytest -m e2e
 
+reliability: install ## prove what docs/reliability.md promises, and write its figures into it
+	@rm -f $(FIGURES)
+	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
+	  $(foreach name,fault_matrix pacing crashes moving_lists hostile_answers secrets tls,tests/test_$(name).py)
+	@$(BIN)/python -m tests.reliability_page $(FIGURES)
+
 check: install ## lint, format and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -49,6 +56,10 @@ playground: install ## everything to click around in, without a Hetzner account
 
 deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
 	@$(BIN)/python -m deploy
+
+advisories: ## look the locked packages up among known vulnerabilities; needs the advisory database
+	@$(PYTHON) -m venv build/advisories && build/advisories/bin/pip install -qq pip-audit
+	@build/advisories/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 lock: ## resolve pyproject.toml anew into requirements.lock
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install -qq uv

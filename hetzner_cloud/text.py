@@ -2,9 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:.@/-])")
+_WORD = re.compile(r"[A-Za-z0-9_]*")
 _MAX_LENGTH = 300
+_MAX_CELL_LENGTH = 2_000
 
 
 def printable(text: str, *, max_length: int = _MAX_LENGTH) -> str:
@@ -14,9 +17,21 @@ def printable(text: str, *, max_length: int = _MAX_LENGTH) -> str:
     return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
-def escape_markdown(text: str) -> str:
+def escape_markdown(text: str, *, max_length: int = _MAX_LENGTH) -> str:
     """Take from a text all meaning that it would have as markdown or HTML."""
-    return _MARKDOWN.sub(r"\\\1", printable(text)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    line = printable(text, max_length=max_length)
+    return _MARKDOWN.sub(r"\\\1", line).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def as_cells(rows: Iterable[Mapping[str, str | int]]) -> list[dict[str, str | int]]:
+    """Make a table fit for a page: Prefect's UI takes texts in cells for markdown, with pictures, links."""
+    return [{column: _as_cell(value) for column, value in row.items()} for row in rows]
+
+
+def _as_cell(value: str | int) -> str | int:
+    if not isinstance(value, str) or _WORD.fullmatch(value):
+        return value
+    return escape_markdown(value, max_length=_MAX_CELL_LENGTH)
 
 
 def counted(number: int, noun: str) -> str:

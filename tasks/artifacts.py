@@ -10,6 +10,7 @@ from prefect.artifacts import (
 )
 
 from hetzner_cloud.report import ProtectionReport, summary_of, table_of
+from hetzner_cloud.text import as_cells
 from tasks.run_log import inside_a_run, run_logger
 
 
@@ -41,7 +42,7 @@ async def publish_report(report: ProtectionReport) -> None:
     mode = "-dry-run" if report.dry_run else ""
     try:
         await acreate_table_artifact(
-            table_of(report),
+            as_cells(table_of(report)),
             key=f"snapshot-protection-outcomes{mode}",
             description="One row for each snapshot, those that need a person first.",
         )

@@ -10,7 +10,7 @@ from hetzner_cloud.audit import remember
 from hetzner_cloud.audit_memory import AuditMemory
 from hetzner_cloud.audit_pages import summary_of, table_of
 from hetzner_cloud.audit_report import AuditReport, ProjectAudit
-from hetzner_cloud.text import counted
+from hetzner_cloud.text import as_cells, counted
 from tasks.run_log import run_logger
 
 
@@ -44,7 +44,7 @@ async def publish_audit(report: AuditReport) -> None:
 
 async def _publish_table(project: ProjectAudit, report: AuditReport) -> tuple[str, str]:
     artifact_id = await acreate_table_artifact(
-        table_of(project, now=report.audited),
+        as_cells(table_of(project, now=report.audited)),
         key=_key("audited-snapshots", project.project, report.label_selector),
         description=f"The snapshots of {project.project}, the worst first.",
     )

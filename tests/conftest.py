@@ -32,7 +32,7 @@ TOKEN = "canary-7f3e9c1ab2d4"
 
 # The same examples each time, so that nothing flakes; `--hypothesis-profile thorough` looks for new ones.
 hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=100)
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2_000, database=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_000, database=None)
 hypothesis.settings.load_profile("quick")
 
 # Prefect's clients go with the event loops that they were made on; ours are tested without the engine.

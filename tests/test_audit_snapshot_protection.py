@@ -197,7 +197,7 @@ async def test_projects_that_cannot_be_read_fail_the_run_and_the_others_are_repo
     assert len(await rows_of(done, "audit-good")) == 60
     for name in ("audit-refused", "audit-dead"):
         [row] = await rows_of(done, name)
-        assert row["finding"].startswith("🔴 could not be read: ")
+        assert row["finding"].startswith("🔴 could not be read")
     states = {record.name: record.state_type for record in await task_runs_of(done.record.id, at_least=3)}
     assert {name: state.value for name, state in states.items() if state} == {
         "list-snapshots-of-audit-good": "COMPLETED",

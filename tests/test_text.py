@@ -2,7 +2,7 @@
 
 import pytest
 
-from hetzner_cloud.text import counted, escape_markdown, printable
+from hetzner_cloud.text import as_cells, counted, escape_markdown, printable
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,19 @@ def test_a_text_means_nothing_as_markdown_when_it_was(text: str, shown: str) -> 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 snapshots"), (1, "1 snapshot"), (2, "2 snapshots")])
 def test_a_number_is_written_with_its_noun(number: int, text: str) -> None:
     assert counted(number, "snapshot") == text
+
+
+def test_a_cell_is_a_text_and_nothing_else_to_a_page() -> None:
+    row: dict[str, str | int] = {
+        "snapshot": 100000001,
+        "outcome": "already_protected",
+        "description": "<img src=x> [a](https://evil.test)",
+        "message": "long " * 300,
+    }
+    assert as_cells([row]) == [
+        row
+        | {
+            "description": r"&lt;img src=x&gt; \[a\]\(https\:\/\/evil\.test\)",
+            "message": ("long " * 300).strip(),
+        }
+    ]

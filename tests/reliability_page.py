@@ -1,0 +1,133 @@
+"""Writes figures into docs/reliability.md: `python -m tests.reliability_page build/figures.jsonl`."""
+
+import json
+import os
+import platform
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
+Figures = Sequence[dict[str, Any]]
+
+
+def main(path: Path) -> None:
+    """Replace what stands between the marks of each section of the page."""
+    sections: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in path.read_text().splitlines():
+        figure = json.loads(line)
+        sections[figure.pop("section")].append(figure)
+    page = PAGE.read_text()
+    for name, write in _SECTIONS.items():
+        if not sections[name]:
+            raise SystemExit(f"{path} has no figures of '{name}': the tests that bring them did not run.")
+        marks = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = write(sections[name]).replace("\\", r"\\")
+        page, count = marks.subn(rf"\1\n{text}\n\n\2", page)
+        if count != 1:
+            raise SystemExit(f"{PAGE} has {count} places for the figures of '{name}', not one.")
+    now, cores = datetime.now(UTC), os.cpu_count()
+    where = f"{now:%Y-%m-%d}, Python {platform.python_version()}, {cores} cores"
+    page = re.sub(r"(<!-- measured -->).*", rf"\1 Measured on {where}.", page)
+    PAGE.write_text(page)
+    count = sum(map(len, sections.values()))
+    print(f"{PAGE.name}: written, {count} figures")  # noqa: T201 - a command's output
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def _matrix(figures: Figures) -> str:
+    held = sum(figure["held"] for figure in figures)
+    text = f"**{len(figures)} cells tried, {held} held.**"
+    for flow in ("protect", "audit"):
+        told = {
+            (figure["fault"], figure["place"], figure["times"]): figure.get("told", "**not held**")
+            for figure in figures
+            if figure["flow"] == flow
+        }
+        faults, places = (list(dict.fromkeys(key[at] for key in told)) for at in (0, 1))
+        columns = ["fault", *(f"{place}, {times}" for place in places for times in ("once", "always"))]
+        rows = [
+            [fault, *(told[fault, place, times] for place in places for times in ("once", "always"))]
+            for fault in faults
+        ]
+        text += f"\n\n`{flow}`:\n\n{_table(columns, rows)}"
+    return text
+
+
+def _pacing(figures: Figures) -> str:
+    columns = ["case", "requests", "429s", "seconds", "the bucket's own", "ratio", "fewest left", "reserve"]
+    rows = [
+        [
+            figure["case"],
+            figure["requests"],
+            figure["refused"],
+            f"{figure['seconds']:.1f}",
+            f"{figure['least_seconds']:.1f}",
+            f"{figure['seconds'] / figure['least_seconds']:.2f}",
+            figure["lowest"],
+            f"{figure['reserve']:.0f}",
+        ]
+        for figure in figures
+    ]
+    return _table(columns, rows)
+
+
+def _kills(figures: Figures) -> str:
+    rows = [
+        [figure["point"], f"{figure['protected_then']} of 16", figure["state_then"]] for figure in figures
+    ]
+    text = (
+        f"**{len(figures)} runs killed, {len(figures)} times nothing untrue was on record, and the next run "
+        "ended with all protected.**"
+    )
+    return f"{text}\n\n{_table(['killed at request', 'protected by then', 'state on record'], rows)}"
+
+
+def _restart(figures: Figures) -> str:
+    [figure] = figures
+    return (
+        f"{figure['changes_sent_before']} of 40 changes had been sent when the server was away; "
+        f"the run ended {figure['state']}."
+    )
+
+
+def _cancels(figures: Figures) -> str:
+    rows = [[figure["when"], figure["actions_started"], figure["named"]] for figure in figures]
+    return _table(["project", "actions started", "named in the log"], rows)
+
+
+def _examples(figures: Figures) -> str:
+    return _table(["what holds", "examples"], [[figure["what"], figure["count"]] for figure in figures])
+
+
+def _memory(figures: Figures) -> str:
+    return f"The peak grew by {figures[-1]['megabytes']} MB while a body of 1 GB was offered."
+
+
+def _secrets(figures: Figures) -> str:
+    found = Counter({figure["place"]: figure["found"] for figure in figures})
+    rows = [[figure["place"], figure["scanned"], figure["found"]] for figure in figures]
+    return f"**Found: {found.total()}.**\n\n{_table(['place', 'cells or files scanned', 'found'], rows)}"
+
+
+_SECTIONS: dict[str, Callable[[Figures], str]] = {
+    "matrix": _matrix,
+    "pacing": _pacing,
+    "kills": _kills,
+    "restart": _restart,
+    "cancels": _cancels,
+    "examples": _examples,
+    "memory": _memory,
+    "secrets": _secrets,
+}
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
