@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:.@/-])")
-_WORD = re.compile(r"[A-Za-z0-9_]*")
+_WORD = re.compile(r"(?:[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)?")  # an underscore in a word means nothing
 _MAX_LENGTH = 300
 _MAX_CELL_LENGTH = 2_000
 

@@ -68,11 +68,13 @@ def test_a_cell_is_a_text_and_nothing_else_to_a_page() -> None:
         "snapshot": 100000001,
         "outcome": "already_protected",
         "description": "<img src=x> [a](https://evil.test)",
+        "server": "__bold__",
         "message": "long " * 300,
     }
     assert as_cells([row]) == [
         row
         | {
+            "server": r"\_\_bold\_\_",
             "description": r"&lt;img src=x&gt; \[a\]\(https\:\/\/evil\.test\)",
             "message": ("long " * 300).strip(),
         }
