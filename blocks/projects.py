@@ -1,5 +1,6 @@
 """Which projects a run is about: those named, or every saved credentials block."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ LOGGER = logging.getLogger("hetzner_cloud")
 
 ENVIRONMENT = "environment"
 _PAGE = 200
+_LOADED_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ async def load_projects(names: Sequence[str] = (), *, deployed: bool) -> list[Pr
             raise _unknown(unknown, known)
         if os.environ.get("HCLOUD_TOKEN") and not deployed:
             LOGGER.warning("HCLOUD_TOKEN is set and not used: taking the saved %s.", _quoted(names or known))
-        return [await _load(name, client) for name in dict.fromkeys(names or known)]
+        places = asyncio.Semaphore(_LOADED_AT_ONCE)
+        return await asyncio.gather(*(_load(name, client, places) for name in dict.fromkeys(names or known)))
 
 
 async def _saved_names(client: PrefectClient) -> list[str]:
@@ -75,9 +78,10 @@ async def _saved_names(client: PrefectClient) -> list[str]:
         names |= found
 
 
-async def _load(name: str, client: PrefectClient) -> Project:
+async def _load(name: str, client: PrefectClient, places: asyncio.Semaphore) -> Project:
     try:
-        return Project(name, await HetznerCloudCredentials.aload(name, client=client))
+        async with places:
+            return Project(name, await HetznerCloudCredentials.aload(name, client=client))
     except RuntimeError as error:
         if not isinstance(error.__cause__, ValidationError):
             raise

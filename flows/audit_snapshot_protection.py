@@ -1,6 +1,5 @@
 """Audit the protection of every snapshot: what is protected, what is not, and what has changed."""
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 
@@ -10,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from blocks.projects import load_projects
 from flows.audit_project import Scope, audit_project
-from flows.runs import end, is_deployed, name_of_run
+from flows.runs import end, in_each, is_deployed, name_of_run
 from hetzner_cloud.arguments import check_grace, check_label_selector
 from hetzner_cloud.audit_report import AuditFailedError, AuditReport, describe, marked_same, message_of
 from hetzner_cloud.errors import HetznerCloudError
@@ -55,7 +54,7 @@ async def audit_snapshot_protection(
     except HetznerCloudError as error:
         return end(Failed(message=str(error), data=error))
     scope = Scope(datetime.now(UTC), selector, grace_hours)
-    audits = await asyncio.gather(*(audit_project(project, scope) for project in chosen))
+    audits = await in_each(chosen, lambda project: audit_project(project, scope))
     endpoints = {one.name: one.credentials.endpoint for one in chosen if one.credentials}
     report = AuditReport(
         audited=scope.now,

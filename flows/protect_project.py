@@ -1,8 +1,12 @@
 """One project's part of a protection run: list, choose, change, wait, verify, judge."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
+
+from prefect.utilities.annotations import opaque
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
@@ -29,6 +33,7 @@ from tasks.protection import find_images, protect_images
 from tasks.waiting import wait_for_image_actions
 
 _GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
+_LEAST_GROUP = 25
 _MOST_ROUNDS = 3  # the second and third are for what came up, or lost its protection, meanwhile
 
 Seen = dict[int, Image | Trouble]
@@ -43,12 +48,14 @@ class Order:
         dry_run: Change nothing.
         timeout_seconds: Bound of the wait for actions.
         most_groups: How many task runs may change snapshots, at most.
+        show_progress: Whether waits have progress artifacts.
     """
 
     label_selector: str
     dry_run: bool
     timeout_seconds: float
     most_groups: int
+    show_progress: bool
 
 
 async def protect_project(project: Project, order: Order) -> ProjectReport:
@@ -98,11 +105,15 @@ class _ProjectRun:
         )
 
     async def _change(self, todo: Sequence[Image]) -> list[ChangeResult]:
-        size = -(-len(todo) // self.order.most_groups)
+        size = self._group_size(len(todo))
         groups = [todo[at : at + size] for at in range(0, len(todo), size)]
         places, refusals = asyncio.Semaphore(_GROUPS_AT_ONCE), list[Trouble]()
         results = await asyncio.gather(*(self._change_group(group, places, refusals) for group in groups))
         return [result for group in results for result in group]
+
+    def _group_size(self, count: int) -> int:
+        most = self.order.most_groups
+        return 1 if count <= most else max(_LEAST_GROUP, ceil(count / most))
 
     async def _change_group(
         self, group: Sequence[Image], places: asyncio.Semaphore, refusals: list[Trouble]
@@ -117,7 +128,7 @@ class _ProjectRun:
 
     async def _ask_for_protection(self, group: Sequence[Image]) -> list[ChangeResult]:
         try:
-            return await protect_images(self.credentials, group)
+            return await protect_images(self.credentials, opaque(group), wait_for=group[:1])
         except ChangesFailedError as error:
             return error.results
         except Exception as error:  # noqa: BLE001 - the task run broke: what is seen afterwards decides
@@ -127,9 +138,14 @@ class _ProjectRun:
         actions = [change.action for change in changes if change.action]
         if not actions:
             return Waited()
+        one_of_each_group = changes[:: self._group_size(len(changes))]
         try:
             ended = await wait_for_image_actions(
-                self.credentials, actions, timeout_seconds=self.order.timeout_seconds, wait_for=changes
+                self.credentials,
+                opaque(actions),
+                timeout_seconds=self.order.timeout_seconds,
+                show_progress=self.order.show_progress,
+                wait_for=one_of_each_group,
             )
         except ActionError as error:
             known = [*error.succeeded, *error.failed, *error.unfinished]
@@ -145,9 +161,8 @@ class _ProjectRun:
         if all(change.trouble and change.trouble.token_refused for change in changes):
             return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
         try:
-            seen: Seen = {
-                image.id: image for image in await self._list("verify", after=waited.actions.values())
-            }
+            one = itertools.islice(waited.actions.values(), 1)
+            seen: Seen = {image.id: image for image in await self._list("verify", after=one)}
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
             return {image.id: Trouble.of(error) for image in todo}
         return seen | await self._find([image.id for image in todo if image.id not in seen])

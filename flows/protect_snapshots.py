@@ -1,6 +1,5 @@
 """Protect every snapshot from deletion, and wait until each resulting action has succeeded."""
 
-import asyncio
 import sys
 
 from prefect import flow
@@ -9,7 +8,7 @@ from prefect.states import Completed, Failed
 
 from blocks.projects import load_projects
 from flows.protect_project import Order, protect_project
-from flows.runs import end, is_deployed, name_of_run
+from flows.runs import end, in_each, is_deployed, name_of_run
 from hetzner_cloud.arguments import check_label_selector, check_timeout
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.report import (
@@ -18,10 +17,12 @@ from hetzner_cloud.report import (
     describe,
     message_of,
 )
+from hetzner_cloud.text import in_lines
 from tasks.artifacts import publish_report
 from tasks.run_log import run_logger
 
-_MOST_GROUPS = 100  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
+_MOST_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
+_MOST_PROGRESS_BARS = 20
 
 
 def _run_name() -> str:
@@ -59,22 +60,35 @@ async def protect_snapshots(
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return end(Failed(message=str(error), data=error))
-    order = Order(selector, dry_run, timeout_seconds, most_groups=max(1, _MOST_GROUPS // len(chosen)))
-    reports = await asyncio.gather(*(protect_project(project, order) for project in chosen))
+    order = Order(
+        selector,
+        dry_run,
+        timeout_seconds,
+        most_groups=max(1, _MOST_GROUPS // len(chosen)),
+        show_progress=len(chosen) <= _MOST_PROGRESS_BARS,
+    )
+    reports = await in_each(chosen, lambda project: protect_project(project, order))
     return await _conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
 
 
 async def _conclude(report: ProtectionReport) -> ProtectionReport:
-    logger = run_logger()
-    for outcome in report.snapshots:
-        if outcome.outcome != "already_protected":
-            say = logger.error if outcome.is_trouble else logger.info
-            say("%s", describe(outcome))
+    _say(report)
     await publish_report(report)
     if report.succeeded:
         return end(Completed(message=message_of(report), data=report))
     error = SnapshotsNotProtectedError(report)
     return end(Failed(message=str(error), data=error))
+
+
+def _say(report: ProtectionReport) -> None:
+    """Log what became of each snapshot that was not protected before; several a line where all went well."""
+    changed = [outcome for outcome in report.snapshots if outcome.outcome != "already_protected"]
+    for outcome in changed:
+        if outcome.message:
+            say = run_logger().error if outcome.is_trouble else run_logger().info
+            say("%s", describe(outcome))
+    for line in in_lines(describe(outcome) for outcome in changed if not outcome.message):
+        run_logger().info("%s", line)
 
 
 if __name__ == "__main__":

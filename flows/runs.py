@@ -1,5 +1,6 @@
 """What all flows do alike: name their runs, bear one project's trouble, end in a state of their choice."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
@@ -14,6 +15,7 @@ from tasks.run_log import run_logger
 
 T = TypeVar("T")
 _NAMED = 3
+_PROJECTS_AT_ONCE = 200  # each has a connection open: a process may have about a thousand files
 
 
 def name_of_run(verb: str, projects: Sequence[str]) -> str:
@@ -27,6 +29,17 @@ def is_deployed() -> bool:
     """Tell whether the flow run under way belongs to a deployment."""
     context = FlowRunContext.get()
     return bool(context and context.flow_run and context.flow_run.deployment_id)
+
+
+async def in_each(projects: Sequence[Project], work: Callable[[Project], Awaitable[T]]) -> list[T]:
+    """Work in all projects side by side, and return what became of each, in order."""
+    places = asyncio.Semaphore(_PROJECTS_AT_ONCE)
+
+    async def work_in(project: Project) -> T:
+        async with places:
+            return await work(project)
+
+    return await asyncio.gather(*(work_in(project) for project in projects))
 
 
 async def run_project(

@@ -87,6 +87,10 @@ class HetznerCloudClient:
         )
         self._changes_refused: AuthenticationError | ReadOnlyTokenError | None = None
 
+    def share(self, most: int) -> None:
+        """Have no more than so many requests in flight, because other projects have some too."""
+        self._connection.share(most)
+
     async def __aenter__(self) -> Self:
         await self._connection.__aenter__()
         return self

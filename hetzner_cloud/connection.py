@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
+from anyio import CapacityLimiter
 from pydantic import SecretStr
 
 from hetzner_cloud import __version__
@@ -55,7 +56,7 @@ class Connection:
         self._rate_limit = RateLimit(check_reserve(rate_limit_reserve))
         self._clock = clock
         self._sleep = sleep
-        self._places = asyncio.Semaphore(settings.requests_in_flight)
+        self._places = CapacityLimiter(settings.requests_in_flight)
         self._in_flight = 0
         self._said_at = float("-inf")
         self._http = httpx.AsyncClient(
@@ -69,6 +70,10 @@ class Connection:
             follow_redirects=False,  # the token goes to the endpoint and nowhere else
             trust_env=urlsplit(self._endpoint).scheme == "https",  # this machine is not behind a proxy
         )
+
+    def share(self, most: int) -> None:
+        """Have no more than so many requests in flight, of those that the settings allow; at least one."""
+        self._places.total_tokens = max(1, min(most, self._settings.requests_in_flight))
 
     async def __aenter__(self) -> Self:
         return self

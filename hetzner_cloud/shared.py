@@ -1,7 +1,7 @@
 """One client, so one connection pool and one rate-limit state, per project and event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -21,6 +21,10 @@ class _Lease:
 
 _LEASES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Lease]] = WeakKeyDictionary()
 
+_MOST_IN_FLIGHT = (
+    200  # requests of all projects on a loop; but each may have one, so that none waits for another
+)
+
 
 @asynccontextmanager
 async def shared_client(
@@ -37,6 +41,7 @@ async def shared_client(
         leases[key] = _Lease(
             HetznerCloudClient(token, endpoint, rate_limit_reserve=rate_limit_reserve, owner=owner)
         )
+        _share_out(leases.values())
     lease = leases[key]
     lease.users += 1
     try:
@@ -45,4 +50,11 @@ async def shared_client(
         lease.users -= 1
         if lease.users == 0:
             del leases[key]
+            _share_out(leases.values())
             await lease.client.__aexit__(None, None, None)
+
+
+def _share_out(leases: Collection[_Lease]) -> None:
+    """Of many projects each gets less, so that connections and memory are bounded."""
+    for lease in leases:
+        lease.client.share(_MOST_IN_FLIGHT // len(leases))

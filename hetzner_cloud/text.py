@@ -8,6 +8,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:.@/-])")
 _WORD = re.compile(r"(?:[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)?")  # an underscore in a word means nothing
 _MAX_LENGTH = 300
 _MAX_CELL_LENGTH = 2_000
+_IN_A_LINE = 10
 
 
 def printable(text: str, *, max_length: int = _MAX_LENGTH) -> str:
@@ -37,3 +38,9 @@ def _as_cell(value: str | int) -> str | int:
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: 1 snapshot, 2 snapshots."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def in_lines(texts: Iterable[str]) -> list[str]:
+    """Join texts to lines of ten each, for a log: of what went as it should, a line each is many and slow."""
+    texts = list(texts)
+    return ["; ".join(texts[at : at + _IN_A_LINE]) for at in range(0, len(texts), _IN_A_LINE)]

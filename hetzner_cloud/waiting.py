@@ -5,10 +5,9 @@ time is over; only then are those that did not succeed reported, all at once.
 """
 
 import asyncio
-import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -126,17 +125,14 @@ async def wait_for_actions(
     deadline = clock() + timeout_seconds
     tell = on_progress or _nobody
     try:
-        await tell(
-            Progress([action for action in actions if action.ended], len(watch.running()), watch.measure())
-        )
-        for pause in _pauses(settings):
-            running = watch.running()
-            left = deadline - clock()
-            if not running or left <= 0:
-                break
-            await sleep(min(left, max(pause, _SECONDS_PER_BATCH * len(batched_ids(running)))))
-            ended = await _ask(source, watch, running, deadline - clock(), settings)
+        ended: Sequence[Action] = [action for action in actions if action.ended]
+        for pause in _pauses(settings, watch):
+            resume_at = clock() + pause
             await tell(Progress(ended, len(watch.running()), watch.measure()))
+            if not watch.running() or clock() >= deadline:
+                break
+            await sleep(max(0.0, min(deadline, resume_at) - clock()))
+            ended = await _ask(source, watch, watch.running(), deadline - clock(), settings)
     except asyncio.CancelledError:
         raise asyncio.CancelledError(_cancelled(watch)) from None
     return _settle(watch, actions, timeout_seconds)
@@ -177,13 +173,13 @@ def _excuse(watch: _Watch, batch: Sequence[int], fault: HetznerCloudError) -> No
                 watch.lost[action_id] = str(fault)
 
 
-def _pauses(settings: Settings) -> itertools.chain[float]:
-    """From the least pause, growing, to the longest."""
-    least, longest = settings.poll_interval_seconds, settings.poll_max_interval_seconds
-    growing = itertools.takewhile(
-        lambda pause: pause < longest, (least * _GROWTH**n for n in itertools.count())
-    )
-    return itertools.chain(growing, itertools.repeat(longest))
+def _pauses(settings: Settings, watch: _Watch) -> Iterator[float]:
+    """From the least pause, twice, growing to the longest; the first is short however many there are."""
+    pause = settings.poll_interval_seconds
+    yield pause
+    while True:
+        yield max(pause, _SECONDS_PER_BATCH * len(batched_ids(watch.running())))
+        pause = min(pause * _GROWTH, settings.poll_max_interval_seconds)
 
 
 def _settle(watch: _Watch, given: Sequence[Action], timeout_seconds: float) -> list[Action]:

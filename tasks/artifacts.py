@@ -1,5 +1,8 @@
 """What a run shows on the Artifacts page. A server that cannot take it is no reason to stop a run."""
 
+import asyncio
+from types import TracebackType
+from typing import Self
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -15,41 +18,60 @@ from tasks.run_log import inside_a_run, run_logger
 
 
 class ProgressArtifact:
-    """One progress artifact, made when it is first shown and updated in place."""
+    """One progress artifact, made when it is first shown and updated in place; use it as a context manager.
+
+    Showing delays nobody: while the server takes one figure, only the newest of the others waits for it.
+    """
 
     def __init__(self, description: str) -> None:
         self._description = description
         self._id: UUID | None = None
+        self._wanted: float | None = None
         self._shown: float | None = None
+        self._showing: asyncio.Task[None] | None = None
 
-    async def show(self, percent: float) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._showing:
+            await self._showing
+
+    def show(self, percent: float) -> None:
         """Show the progress, from 0 to 100 percent; outside of a run there is nowhere to show it."""
-        if percent == self._shown or not inside_a_run():
-            return
-        try:
-            if self._id is None:
-                self._id = await acreate_progress_artifact(percent, description=self._description)
-            else:
-                await aupdate_progress_artifact(self._id, percent)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what is shown matters less than the run
-            run_logger().warning("The progress could not be shown: %r", error)
-        else:
-            self._shown = percent
+        self._wanted = percent
+        if inside_a_run() and (self._showing is None or self._showing.done()):
+            self._showing = asyncio.create_task(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        while self._wanted is not None and self._wanted != self._shown:
+            self._shown = self._wanted
+            try:
+                if self._id is None:
+                    self._id = await acreate_progress_artifact(self._shown, description=self._description)
+                else:
+                    await aupdate_progress_artifact(self._id, self._shown)
+            except Exception as error:  # noqa: BLE001 - what is shown matters less than the run
+                run_logger().warning("The progress could not be shown: %r", error)
 
 
 async def publish_report(report: ProtectionReport) -> None:
     """Publish a protection run's table and summary; dry runs have keys, so a history, of their own."""
     mode = "-dry-run" if report.dry_run else ""
     try:
-        await acreate_table_artifact(
-            as_cells(table_of(report)),
-            key=f"snapshot-protection-outcomes{mode}",
-            description="One row for each snapshot, those that need a person first.",
-        )
-        await acreate_markdown_artifact(
-            summary_of(report),
-            key=f"snapshot-protection-summary{mode}",
-            description="What the run came to.",
+        await asyncio.gather(
+            acreate_table_artifact(
+                as_cells(table_of(report)),
+                key=f"snapshot-protection-outcomes{mode}",
+                description="One row for each snapshot, those that need a person first.",
+            ),
+            acreate_markdown_artifact(
+                summary_of(report),
+                key=f"snapshot-protection-summary{mode}",
+                description="What the run came to.",
+            ),
         )
     except Exception as error:  # noqa: BLE001 - the outcome stands in the log and in the final state too
         run_logger().error("The report could not be published: %r", error)

@@ -6,20 +6,20 @@ from functools import partial
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import task_run
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.errors import HetznerCloudError, NotFoundError
-from hetzner_cloud.models import Image
+from hetzner_cloud.models import Action, Image
 from hetzner_cloud.outcomes import ChangeResult, ChangesFailedError, Trouble
-from tasks.names import name_of_task_run
+from hetzner_cloud.text import in_lines
+from tasks.names import name_of_task_run, parameter
 from tasks.policy import RETRY_POLICY
 from tasks.run_log import run_logger
 
 
 def _run_name() -> str:
-    images: Sequence[Image] = task_run.parameters["images"]
+    images: Sequence[Image] = parameter("images")
     what = str(images[0].id) if len(images) == 1 else f"{len(images)}-snapshots"
     return name_of_task_run(f"protect-{what}")
 
@@ -35,14 +35,19 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     Raises:
         ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
     """
-    async with credentials.get_client() as client:
-        results = await asyncio.gather(*(_protect(client, image.id) for image in images))
+    asked_for: list[Action] = []
+    try:
+        async with credentials.get_client() as client:
+            results = await asyncio.gather(*(_protect(client, image.id, asked_for) for image in images))
+    finally:  # also of what was cancelled: whatever was started is named
+        for line in in_lines(map(str, asked_for)):
+            run_logger().info("Protection asked for: %s", line)
     if any(result.trouble and not result.is_gone for result in results):
         raise ChangesFailedError(results)
     return results
 
 
-async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
+async def _protect(client: HetznerCloudClient, image_id: int, asked_for: list[Action]) -> ChangeResult:
     logger = run_logger()
 
     def say(error: HetznerCloudError, pause: float) -> None:
@@ -63,7 +68,7 @@ async def _protect(client: HetznerCloudClient, image_id: int) -> ChangeResult:
             "Snapshot %d: cancelled while its protection was asked for: it may be under way", image_id
         )
         raise
-    logger.info("Snapshot %d: protection asked for, %s", image_id, action)
+    asked_for.append(action)
     return ChangeResult(image_id=image_id, action=action)
 
 

@@ -5,26 +5,29 @@ from collections.abc import Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import task_run
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.models import Action
-from hetzner_cloud.text import counted
+from hetzner_cloud.text import counted, in_lines
 from hetzner_cloud.waiting import Progress, wait_for_actions
 from tasks.artifacts import ProgressArtifact
-from tasks.names import name_of_task_run
+from tasks.names import name_of_task_run, parameter
 from tasks.run_log import run_logger
 
 
 def _run_name() -> str:
-    actions = counted(len(task_run.parameters["actions"]), "action")
+    actions = counted(len(parameter("actions")), "action")
     return name_of_task_run(f"wait-for-{actions.replace(' ', '-')}")
 
 
 # No retry: the wait bears failed polls itself, and one that is over is not begun again.
 @task(task_run_name=_run_name, cache_policy=NO_CACHE)
 async def wait_for_image_actions(
-    credentials: HetznerCloudCredentials, actions: Sequence[Action], *, timeout_seconds: float
+    credentials: HetznerCloudCredentials,
+    actions: Sequence[Action],
+    *,
+    timeout_seconds: float,
+    show_progress: bool = True,
 ) -> list[Action]:
     """Wait until every action has ended; those that have already cost no request.
 
@@ -34,6 +37,7 @@ async def wait_for_image_actions(
         credentials: The project.
         actions: What to wait for, e.g. as `change_image_protection` returned them.
         timeout_seconds: Wall-clock bound of the wait, above 0.
+        show_progress: Whether the wait has a progress artifact; with many waits in a run they cost much.
 
     Returns:
         The finished actions in the order given, if all succeeded.
@@ -45,16 +49,21 @@ async def wait_for_image_actions(
             ActionNotFoundError if the others are only unknown to the API.
     """
     logger = run_logger()
-    artifact = ProgressArtifact(f"Waiting for {counted(len(actions), 'action')}")
 
     async def tell(progress: Progress) -> None:
         for action in progress.ended:
-            say = logger.error if action.failed else logger.info
-            say("Ended with %s: %s", action.status, action)
-        await artifact.show(progress.percent)
+            if not action.succeeded:
+                logger.error("Ended with %s: %s", action.status, action)
+        for line in in_lines(str(action) for action in progress.ended if action.succeeded):
+            logger.info("Ended with success: %s", line)
+        if show_progress:
+            artifact.show(progress.percent)
 
     try:
-        async with credentials.get_client() as client:
+        async with (
+            ProgressArtifact(f"Waiting for {counted(len(actions), 'action')}") as artifact,
+            credentials.get_client() as client,
+        ):
             return await wait_for_actions(client, actions, timeout_seconds=timeout_seconds, on_progress=tell)
     except asyncio.CancelledError as cancelled:
         logger.warning("%s", cancelled)

@@ -23,7 +23,7 @@ def imported_by(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_its_own_layer_and_those_below(path: Path) -> None:
     layer = path.relative_to(ROOT).parts[0]
-    above = set(LAYERS[LAYERS.index(layer) + 1 :]) | {"playground", "tests"}
+    above = set(LAYERS[LAYERS.index(layer) + 1 :]) | {"benchmarks", "playground", "tests"}
     forbidden = above | ({"prefect"} if layer == "hetzner_cloud" else set())
     assert not forbidden & set(imported_by(path))
 

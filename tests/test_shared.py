@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 import pytest
@@ -153,3 +153,15 @@ async def test_nothing_is_lent_when_an_argument_is_no_good(arguments: dict[str, 
 async def test_the_token_is_not_in_what_is_kept() -> None:
     async with lent():
         assert TOKEN not in repr(list(_LEASES.values()))
+
+
+@pytest.mark.parametrize(("projects", "each"), [(1, 10), (20, 10), (40, 5), (300, 1)])
+async def test_requests_in_flight_are_shared_out_among_projects_and_each_has_one(
+    projects: int, each: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(lent(f"{TOKEN}{number}")) for number in range(projects)]
+        assert {client._connection._places.total_tokens for client in clients} == {each}
+        await stack.enter_async_context(lent())
+    async with lent() as alone:
+        assert alone._connection._places.total_tokens == 10

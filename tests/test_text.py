@@ -2,7 +2,7 @@
 
 import pytest
 
-from hetzner_cloud.text import as_cells, counted, escape_markdown, printable
+from hetzner_cloud.text import as_cells, counted, escape_markdown, in_lines, printable
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,8 @@ def test_a_cell_is_a_text_and_nothing_else_to_a_page() -> None:
             "message": ("long " * 300).strip(),
         }
     ]
+
+
+def test_texts_are_joined_to_lines_of_ten() -> None:
+    assert in_lines(map(str, range(12))) == ["0; 1; 2; 3; 4; 5; 6; 7; 8; 9", "10; 11"]
+    assert in_lines([]) == []

@@ -249,3 +249,28 @@ async def test_a_time_out_is_refused_before_any_request_when_it_is(seconds: floa
     with pytest.raises(InvalidArgumentError, match="time-out"):
         await script.wait(action(1), timeout_seconds=seconds)
     assert script.asked == []
+
+
+async def test_many_actions_are_asked_for_early_once_and_then_less_often() -> None:
+    ids = range(1, 2_001)  # 80 requests a round
+    script = Script(**{f"a{action_id}": [RUNNING, RUNNING, SUCCESS] for action_id in ids})
+    await script.wait(*map(action, ids))
+    assert [round(later - earlier, 1) for earlier, later in pairwise(script.told_at)] == [0.5, 1.6, 1.6]
+
+
+async def test_the_time_that_telling_takes_is_part_of_the_pause() -> None:
+    script = Script(a1=[RUNNING, SUCCESS])
+
+    async def tell_slowly(_progress: Progress) -> None:
+        script.now += 0.4
+
+    await wait_for_actions(
+        script,
+        [action(1)],
+        timeout_seconds=60,
+        on_progress=tell_slowly,
+        settings=Settings(),
+        clock=lambda: script.now,
+        sleep=script.sleep,
+    )
+    assert script.now == pytest.approx(0.5 + 0.5 + 0.4)
