@@ -23,10 +23,11 @@ from prefect.logging.handlers import APILogWorker  # noqa: E402
 from prefect.settings import temporary_settings  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
+from benchmarks.figures import write_figure  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from hetzner_cloud.sandbox import Sandbox, serve  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
-from tests.figures import EXAMPLES, RecordFigure, write_figure  # noqa: E402
+from tests.figures import EXAMPLES, RecordFigure  # noqa: E402
 
 TOKEN = "canary-7f3e9c1ab2d4"
 

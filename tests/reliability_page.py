@@ -1,46 +1,20 @@
 """Writes figures into docs/reliability.md: `python -m tests.reliability_page build/figures.jsonl`."""
 
-import json
-import os
-import platform
-import re
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from benchmarks.figures import Figures, fill_page, read_figures, table
 
 PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
-Figures = Sequence[dict[str, Any]]
 
 
 def main(path: Path) -> None:
     """Replace what stands between the marks of each section of the page."""
-    sections: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for line in path.read_text().splitlines():
-        figure = json.loads(line)
-        sections[figure.pop("section")].append(figure)
-    page = PAGE.read_text()
-    for name, write in _SECTIONS.items():
-        if not sections[name]:
-            raise SystemExit(f"{path} has no figures of '{name}': the tests that bring them did not run.")
-        marks = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = write(sections[name]).replace("\\", r"\\")
-        page, count = marks.subn(rf"\1\n{text}\n\n\2", page)
-        if count != 1:
-            raise SystemExit(f"{PAGE} has {count} places for the figures of '{name}', not one.")
-    now, cores = datetime.now(UTC), os.cpu_count()
-    where = f"{now:%Y-%m-%d}, Python {platform.python_version()}, {cores} cores"
-    page = re.sub(r"(<!-- measured -->).*", rf"\1 Measured on {where}.", page)
-    PAGE.write_text(page)
-    count = sum(map(len, sections.values()))
-    print(f"{PAGE.name}: written, {count} figures")  # noqa: T201 - a command's output
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+    figures = read_figures(path)
+    fill_page(PAGE, figures, _SECTIONS)
+    print(f"{PAGE.name}: written, {sum(map(len, figures.values()))} figures")  # noqa: T201 - a command's output
 
 
 def _matrix(figures: Figures) -> str:
@@ -58,7 +32,7 @@ def _matrix(figures: Figures) -> str:
             [fault, *(told[fault, place, times] for place in places for times in ("once", "always"))]
             for fault in faults
         ]
-        text += f"\n\n`{flow}`:\n\n{_table(columns, rows)}"
+        text += f"\n\n`{flow}`:\n\n{table(columns, rows)}"
     return text
 
 
@@ -77,7 +51,7 @@ def _pacing(figures: Figures) -> str:
         ]
         for figure in figures
     ]
-    return _table(columns, rows)
+    return table(columns, rows)
 
 
 def _kills(figures: Figures) -> str:
@@ -88,7 +62,7 @@ def _kills(figures: Figures) -> str:
         f"**{len(figures)} runs killed, {len(figures)} times nothing untrue was on record, and the next run "
         "ended with all protected.**"
     )
-    return f"{text}\n\n{_table(['killed at request', 'protected by then', 'state on record'], rows)}"
+    return f"{text}\n\n{table(['killed at request', 'protected by then', 'state on record'], rows)}"
 
 
 def _restart(figures: Figures) -> str:
@@ -101,11 +75,11 @@ def _restart(figures: Figures) -> str:
 
 def _cancels(figures: Figures) -> str:
     rows = [[figure["when"], figure["actions_started"], figure["named"]] for figure in figures]
-    return _table(["project", "actions started", "named in the log"], rows)
+    return table(["project", "actions started", "named in the log"], rows)
 
 
 def _examples(figures: Figures) -> str:
-    return _table(["what holds", "examples"], [[figure["what"], figure["count"]] for figure in figures])
+    return table(["what holds", "examples"], [[figure["what"], figure["count"]] for figure in figures])
 
 
 def _memory(figures: Figures) -> str:
@@ -115,7 +89,7 @@ def _memory(figures: Figures) -> str:
 def _secrets(figures: Figures) -> str:
     found = Counter({figure["place"]: figure["found"] for figure in figures})
     rows = [[figure["place"], figure["scanned"], figure["found"]] for figure in figures]
-    return f"**Found: {found.total()}.**\n\n{_table(['place', 'cells or files scanned', 'found'], rows)}"
+    return f"**Found: {found.total()}.**\n\n{table(['place', 'cells or files scanned', 'found'], rows)}"
 
 
 _SECTIONS: dict[str, Callable[[Figures], str]] = {

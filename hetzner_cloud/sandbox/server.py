@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -29,14 +30,20 @@ def serve(sandbox: Sandbox, *, host: str = "127.0.0.1", port: int = 0) -> Iterat
         ValueError: The host is not a loopback address.
         OSError: The port is taken.
     """
+    with serve_app(create_app(sandbox), host=host, port=port) as sandbox.endpoint:
+        yield sandbox
+
+
+@contextmanager
+def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve an application as `serve` does a sandbox; yields the endpoint's URL."""
     listener = _listen(host, port)
-    server = _Server(sandbox, listener)
+    server = _Server(app, listener)
     name = f"[{host}]" if ":" in host else host
-    sandbox.endpoint = f"http://{name}:{listener.getsockname()[1]}{PREFIX}"
     thread = threading.Thread(target=server.run, name="sandbox", daemon=True)
     thread.start()
     try:
-        yield sandbox
+        yield f"http://{name}:{listener.getsockname()[1]}{PREFIX}"
     finally:
         server.stop()
         thread.join()
@@ -64,8 +71,8 @@ class _Server:
     slow for tests that start one each.
     """
 
-    def __init__(self, sandbox: Sandbox, listener: socket.socket) -> None:
-        self._config = uvicorn.Config(create_app(sandbox), lifespan="off", log_config=None, ws="none")
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none")
         self._state = ServerState()
         self._listener = listener
         self._loop = asyncio.new_event_loop()

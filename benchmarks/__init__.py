@@ -1,0 +1,1 @@
+"""What a run costs, beside what people would use instead: `make bench`."""

@@ -1,0 +1,95 @@
+"""What all sections of the benchmark have: a Prefect server, a cloud, and a file for figures."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import Figures, write_figure
+from benchmarks.prefect_side import count_task_runs
+from benchmarks.processes import Run, StandIn, run
+from playground.server import PrefectServer
+
+PROJECT = "bench"
+LATENCY_SECONDS = 0.03
+ACTION_SECONDS = 1.0
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One run of the benchmark.
+
+    Attributes:
+        server: Keeps the credentials of the project `bench`.
+        cloud: Where that project is.
+        quick: Whether small sizes and one round are enough.
+        path: Where figures go.
+    """
+
+    server: PrefectServer
+    cloud: StandIn
+    quick: bool
+    path: Path
+
+    @property
+    def rounds(self) -> int:
+        """How often to measure what does not take long."""
+        return 1 if self.quick else 5
+
+    def compete(
+        self, contender: str, kind: str, projects: Sequence[Settings], **environment: str
+    ) -> tuple[Run, int]:
+        """Let a contender do a job; returns its run, and how many task runs it had."""
+        done = run(contender, kind, self.cloud, projects, {**self.server.environment, **environment})
+        flow_run = done.said.get("flow_run")
+        return done, count_task_runs(self.server, flow_run) if flow_run else 0
+
+    def record(self, section: str, **figure: Any) -> None:  # noqa: ANN401 - JSON
+        """Write down a figure."""
+        write_figure(self.path, section, figure)
+
+
+def project(snapshots: int, *, protected: int = 0, token: str = PROJECT) -> Settings:
+    """Describe a project to the stand-in, as slow as the real one."""
+    return {
+        "token": token,
+        "snapshots": snapshots,
+        "protected": protected,
+        "latency_seconds": LATENCY_SECONDS,
+        "action_seconds": ACTION_SECONDS,
+    }
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment of what does not use Prefect."""
+    return dict(os.environ)
+
+
+def measured(done: Run, task_runs: int) -> dict[str, Any]:
+    """What is kept of a run."""
+    return {
+        "seconds": done.seconds,
+        "process_seconds": done.process_seconds,
+        "requests": done.cloud["requests"],
+        "connections": done.cloud["connections"],
+        "connections_at_once": done.cloud["connections_at_once"],
+        "in_flight": done.cloud["in_flight"],
+        "peak_bytes": done.peak_bytes,
+        "task_runs": task_runs,
+    }
+
+
+def middle(figures: Figures, name: str, **where: object) -> float:
+    """The median of a figure over the rounds.
+
+    Raises:
+        LookupError: There is none.
+    """
+    found = [one[name] for one in figures if all(one[key] == value for key, value in where.items())]
+    if not found:
+        raise LookupError(f"no {name} of {where}")
+    return float(median(found))

@@ -1,0 +1,25 @@
+"""This project: its flows as they are, on the Prefect server, with all that they show."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from benchmarks.contenders.job import Job, compete
+from flows.audit_snapshot_protection import audit_snapshot_protection
+from flows.protect_snapshots import protect_snapshots
+
+
+def _run(flow: Callable[..., Any], job: Job) -> dict[str, str]:
+    state: State[Any] = asyncio.run(flow(projects=job.projects, return_state=True))
+    return {"flow_run": str(state.state_details.flow_run_id), "told": f"{state.name}: {state.message}"}
+
+
+if __name__ == "__main__":
+    compete(
+        {
+            "protect": lambda job: _run(protect_snapshots, job),
+            "audit": lambda job: _run(audit_snapshot_protection, job),
+        }
+    )

@@ -1,0 +1,120 @@
+"""The goals, and by how much they are met or missed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import ceil
+from typing import NamedTuple
+
+from benchmarks.bench import middle
+from benchmarks.figures import Figures
+from benchmarks.protecting import ALL_THEN_WAIT
+from benchmarks.tables import Table
+
+_IN_FLIGHT = 10
+_MOST_AT_ONCE = 200  # of many projects
+
+
+class Goal(NamedTuple):
+    """A goal: what is measured, and the bound that it must not exceed, or must reach."""
+
+    text: str
+    measured: float
+    bound: float
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether it is met."""
+        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
+
+
+def goals(figures: Mapping[str, Figures]) -> Table:
+    """Judge what was measured; what was not is left out."""
+    found = [goal for name, judge in _JUDGES.items() if figures.get(name) for goal in judge(figures[name])]
+    rows = [
+        [
+            goal.text,
+            f"{'at least' if goal.at_least else 'at most'} {goal.bound:g}{goal.unit}",
+            f"{goal.measured:.3g}{goal.unit}",
+            "met" if goal.met else "**missed**",
+            f"{abs(goal.measured - goal.bound):.2g}{goal.unit}",
+        ]
+        for goal in found
+    ]
+    return Table("Goals", ["goal", "bound", "measured", "", "by"], rows)
+
+
+def _protect(figures: Figures) -> Iterator[Goal]:
+    for size in sorted({one["snapshots"] for one in figures}):
+        at = {name: _seconds(figures, name, size) for name in {one["contender"] for one in figures}}
+        floor, ours = at["floor"], at["ours"]
+        if size < 500:
+            yield Goal(f"protect {size:,}: on top of the floor", ours - floor, 1.5, unit=" s")
+        else:
+            yield Goal(f"protect {size:,}: times the floor", ours / floor, 1.25)
+        if size == 500:
+            yield Goal(
+                "protect 500: hcloud-python, all then wait, takes times ours",
+                at[ALL_THEN_WAIT] / ours,
+                6,
+                at_least=True,
+            )
+            yield Goal(
+                "protect 500: plain Prefect takes times ours", at["plain Prefect"] / ours, 3, at_least=True
+            )
+        peers = min(seconds for name, seconds in at.items() if name not in {"floor", "ours"})
+        yield Goal(f"protect {size:,}: the fastest peer takes times ours", peers / ours, 1, at_least=True)
+        least = 2 * ceil(size / 50) + size + ceil(size / 25)
+        requests = middle(figures, "requests", contender="ours", snapshots=size)
+        yield Goal(f"protect {size:,}: requests, times the least", requests / least, 1.05)
+        connections = max(one["connections"] for one in figures if one["contender"] == "ours")
+        yield Goal(f"protect {size:,}: connections", connections, _IN_FLIGHT)
+
+
+def _audit(figures: Figures) -> Iterator[Goal]:
+    sizes = sorted({one["snapshots"] for one in figures})
+    if len(sizes) > 1:
+        less, most = sizes[-2:]
+        memory = [middle(figures, "peak_bytes", contender="ours", snapshots=size) for size in (less, most)]
+        yield Goal(f"audit {most:,}: peak memory", memory[1] / 1e6, 400, unit=" MB")
+        growth = (memory[1] - memory[0]) / (most - less)
+        yield Goal(f"audit {less:,} to {most:,}: memory for a snapshot more", growth / 1e3, 10, unit=" kB")
+        times = _seconds(figures, "ours", most) / _seconds(figures, "floor", most)
+        yield Goal(f"audit {most:,}: times the floor", times, 1.5)
+
+
+def _nothing(figures: Figures) -> Iterator[Goal]:
+    more = max(one["requests"] - one["least_requests"] for one in figures)
+    yield Goal("nothing to do: requests beyond one for each 50 snapshots", more, 0)
+    yield Goal("nothing to do: task runs", max(one["task_runs"] for one in figures), 5)
+
+
+def _start_up(figures: Figures) -> Iterator[Goal]:
+    ours, smallest = (middle(figures, "seconds", contender=name) for name in ("ours", "smallest flow"))
+    yield Goal("start-up: on top of the smallest flow", ours - smallest, 0.3, unit=" s")
+
+
+def _projects(figures: Figures) -> Iterator[Goal]:
+    ours = [one for one in figures if one["contender"] != "floor"]
+    yield Goal(
+        "many projects: connections at once", max(one["connections_at_once"] for one in ours), _MOST_AT_ONCE
+    )
+    yield Goal("many projects: peak memory", max(one["peak_bytes"] for one in ours) / 1e6, 400, unit=" MB")
+    alone = middle(figures, "healthy_seconds", contender="ours")
+    beside = middle(figures, "healthy_seconds", contender="ours, one slow and one dead")
+    yield Goal(
+        "many projects: the healthy ones beside a slow and a dead one, times without", beside / alone, 1.25
+    )
+
+
+def _seconds(figures: Figures, contender: str, size: int) -> float:
+    return middle(figures, "seconds", contender=contender, snapshots=size)
+
+
+_JUDGES: dict[str, Callable[[Figures], Iterator[Goal]]] = {
+    "protect": _protect,
+    "audit": _audit,
+    "nothing": _nothing,
+    "start_up": _start_up,
+    "projects": _projects,
+}

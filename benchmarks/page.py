@@ -1,0 +1,36 @@
+"""Writes figures into docs/performance.md: `python -m benchmarks.page build/benchmark.jsonl`."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.figures import Figures, fill_page, read_figures, table
+from benchmarks.goals import goals
+from benchmarks.tables import TABLES, Table
+from playground.server import ROOT
+
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def main(path: Path) -> None:
+    """Replace what stands between the marks of each section of the page."""
+    figures = read_figures(path)
+    sections: dict[str, Callable[[Figures], str]] = {
+        name: partial(_written, make) for name, make in TABLES.items()
+    }
+    sections["goals"] = lambda _figures: _in_markdown(goals(figures))
+    fill_page(PAGE, {**figures, "goals": []}, sections)
+    print(f"{PAGE.name}: written, {sum(map(len, figures.values()))} figures")
+
+
+def _written(make: Callable[[Figures], Table], figures: Figures) -> str:
+    return _in_markdown(make(figures))
+
+
+def _in_markdown(made: Table) -> str:
+    return table(made.columns, made.rows)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

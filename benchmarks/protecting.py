@@ -1,0 +1,64 @@
+"""Protecting N snapshots of one project: ours beside the floor, and beside what people would use instead."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from benchmarks.bench import Bench, measured, plain_environment, project
+from benchmarks.processes import Run, run, stand_in
+
+ALL_THEN_WAIT = "hcloud-python, all then wait"
+ONE_BY_ONE = "hcloud-python, one by one"
+SIZES = (20, 100, 500, 2_000)
+_QUICK_SIZES = (20, 100)
+_LARGE = 2_000
+
+
+class _Contender(NamedTuple):
+    module: str
+    kind: str
+    rounds: int  # at most
+    rounds_when_large: int
+
+
+_CONTENDERS = {
+    "floor": _Contender("floor", "protect", 5, 5),
+    "ours": _Contender("ours", "protect", 5, 5),
+    "plain Prefect": _Contender("plain_prefect", "protect", 3, 1),
+    ALL_THEN_WAIT: _Contender("hcloud_python", "all then wait", 3, 1),
+}
+
+
+def measure(bench: Bench) -> None:
+    """Measure each size in rounds, in each of which all contenders have their turn."""
+    for snapshots in _QUICK_SIZES if bench.quick else SIZES:
+        for number in range(bench.rounds):
+            for name, contender in _CONTENDERS.items():
+                if number < (contender.rounds_when_large if snapshots >= _LARGE else contender.rounds):
+                    done, task_runs = bench.compete(contender.module, contender.kind, [project(snapshots)])
+                    _record(bench, name, snapshots, done, task_runs)
+
+
+@contextmanager
+def one_by_one(bench: Bench) -> Iterator[None]:
+    """Meanwhile, measure what takes more than a second for each snapshot and hardly any of the machine's."""
+    sizes = _QUICK_SIZES if bench.quick else SIZES
+    with ThreadPoolExecutor(len(sizes)) as pool:
+        runs: dict[int, Future[Run]] = {size: pool.submit(_one_by_one, size) for size in sizes}
+        yield
+        for size, done in runs.items():
+            _record(bench, ONE_BY_ONE, size, done.result(), 0)
+
+
+def _one_by_one(snapshots: int) -> Run:
+    with stand_in() as cloud:
+        return run("hcloud_python", "one by one", cloud, [project(snapshots)], plain_environment())
+
+
+def _record(bench: Bench, contender: str, snapshots: int, done: Run, task_runs: int) -> None:
+    if done.protected != snapshots:
+        raise RuntimeError(
+            f"{contender} has protected {done.protected} of {snapshots} snapshots: {done.said}"
+        )
+    bench.record("protect", contender=contender, snapshots=snapshots, **measured(done, task_runs))
