@@ -60,6 +60,24 @@ async def load_projects(names: Sequence[str] = (), *, deployed: bool) -> list[Pr
         return await asyncio.gather(*(_load(name, client, places) for name in dict.fromkeys(names or known)))
 
 
+async def find_projects(names: Sequence[str] = ()) -> list[str]:
+    """Find the names of the saved credentials blocks that a run is about, without their tokens.
+
+    Args:
+        names: Block names; empty: every saved one.
+
+    Raises:
+        InvalidArgumentError: There is no such block, or none at all.
+    """
+    async with get_client() as client:
+        known = await _saved_names(client)
+    if not known:
+        raise _nothing_saved(deployed=True)
+    if unknown := [name for name in names if name not in known]:
+        raise _unknown(unknown, known)
+    return list(dict.fromkeys(names or known))
+
+
 async def _saved_names(client: PrefectClient) -> list[str]:
     slug = HetznerCloudCredentials.get_block_type_slug()
     names: set[str] = set()

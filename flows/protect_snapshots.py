@@ -4,22 +4,15 @@ import sys
 
 from prefect import flow
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
+from prefect.states import Failed
 
 from blocks.projects import load_projects
+from flows.conclusion import conclude
 from flows.protect_project import Order, protect_project
 from flows.runs import end, in_each, is_deployed, name_of_run
 from hetzner_cloud.arguments import check_label_selector, check_timeout
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.report import (
-    ProtectionReport,
-    SnapshotsNotProtectedError,
-    describe,
-    message_of,
-)
-from hetzner_cloud.text import in_lines
-from tasks.artifacts import publish_report
-from tasks.run_log import run_logger
+from hetzner_cloud.report import ProtectionReport
 
 _MOST_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
 _MOST_PROGRESS_BARS = 20
@@ -68,27 +61,7 @@ async def protect_snapshots(
         show_progress=len(chosen) <= _MOST_PROGRESS_BARS,
     )
     reports = await in_each(chosen, lambda project: protect_project(project, order))
-    return await _conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
-
-
-async def _conclude(report: ProtectionReport) -> ProtectionReport:
-    _say(report)
-    await publish_report(report)
-    if report.succeeded:
-        return end(Completed(message=message_of(report), data=report))
-    error = SnapshotsNotProtectedError(report)
-    return end(Failed(message=str(error), data=error))
-
-
-def _say(report: ProtectionReport) -> None:
-    """Log what became of each snapshot that was not protected before; several a line where all went well."""
-    changed = [outcome for outcome in report.snapshots if outcome.outcome != "already_protected"]
-    for outcome in changed:
-        if outcome.message:
-            say = run_logger().error if outcome.is_trouble else run_logger().info
-            say("%s", describe(outcome))
-    for line in in_lines(describe(outcome) for outcome in changed if not outcome.message):
-        run_logger().info("%s", line)
+    return await conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,12 @@ def is_deployed() -> bool:
     return bool(context and context.flow_run and context.flow_run.deployment_id)
 
 
+def is_part_of_a_run() -> bool:
+    """Tell whether another flow run has started the one under way, and waits for its report."""
+    context = FlowRunContext.get()
+    return bool(context and context.flow_run and context.flow_run.parent_task_run_id)
+
+
 async def in_each(projects: Sequence[Project], work: Callable[[Project], Awaitable[T]]) -> list[T]:
     """Work in all projects side by side, and return what became of each, in order."""
     places = asyncio.Semaphore(_PROJECTS_AT_ONCE)

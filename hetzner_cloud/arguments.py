@@ -111,6 +111,17 @@ def check_grace(hours: object) -> float:
     return hours
 
 
+def check_count(value: object, what: str) -> int:
+    """Return a number if it is a whole one from 1 on.
+
+    Raises:
+        InvalidArgumentError: It is anything else; `what` says what it counts.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidArgumentError(f"The number of {what} must be 1 or more, not {_shown(value)}.")
+    return value
+
+
 def check_token(token: str) -> str:
     """Return an API token if it can be sent in a header.
 

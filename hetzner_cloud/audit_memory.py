@@ -1,20 +1,18 @@
 """What an audit keeps for the next one, small enough to be kept every night."""
 
 import json
-import re
-import zlib
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from hetzner_cloud.packing import pack, unpack
+
 _VERSION = 1
-_MARK = re.compile(r"<!-- audit-memory (\S+) -->")
+_NAME = "audit-memory"
 _MAX_DESCRIPTION = 40
 _MAX_TREND = 30
-_MAX_BYTES = 64 * 1024 * 1024
 
 
 class Remembered(NamedTuple):
@@ -57,27 +55,26 @@ class AuditMemory:
             "descriptions": [last.description[:_MAX_DESCRIPTION] for last in kept],
             "trend": self.trend[-_MAX_TREND:],
         }
-        text = json.dumps(packed, separators=(",", ":"), ensure_ascii=False)
-        return f"<!-- audit-memory {b64encode(zlib.compress(text.encode(), 9)).decode()} -->"
+        return pack(_NAME, json.dumps(packed, separators=(",", ":"), ensure_ascii=False))
 
     @classmethod
     def load(cls, text: str) -> "AuditMemory | None":
         """Unpack what `dump` has packed somewhere in a text; None if there is nothing that can be read."""
-        if not (found := _MARK.search(text)):
+        if (kept := unpack(_NAME, text)) is None:
             return None
         try:
-            return cls._unpack(b64decode(found[1], validate=True))
-        except (ValueError, KeyError, TypeError, OverflowError, OSError, zlib.error):
+            return cls._read(kept)
+        except (ValueError, KeyError, TypeError, OverflowError, OSError):
             return None
 
     @classmethod
-    def _unpack(cls, data: bytes) -> "AuditMemory | None":
-        packed = json.loads(zlib.decompressobj().decompress(data, _MAX_BYTES))
+    def _read(cls, kept: str) -> "AuditMemory | None":
+        packed = json.loads(kept)
         if packed["version"] != _VERSION:
             return None
-        kept = zip(accumulate(packed["ids"]), packed["protected"], packed["descriptions"], strict=True)
+        snapshots = zip(accumulate(packed["ids"]), packed["protected"], packed["descriptions"], strict=True)
         return cls(
             audited=datetime.fromtimestamp(packed["audited"], UTC),
-            snapshots={image_id: Remembered(bit == "1", text) for image_id, bit, text in kept},
+            snapshots={image_id: Remembered(bit == "1", text) for image_id, bit, text in snapshots},
             trend=tuple(TrendPoint(*point) for point in packed["trend"]),
         )

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.outcomes import OutcomeName, SnapshotOutcome, Trouble
+from hetzner_cloud.packing import pack, unpack
 from hetzner_cloud.text import counted, escape_markdown
 
 _WORST_FIRST: tuple[OutcomeName, ...] = (
@@ -29,6 +30,7 @@ COLUMNS = (
     "correlation id",
 )
 MAX_TABLE_ROWS = 2_000
+_NAME = "protection-report"
 _NAMED_IN_MESSAGE = 5
 _NAMED_IN_SUMMARY = 20
 
@@ -54,6 +56,18 @@ class ProtectionReport(BaseModel):
 
     dry_run: bool
     projects: tuple[ProjectReport, ...]
+
+    def dump(self) -> str:
+        """Pack it into an HTML comment, which a rendered page does not show."""
+        return pack(_NAME, self.model_dump_json(exclude_defaults=True))
+
+    @classmethod
+    def load(cls, page: str) -> "ProtectionReport | None":
+        """Unpack what `dump` has packed somewhere in a page; None if there is nothing that can be read."""
+        try:
+            return cls.model_validate_json(unpack(_NAME, page) or "")
+        except ValidationError:
+            return None
 
     @property
     def snapshots(self) -> list[SnapshotOutcome]:

@@ -50,12 +50,13 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(home: Path, *, port: int = 0) -> Iterator[PrefectServer]:
+def prefect_server(home: Path, *, port: int = 0, database_url: str = "") -> Iterator[PrefectServer]:
     """Start a Prefect server that keeps everything in `home`, wait until it answers, and end it.
 
     Args:
         home: Becomes PREFECT_HOME: database, storage, log.
         port: 0 takes a free one.
+        database_url: Where the server keeps what it knows; by default a SQLite database in `home`.
 
     Raises:
         RuntimeError: It ended, or did not answer in three minutes; names its log.
@@ -69,11 +70,12 @@ def prefect_server(home: Path, *, port: int = 0) -> Iterator[PrefectServer]:
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
+    own = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url} if database_url else {}
     log = home / "server.log"
     with log.open("w") as output:
         command = [sys.executable, "-m", "prefect", "server", "start", "--port", url.rpartition(":")[2]]
         process = subprocess.Popen(  # noqa: S603 - our own arguments
-            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            command, cwd=ROOT, env=environment | own, stdout=output, stderr=output, start_new_session=True
         )
     try:
         _wait_until_it_answers(process, url, log)
@@ -83,16 +85,25 @@ def prefect_server(home: Path, *, port: int = 0) -> Iterator[PrefectServer]:
 
 
 @contextmanager
-def worker(server: PrefectServer, folder: Path) -> Iterator[None]:
-    """Run a worker of the pool `hetzner-cloud` in a folder, which gets its log."""
+def worker(
+    server: PrefectServer, folder: Path, *, limit: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker of the pool `hetzner-cloud` in a folder, which gets its log.
+
+    Args:
+        server: Whose worker it is.
+        folder: Becomes the working directory.
+        limit: How many flow runs it takes at once, at most.
+    """
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "hetzner-cloud"]
+    command += ["--limit", str(limit)] if limit else []
     environment = {**server.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with (folder / "worker.log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - our own arguments
             command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        yield
+        yield process
     finally:
         end(process)
 

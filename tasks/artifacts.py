@@ -11,6 +11,8 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from hetzner_cloud.report import ProtectionReport, summary_of, table_of
 from hetzner_cloud.text import as_cells
@@ -57,21 +59,37 @@ class ProgressArtifact:
                 run_logger().warning("The progress could not be shown: %r", error)
 
 
-async def publish_report(report: ProtectionReport) -> None:
-    """Publish a protection run's table and summary; dry runs have keys, so a history, of their own."""
+async def publish_report(report: ProtectionReport, *, whole: bool) -> None:
+    """Publish a protection run's table and summary.
+
+    Args:
+        report: The report.
+        whole: Whether it is of a whole run: then they have keys, so a history, dry runs one of their own. A
+            part of a run keeps its report for the run that has started it, see `find_report`.
+    """
     mode = "-dry-run" if report.dry_run else ""
+    summary = summary_of(report) if whole else f"{summary_of(report)}\n\n{report.dump()}\n"
     try:
         await asyncio.gather(
             acreate_table_artifact(
                 as_cells(table_of(report)),
-                key=f"snapshot-protection-outcomes{mode}",
+                key=f"snapshot-protection-outcomes{mode}" if whole else None,
                 description="One row for each snapshot, those that need a person first.",
             ),
             acreate_markdown_artifact(
-                summary_of(report),
-                key=f"snapshot-protection-summary{mode}",
+                summary,
+                key=f"snapshot-protection-summary{mode}" if whole else None,
                 description="What the run came to.",
             ),
         )
     except Exception as error:  # noqa: BLE001 - the outcome stands in the log and in the final state too
         run_logger().error("The report could not be published: %r", error)
+
+
+async def find_report(flow_run_id: UUID) -> ProtectionReport | None:
+    """Find the report that a part of a run has kept; None if there is none that can be read."""
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
+    async with get_client() as client:
+        found = await client.read_artifacts(artifact_filter=wanted)
+    reports = (ProtectionReport.load(str(artifact.data)) for artifact in found)
+    return next((report for report in reports if report), None)

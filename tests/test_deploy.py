@@ -12,7 +12,7 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.events.schemas.automations import AutomationCore
 
 from playground.server import PrefectServer, free_port
-from tests.test_deployment import AUDIT, PROTECT, ROOT, deployed, make_deploy, the_automation
+from tests.test_deployment import AUDIT, FAN_OUT, PROTECT, ROOT, SLICE, deployed, make_deploy, the_automation
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
 
@@ -92,12 +92,11 @@ async def test_what_people_have_set_outlives_a_change_of_something_else(
     done = deploy_from(checkout, prefect_api)
     assert done.stdout.splitlines() == [
         "work pool hetzner-cloud: is there, left as it is",
-        f"deployment {AUDIT}: updated (version)",
-        f"deployment {PROTECT}: updated (version)",
+        *(f"deployment {name}: updated (version)" for name in (AUDIT, PROTECT, SLICE, FAN_OUT)),
     ]
     assert (await deployed(AUDIT))["version"].startswith("9.")
     assert await people_s_settings() == THEIRS
-    assert deploy_from(checkout, prefect_api).stdout.count(": unchanged") == 2
+    assert deploy_from(checkout, prefect_api).stdout.count(": unchanged") == 4
     assert await people_s_settings() == THEIRS
 
 
@@ -160,7 +159,10 @@ def test_a_deployment_that_breaks_says_why(prefect_api: PrefectServer, checkout:
     done = deploy_from(checkout, prefect_api)
     assert done.returncode == 1
     assert "CANCEL_NEW" in done.stderr
-    assert "--name nightly --name on-demand` failed, see above." in done.stderr.replace("\n", " ")
+    assert (
+        "--name nightly --name on-demand --name slice --name fan-out` failed, see above."
+        in done.stderr.replace("\n", " ")
+    )
 
 
 @pytest.mark.e2e

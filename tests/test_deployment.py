@@ -30,6 +30,8 @@ from tests.test_secrets import checkpoint, places_with_the_token
 ROOT = Path(__file__).parent.parent
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 AUDIT, PROTECT = "audit-snapshot-protection/nightly", "protect-snapshots/on-demand"
+SLICE = "protect-snapshots/slice"
+FAN_OUT = "protect-on-workers/fan-out"
 KINDS = ("audited-snapshots", "snapshot-audit-memory")
 _RUN_SECONDS = 90.0
 

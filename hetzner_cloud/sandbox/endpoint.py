@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from hetzner_cloud.sandbox.answers import json_answer
@@ -22,7 +22,11 @@ def make_endpoint(
 
     async def endpoint(request: Request) -> Response:
         record = request.state.record
-        call = Call(operation=name, query=record.query, body=await request.body(), **request.path_params)
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # nobody is there to be answered
+            return Response(status_code=400)
+        call = Call(operation=name, query=record.query, body=body, **request.path_params)
         record.operation, record.json = name, _json_or_none(call.body)
 
         def carry_out() -> Response:
