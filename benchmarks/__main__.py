@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks import auditing, many_projects, protecting, start_up
+from benchmarks import auditing, fan_out, many_projects, protecting, start_up
 from benchmarks.bench import PROJECT, Bench
 from benchmarks.figures import machine, read_figures
 from benchmarks.goals import goals
@@ -24,10 +24,11 @@ _BUILD = ROOT / "build"
 _CONSOLE = Console(highlight=False, width=160)
 _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "start_up": start_up.measure,
-    "nothing": auditing.measure_nothing_to_do,
     "audit": auditing.measure,
-    "projects": many_projects.measure,
+    "nothing": auditing.measure_nothing_to_do,
     "protect": protecting.measure,
+    "projects": many_projects.measure,
+    "fan_out": fan_out.measure,
 }
 
 

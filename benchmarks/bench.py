@@ -38,7 +38,7 @@ class Bench:
     @property
     def rounds(self) -> int:
         """How often to measure what does not take long."""
-        return 1 if self.quick else 5
+        return 1 if self.quick else 3
 
     def compete(
         self, contender: str, kind: str, projects: Sequence[Settings], **environment: str

@@ -1,6 +1,7 @@
 """Beyond one machine: slices of projects on several workers, on PostgreSQL; then one worker is killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.settings import temporary_settings
 
-from benchmarks.bench import project
-from benchmarks.figures import write_figure
+from benchmarks.bench import Bench, project
 from benchmarks.postgresql import postgresql
 from benchmarks.prefect_side import save_projects
 from benchmarks.processes import StandIn, stand_in
@@ -37,8 +37,10 @@ _SILENT_RUNS = ROOT / "docs" / "automations" / "silent-runs.yaml"
 _LOOK_SECONDS = 0.2
 
 
-def measure(path: Path, home: Path) -> None:
+def measure(bench: Bench) -> None:
     """Measure with one worker, with two, and with two of which one is killed in the middle."""
+    home = ROOT / "build" / "fan-out"
+    shutil.rmtree(home, ignore_errors=True)
     with (
         postgresql(home / "postgresql") as database_url,
         prefect_server(home / "prefect", database_url=database_url) as server,
@@ -52,7 +54,7 @@ def measure(path: Path, home: Path) -> None:
         for case in (_ONE, _TWO, _TWO_ONE_KILLED):
             cloud.renew(*({**project(_SNAPSHOTS, token=name), **_SLOW} for name in names))
             figure = _measure(server, cloud, home, case)
-            write_figure(path, "fan_out", {"workers": case, "projects": _PROJECTS, **figure})
+            bench.record("fan_out", workers=case, projects=_PROJECTS, **figure)
 
 
 def _measure(server: PrefectServer, cloud: StandIn, home: Path, case: str) -> dict[str, Any]:
@@ -129,7 +131,3 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 
 def _command(server: PrefectServer, *module: str) -> None:
     subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=server.environment, check=True)  # noqa: S603 - ours
-
-
-if __name__ == "__main__":
-    measure(Path(sys.argv[1]), ROOT / "build" / "fan-out")

@@ -107,6 +107,11 @@ def _projects(figures: Figures) -> Iterator[Goal]:
     )
 
 
+def _fan_out(figures: Figures) -> Iterator[Goal]:
+    lost = sum(one["snapshots"] - one["protected"] for one in figures)
+    yield Goal("beyond one machine: snapshots lost with a worker", lost, 0)
+
+
 def _seconds(figures: Figures, contender: str, size: int) -> float:
     return middle(figures, "seconds", contender=contender, snapshots=size)
 
@@ -117,4 +122,5 @@ _JUDGES: dict[str, Callable[[Figures], Iterator[Goal]]] = {
     "nothing": _nothing,
     "start_up": _start_up,
     "projects": _projects,
+    "fan_out": _fan_out,
 }

@@ -88,6 +88,23 @@ def projects(figures: Figures) -> Table:
     return Table(f"Many projects: {count}", columns, rows)
 
 
+def fan_out(figures: Figures) -> Table:
+    """Beyond one machine."""
+    rows = [
+        [
+            one["workers"],
+            f"{one['seconds']:.0f}",
+            f"{one['protected']:,} of {one['snapshots']:,}",
+            str(one["runs"]),
+            str(one["crashed"]),
+            one["told"],
+        ]
+        for one in figures
+    ]
+    columns = ["workers", "seconds", "protected", "runs", "of them crashed", "the one report"]
+    return Table(f"Beyond one machine: {figures[0]['projects']} projects on PostgreSQL", columns, rows)
+
+
 def _times(found: Figures, floor: float) -> Cells:
     seconds = middle(found, "seconds")
     return [f"{seconds:.2f}", f"{seconds / floor:.2f}", f"{middle(found, 'process_seconds'):.2f}"]
@@ -116,4 +133,5 @@ TABLES: dict[str, Callable[[Figures], Table]] = {
     "nothing": nothing,
     "start_up": start_up,
     "projects": projects,
+    "fan_out": fan_out,
 }
