@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all reliability check format sandbox playground deploy advisories lock clean
+.PHONY: help install demo test test-all reliability bench performance check format sandbox playground deploy advisories lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ reliability: install ## prove what docs/reliability.md promises, and write its f
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
 	  $(foreach name,fault_matrix pacing crashes moving_lists hostile_answers secrets tls,tests/test_$(name).py)
 	@$(BIN)/python -m tests.reliability_page $(FIGURES)
+
+bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+performance: bench ## the same, and write the figures into docs/performance.md
+	@$(BIN)/python -m benchmarks.page build/benchmark.jsonl
 
 check: install ## lint, format and types
 	@$(BIN)/ruff check

@@ -2,7 +2,8 @@
 
 from math import ceil
 
-from benchmarks.bench import Bench, measured, project
+from benchmarks.bench import Bench, Settings, measured, project
+from benchmarks.prefect_side import save_projects
 
 SIZES = (100, 1_000, 10_000)
 _QUICK_SIZES = (100, 1_000)
@@ -11,24 +12,35 @@ _PER_PAGE = 50
 
 def measure(bench: Bench) -> None:
     """Measure audits of projects of which a tenth of the snapshots is not protected."""
-    for snapshots in _QUICK_SIZES if bench.quick else SIZES:
+    for snapshots in _sizes(bench):
+        settings = _project(bench, "audited", snapshots, snapshots * 9 // 10)
         for _ in range(bench.rounds):
             for contender in ("floor", "ours"):
-                settings = project(snapshots, protected=snapshots * 9 // 10)
                 done, task_runs = bench.compete(contender, "audit", [settings])
                 bench.record("audit", contender=contender, snapshots=snapshots, **measured(done, task_runs))
 
 
 def measure_nothing_to_do(bench: Bench) -> None:
     """Measure what a run costs where all is protected."""
-    for snapshots in _QUICK_SIZES if bench.quick else SIZES:
+    for snapshots in _sizes(bench):
+        settings = _project(bench, "quiet", snapshots, snapshots)
         for kind in ("protect", "audit"):
-            done, task_runs = bench.compete("ours", kind, [project(snapshots, protected=snapshots)])
-            least = ceil(snapshots / _PER_PAGE)
+            done, task_runs = bench.compete("ours", kind, [settings])
             bench.record(
                 "nothing",
                 flow=kind,
                 snapshots=snapshots,
-                least_requests=least,
+                least_requests=ceil(snapshots / _PER_PAGE),
                 **measured(done, task_runs),
             )
+
+
+def _sizes(bench: Bench) -> tuple[int, ...]:
+    return _QUICK_SIZES if bench.quick else SIZES
+
+
+def _project(bench: Bench, kind: str, snapshots: int, protected: int) -> Settings:
+    """A project of its own: an audit compares with what the last one of the same project saw."""
+    name = f"{kind}-{snapshots}"
+    save_projects(bench.server, [name], bench.cloud.endpoint)
+    return project(snapshots, protected=protected, token=name)

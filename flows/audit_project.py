@@ -1,5 +1,6 @@
 """One project's part of an audit: recall, list, compare, look for who did it."""
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,7 +69,7 @@ def _project_audit(
 ) -> ProjectAudit:
     audit = ProjectAudit(
         project=name,
-        findings=tuple(findings),
+        findings=deque(findings),
         previous=before.audited if before else None,
         remark=remark,
     )

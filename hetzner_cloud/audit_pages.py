@@ -1,6 +1,6 @@
 """What an audit shows people on pages: a table for each project, a summary of all. Pure functions."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
@@ -40,7 +40,8 @@ def table_of(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | in
     if project.trouble:
         text = f"🔴 could not be read: {project.trouble.message}{particulars(project.trouble)}"
         return [_row(text)]
-    shown, hidden = project.findings[:MAX_TABLE_ROWS], project.findings[MAX_TABLE_ROWS:]
+    findings = list(project.findings)
+    shown, hidden = findings[:MAX_TABLE_ROWS], findings[MAX_TABLE_ROWS:]
     rows = [_row_of(finding, now) for finding in shown]
     if any(finding.evidence for finding in shown):  # beside the finding, where it is seen
         rows = [_with_evidence(*pair) for pair in zip(rows, shown, strict=True)]
@@ -56,7 +57,7 @@ def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, s
     if project.trouble:
         return table_of(project, now=now)
     shown = [finding for finding in project.findings if not finding.protected or finding.is_gone]
-    return table_of(project.model_copy(update={"findings": tuple(shown)}), now=now)
+    return table_of(project.model_copy(update={"findings": deque(shown)}), now=now)
 
 
 def summary_of(report: AuditReport, links: Mapping[str, str] | None = None) -> str:
