@@ -29,7 +29,6 @@ from tasks.run_log import run_logger
 _SLICE = "protect-snapshots/slice"
 _MOST_STARTS = 3
 _PATIENCE_SECONDS = 3 * 3600.0  # beyond the wait for actions: changes, retries, a rate limit, busy workers
-# beyond the wait for actions: changes, retries, a rate limit, a queue for workers
 _POLL_SECONDS = 2.0
 
 

@@ -1,10 +1,10 @@
 """One project's part of a protection run: list, choose, change, wait, verify, judge."""
 
 import asyncio
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import TypeVar, cast
 
 from prefect.utilities.annotations import opaque
 
@@ -36,6 +36,7 @@ _GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
 _LEAST_GROUP = 25
 _MOST_ROUNDS = 3  # the second and third are for what came up, or lost its protection, meanwhile
 
+T = TypeVar("T")
 Seen = dict[int, Image | Trouble]
 
 
@@ -128,7 +129,7 @@ class _ProjectRun:
 
     async def _ask_for_protection(self, group: Sequence[Image]) -> list[ChangeResult]:
         try:
-            return await protect_images(self.credentials, opaque(group), wait_for=group[:1])
+            return await protect_images(self.credentials, _unsearched(group), wait_for=group[:1])
         except ChangesFailedError as error:
             return error.results
         except Exception as error:  # noqa: BLE001 - the task run broke: what is seen afterwards decides
@@ -142,7 +143,7 @@ class _ProjectRun:
         try:
             ended = await wait_for_image_actions(
                 self.credentials,
-                opaque(actions),
+                _unsearched(actions),
                 timeout_seconds=self.order.timeout_seconds,
                 show_progress=self.order.show_progress,
                 wait_for=one_of_each_group,
@@ -161,8 +162,8 @@ class _ProjectRun:
         if all(change.trouble and change.trouble.token_refused for change in changes):
             return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
         try:
-            one = itertools.islice(waited.actions.values(), 1)
-            seen: Seen = {image.id: image for image in await self._list("verify", after=one)}
+            one_of_them = list(waited.actions.values())[:1]
+            seen: Seen = {image.id: image for image in await self._list("verify", after=one_of_them)}
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
             return {image.id: Trouble.of(error) for image in todo}
         return seen | await self._find([image.id for image in todo if image.id not in seen])
@@ -172,6 +173,11 @@ class _ProjectRun:
             return await find_images(self.credentials, unlisted) if unlisted else {}
         except Exception as error:  # noqa: BLE001 - the task run broke: they are not verified, the others are
             return dict.fromkeys(unlisted, Trouble.of(error))
+
+
+def _unsearched(values: Sequence[T]) -> Sequence[T]:
+    """Spare Prefect to look for futures in each value, which takes seconds; an arrow needs only one of them."""
+    return cast("Sequence[T]", opaque(values))
 
 
 _TOO_LATE = Trouble(

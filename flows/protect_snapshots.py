@@ -9,13 +9,12 @@ from prefect.states import Failed
 from blocks.projects import load_projects
 from flows.conclusion import conclude
 from flows.protect_project import Order, protect_project
-from flows.runs import end, in_each, is_deployed, name_of_run
+from flows.runs import are_many, end, in_each, is_deployed, name_of_run
 from hetzner_cloud.arguments import check_label_selector, check_timeout
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.report import ProtectionReport
 
 _MOST_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
-_MOST_PROGRESS_BARS = 20
 
 
 def _run_name() -> str:
@@ -58,7 +57,7 @@ async def protect_snapshots(
         dry_run,
         timeout_seconds,
         most_groups=max(1, _MOST_GROUPS // len(chosen)),
-        show_progress=len(chosen) <= _MOST_PROGRESS_BARS,
+        show_progress=not are_many(chosen),
     )
     reports = await in_each(chosen, lambda project: protect_project(project, order))
     return await conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))

@@ -11,11 +11,14 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.outcomes import Trouble
+from hetzner_cloud.text import counted
+from tasks.artifacts import ProgressArtifact
 from tasks.run_log import run_logger
 
 T = TypeVar("T")
 _NAMED = 3
 _PROJECTS_AT_ONCE = 200  # each has a connection open: a process may have about a thousand files
+_MOST_PROGRESS_BARS = 20
 
 
 def name_of_run(verb: str, projects: Sequence[str]) -> str:
@@ -38,14 +41,26 @@ def is_part_of_a_run() -> bool:
 
 
 async def in_each(projects: Sequence[Project], work: Callable[[Project], Awaitable[T]]) -> list[T]:
-    """Work in all projects side by side, and return what became of each, in order."""
+    """Work in all projects side by side, and return what became of each, in their order."""
     places = asyncio.Semaphore(_PROJECTS_AT_ONCE)
+    done = 0
 
-    async def work_in(project: Project) -> T:
+    async def work_in(project: Project, progress: ProgressArtifact) -> T:
+        nonlocal done
         async with places:
-            return await work(project)
+            result = await work(project)
+        done += 1
+        if are_many(projects):
+            progress.show(100 * done / len(projects))
+        return result
 
-    return await asyncio.gather(*(work_in(project) for project in projects))
+    async with ProgressArtifact(counted(len(projects), "project")) as progress:
+        return await asyncio.gather(*(work_in(project, progress) for project in projects))
+
+
+def are_many(projects: Sequence[Project]) -> bool:
+    """Tell whether projects are so many that a progress bar for each helps nobody."""
+    return len(projects) > _MOST_PROGRESS_BARS
 
 
 async def run_project(

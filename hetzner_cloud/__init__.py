@@ -1,3 +1,3 @@
 """All that knows Hetzner Cloud's images and actions, and nothing that knows Prefect."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -36,9 +36,11 @@ class ProgressArtifact:
         return self
 
     async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if self._showing:
+        if self._showing and isinstance(error, asyncio.CancelledError):
+            self._showing.cancel()
+        elif self._showing:
             await self._showing
 
     def show(self, percent: float) -> None:

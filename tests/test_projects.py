@@ -5,7 +5,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 
 from blocks.credentials import HetznerCloudCredentials
-from blocks.projects import load_projects
+from blocks.projects import find_projects, load_projects
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.sandbox import Sandbox
 from playground.server import PrefectServer
@@ -124,3 +124,16 @@ async def test_loading_such_a_block_by_hand_does_not_show_its_token(invalid_bloc
     with pytest.raises(RuntimeError, match="broken") as caught:
         await HetznerCloudCredentials.aload(invalid_block)
     assert TOKEN not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+async def test_names_are_found_without_tokens_and_the_environment_is_none_of_them(
+    save_project: SaveProject, sandbox: Sandbox, token_in_environment: None
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="No Hetzner Cloud Credentials block is saved"):
+        await find_projects()
+    for name in ("b", "a"):
+        save_project(name, sandbox)
+    assert await find_projects() == ["a", "b"]
+    assert await find_projects(["b", "b"]) == ["b"]
+    with pytest.raises(InvalidArgumentError, match="named 'environment'"):
+        await find_projects(["environment"])

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+import flows.runs
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.report import ProtectionReport, SnapshotsNotProtectedError
@@ -359,3 +360,16 @@ async def test_the_error_of_a_failed_run_carries_the_report(
 async def test_no_saved_block_is_an_error_that_says_what_to_do(engine: PrefectServer) -> None:
     with pytest.raises(InvalidArgumentError, match="Save one for each project"):
         await protect_snapshots()
+
+
+async def test_many_projects_have_one_progress_bar_together(
+    save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows.runs, "_MOST_PROGRESS_BARS", 1)
+    monkeypatch.setattr(flows.runs, "_PROJECTS_AT_ONCE", 1)
+    for number in (1, 2, 3):
+        save_project(f"project-{number}", make_sandbox(snapshots=2, first_image_id=number * 100))
+    done = await run(protect_snapshots)
+    assert set(outcomes_of(done).values()) == {"protected"}
+    progress = [one for one in await artifacts_of(done.record.id) if one.type == "progress"]
+    assert [(one.description, one.data) for one in progress] == [("3 projects", 100)]
