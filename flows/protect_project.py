@@ -176,7 +176,7 @@ class _ProjectRun:
 
 
 def _unsearched(values: Sequence[T]) -> Sequence[T]:
-    """Spare Prefect to look for futures in each value, which takes seconds; an arrow needs only one of them."""
+    """Spare Prefect the search for futures in each value, which takes seconds."""
     return cast("Sequence[T]", opaque(values))
 
 
