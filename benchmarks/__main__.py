@@ -4,7 +4,7 @@ import argparse
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from rich.table import Table as RichTable
 
 from benchmarks import auditing, fan_out, many_projects, protecting, start_up
 from benchmarks.bench import PROJECT, Bench
-from benchmarks.figures import machine, read_figures
+from benchmarks.figures import forget_figures, machine, read_figures
 from benchmarks.goals import goals
 from benchmarks.prefect_side import save_projects
 from benchmarks.processes import stand_in
-from benchmarks.tables import TABLES, Table
+from benchmarks.tables import Table, tables
 from playground.server import ROOT, prefect_server
 
 _BUILD = ROOT / "build"
@@ -30,24 +30,27 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "projects": many_projects.measure,
     "fan_out": fan_out.measure,
 }
+_MEANWHILE = "one_by_one"
 
 
-def main(sections: list[str], path: Path, *, quick: bool) -> None:
-    """Measure sections, append their figures to a file, and print tables of all that is in it."""
+def main(sections: Collection[str], path: Path, *, quick: bool) -> None:
+    """Measure sections, replace their figures in a file, and print tables of all that is in it."""
+    forget_figures(path, sections)
     home = _BUILD / "benchmark"
     shutil.rmtree(home, ignore_errors=True)
     with prefect_server(home) as server, stand_in() as cloud:
         save_projects(server, [PROJECT], cloud.endpoint)
         bench = Bench(server, cloud, quick, path)
-        with protecting.one_by_one(bench) if "protect" in sections else nullcontext():
-            for name in sections:
-                _CONSOLE.print(f"Measuring: {name} ...")
-                _SECTIONS[name](bench)
+        with protecting.one_by_one(bench) if _MEANWHILE in sections else nullcontext():
+            for name, measure in _SECTIONS.items():
+                if name in sections:
+                    _CONSOLE.print(f"Measuring: {name} ...")
+                    measure(bench)
+            _CONSOLE.print("Waiting for what was measured meanwhile ..." if _MEANWHILE in sections else "")
     figures = read_figures(path)
     _CONSOLE.print(f"\nMeasured on {machine()}.")
-    for name, make in TABLES.items():
-        if name in figures:
-            _print(make(figures[name]))
+    for made in tables(figures):
+        _print(made)
     _print(goals(figures))
 
 
@@ -62,23 +65,19 @@ def _print(made: Table) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "sections", nargs="*", metavar="SECTION", choices=[*_SECTIONS, []], help=", ".join(_SECTIONS)
-    )
+    names = [*_SECTIONS, _MEANWHILE]
+    parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[*names, []], help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: some minutes")
     parser.add_argument(
         "--figures", type=Path, default=_BUILD / "benchmark.jsonl", help="default: %(default)s"
     )
-    parser.add_argument("--keep", action="store_true", help="add to the figures that are there")
     return parser
 
 
 if __name__ == "__main__":
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started ends
-    if not options.keep:
-        options.figures.unlink(missing_ok=True)
     try:
-        main(options.sections or list(_SECTIONS), options.figures, quick=options.quick)
+        main(options.sections or [*_SECTIONS, _MEANWHILE], options.figures, quick=options.quick)
     except KeyboardInterrupt:
         sys.exit("Interrupted; the server and the stand-ins are ended.")

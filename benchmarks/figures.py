@@ -5,7 +5,7 @@ import os
 import platform
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,13 @@ def write_figure(path: Path | None, section: str, figure: Mapping[str, Any]) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as lines:
             lines.write(json.dumps({"section": section, **figure}, ensure_ascii=False) + "\n")
+
+
+def forget_figures(path: Path, sections: Collection[str]) -> None:
+    """Take the figures of some sections out of a file, if it is there."""
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if json.loads(line)["section"] not in sections))
 
 
 def read_figures(path: Path) -> dict[str, list[Figure]]:
@@ -37,24 +44,33 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
-def fill_page(
-    page: Path, figures: Mapping[str, Figures], sections: Mapping[str, Callable[[Figures], str]]
-) -> None:
+def write_sections(
+    figures: Mapping[str, Figures], sections: Mapping[str, Callable[[Figures], str]]
+) -> dict[str, str]:
+    """Write the text of each section.
+
+    Raises:
+        SystemExit: There are no figures of one.
+    """
+    for name in sections:
+        if not figures.get(name):
+            raise SystemExit(f"There are no figures of '{name}': what brings them did not run.")
+    return {name: write(figures[name]) for name, write in sections.items()}
+
+
+def fill_page(page: Path, texts: Mapping[str, str]) -> None:
     """Replace what stands between the marks of each section of a page, and say when and where.
 
     Raises:
-        SystemExit: Figures, or the marks of a section, are not there.
+        SystemExit: The page has no marks of a section, or several.
     """
-    text = page.read_text()
-    for name, write in sections.items():
-        if name not in figures:
-            raise SystemExit(f"There are no figures of '{name}': what brings them did not run.")
+    filled = page.read_text()
+    for name, text in texts.items():
         marks = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        written = write(figures[name]).replace("\\", r"\\")
-        text, count = marks.subn(rf"\1\n{written}\n\n\2", text)
+        filled, count = marks.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", filled)
         if count != 1:
             raise SystemExit(f"{page} has {count} places for the figures of '{name}', not one.")
-    page.write_text(re.sub(r"(<!-- measured -->).*", rf"\1 Measured on {machine()}.", text))
+    page.write_text(re.sub(r"(<!-- measured -->).*", rf"\1 Measured on {machine()}.", filled))
 
 
 def machine() -> str:

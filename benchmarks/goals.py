@@ -7,7 +7,7 @@ from typing import NamedTuple
 from benchmarks.bench import middle
 from benchmarks.figures import Figures
 from benchmarks.protecting import ALL_THEN_WAIT
-from benchmarks.tables import Table
+from benchmarks.tables import Table, of_section
 
 _IN_FLIGHT = 10
 _MOST_AT_ONCE = 200  # of many projects
@@ -30,7 +30,12 @@ class Goal(NamedTuple):
 
 def goals(figures: Mapping[str, Figures]) -> Table:
     """Judge what was measured; what was not is left out."""
-    found = [goal for name, judge in _JUDGES.items() if figures.get(name) for goal in judge(figures[name])]
+    found = [
+        goal
+        for name, judge in _JUDGES.items()
+        if (measured := of_section(figures, name))
+        for goal in judge(measured)
+    ]
     rows = [
         [
             goal.text,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.figures import Figures, fill_page, read_figures, table
+from benchmarks.figures import Figures, fill_page, read_figures, table, write_sections
 from benchmarks.goals import goals
-from benchmarks.tables import TABLES, Table
+from benchmarks.tables import TABLES, Table, of_section
 from playground.server import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -16,11 +16,9 @@ PAGE = ROOT / "docs" / "performance.md"
 def main(path: Path) -> None:
     """Replace what stands between the marks of each section of the page."""
     figures = read_figures(path)
-    sections: dict[str, Callable[[Figures], str]] = {
-        name: partial(_written, make) for name, make in TABLES.items()
-    }
-    sections["goals"] = lambda _figures: _in_markdown(goals(figures))
-    fill_page(PAGE, {**figures, "goals": []}, sections)
+    found = {name: of_section(figures, name) for name in TABLES}
+    texts = write_sections(found, {name: partial(_written, make) for name, make in TABLES.items()})
+    fill_page(PAGE, {"goals": _in_markdown(goals(figures)), **texts})
     print(f"{PAGE.name}: written, {sum(map(len, figures.values()))} figures")
 
 

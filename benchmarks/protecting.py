@@ -48,7 +48,7 @@ def one_by_one(bench: Bench) -> Iterator[None]:
         runs: dict[int, Future[Run]] = {size: pool.submit(_one_by_one, size) for size in sizes}
         yield
         for size, done in runs.items():
-            _record(bench, ONE_BY_ONE, size, done.result(), 0)
+            _record(bench, ONE_BY_ONE, size, done.result(), 0, section="one_by_one")
 
 
 def _one_by_one(snapshots: int) -> Run:
@@ -56,9 +56,11 @@ def _one_by_one(snapshots: int) -> Run:
         return run("hcloud_python", "one by one", cloud, [project(snapshots)], plain_environment())
 
 
-def _record(bench: Bench, contender: str, snapshots: int, done: Run, task_runs: int) -> None:
+def _record(
+    bench: Bench, contender: str, snapshots: int, done: Run, task_runs: int, section: str = "protect"
+) -> None:
     if done.protected != snapshots:
         raise RuntimeError(
             f"{contender} has protected {done.protected} of {snapshots} snapshots: {done.said}"
         )
-    bench.record("protect", contender=contender, snapshots=snapshots, **measured(done, task_runs))
+    bench.record(section, contender=contender, snapshots=snapshots, **measured(done, task_runs))

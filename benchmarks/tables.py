@@ -1,6 +1,6 @@
 """Tables of the figures, as they are printed and as they stand on the page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.bench import middle
@@ -125,6 +125,17 @@ def _where(figures: Figures, **where: object) -> Figures:
 
 def _distinct(figures: Figures, name: str) -> list[object]:
     return list(dict.fromkeys(one[name] for one in figures))
+
+
+def tables(figures: Mapping[str, Figures]) -> list[Table]:
+    """Make all tables of which there are figures."""
+    return [make(found) for name, make in TABLES.items() if (found := of_section(figures, name))]
+
+
+def of_section(figures: Mapping[str, Figures], name: str) -> Figures:
+    """The figures of a section; what was measured one by one stands beside the others that protect."""
+    meanwhile = figures.get("one_by_one", ()) if name == "protect" and figures.get(name) else ()
+    return [*figures.get(name, ()), *meanwhile]
 
 
 TABLES: dict[str, Callable[[Figures], Table]] = {

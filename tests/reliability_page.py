@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.figures import Figures, fill_page, read_figures, table
+from benchmarks.figures import Figures, fill_page, read_figures, table, write_sections
 
 PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
 
@@ -13,7 +13,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
 def main(path: Path) -> None:
     """Replace what stands between the marks of each section of the page."""
     figures = read_figures(path)
-    fill_page(PAGE, figures, _SECTIONS)
+    fill_page(PAGE, write_sections(figures, _SECTIONS))
     print(f"{PAGE.name}: written, {sum(map(len, figures.values()))} figures")  # noqa: T201 - a command's output
 
 
