@@ -67,7 +67,8 @@ def fill_page(page: Path, texts: Mapping[str, str]) -> None:
     filled = page.read_text()
     for name, text in texts.items():
         marks = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        filled, count = marks.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", filled)
+        escaped = text.replace("\\", r"\\")
+        filled, count = marks.subn(rf"\1\n{escaped}\n\n\2", filled)
         if count != 1:
             raise SystemExit(f"{page} has {count} places for the figures of '{name}', not one.")
     page.write_text(re.sub(r"(<!-- measured -->).*", rf"\1 Measured on {machine()}.", filled))

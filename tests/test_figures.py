@@ -50,8 +50,8 @@ def test_the_middle_of_the_figures_of_a_contender_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measured", "at_least", "met"),
-    [(2.0, False, True), (2.1, False, False), (2.0, True, True), (1.9, True, False)],
+    ("measured", "most", "least"), [(1.9, True, False), (2.0, True, True), (2.1, False, True)]
 )
-def test_a_goal_is_met_up_to_its_bound(measured: float, at_least: bool, met: bool) -> None:
-    assert Goal("", measured, 2.0, at_least=at_least).met is met
+def test_a_goal_is_met_up_to_its_bound(measured: float, most: object, least: object) -> None:
+    assert Goal("at most", measured, 2.0).met is most
+    assert Goal("at least", measured, 2.0, at_least=True).met is least
