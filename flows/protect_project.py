@@ -33,7 +33,7 @@ from tasks.protection import find_images, protect_images
 from tasks.waiting import wait_for_image_actions
 
 _GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
-_LEAST_GROUP = 25
+_LEAST_GROUP = 50
 _MOST_ROUNDS = 3  # the second and third are for what came up, or lost its protection, meanwhile
 
 T = TypeVar("T")

@@ -4,11 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+IN_A_LINE = 25  # texts
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&:.@/-])")
 _WORD = re.compile(r"(?:[A-Za-z0-9]+(?:_[A-Za-z0-9]+)*)?")  # an underscore in a word means nothing
 _MAX_LENGTH = 300
 _MAX_CELL_LENGTH = 2_000
-_IN_A_LINE = 25
 
 
 def printable(text: str, *, max_length: int = _MAX_LENGTH) -> str:
@@ -43,4 +43,4 @@ def counted(number: int, noun: str) -> str:
 def in_lines(texts: Iterable[str]) -> list[str]:
     """Join texts to lines of 25 each, for a log: of what went as it should, a line each is many and slow."""
     texts = list(texts)
-    return ["; ".join(texts[at : at + _IN_A_LINE]) for at in range(0, len(texts), _IN_A_LINE)]
+    return ["; ".join(texts[at : at + IN_A_LINE]) for at in range(0, len(texts), IN_A_LINE)]

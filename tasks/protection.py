@@ -10,12 +10,11 @@ from prefect.cache_policies import NO_CACHE
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.errors import HetznerCloudError, NotFoundError
-from hetzner_cloud.models import Action, Image
+from hetzner_cloud.models import Image
 from hetzner_cloud.outcomes import ChangeResult, ChangesFailedError, Trouble
-from hetzner_cloud.text import in_lines
 from tasks.names import name_of_task_run, parameter
 from tasks.policy import RETRY_POLICY
-from tasks.run_log import run_logger
+from tasks.run_log import JoinedLog, run_logger
 
 
 def _run_name() -> str:
@@ -35,19 +34,18 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     Raises:
         ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
     """
-    asked_for: list[Action] = []
+    asked_for = JoinedLog("Protection asked for")
     try:
         async with credentials.get_client() as client:
             results = await asyncio.gather(*(_protect(client, image.id, asked_for) for image in images))
-    finally:  # also of what was cancelled: whatever was started is named
-        for line in in_lines(map(str, asked_for)):
-            run_logger().info("Protection asked for: %s", line)
+    finally:  # whatever was started is named
+        asked_for.flush()
     if any(result.trouble and not result.is_gone for result in results):
         raise ChangesFailedError(results)
     return results
 
 
-async def _protect(client: HetznerCloudClient, image_id: int, asked_for: list[Action]) -> ChangeResult:
+async def _protect(client: HetznerCloudClient, image_id: int, asked_for: JoinedLog) -> ChangeResult:
     logger = run_logger()
 
     def say(error: HetznerCloudError, pause: float) -> None:
@@ -68,7 +66,7 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: list[Ac
             "Snapshot %d: cancelled while its protection was asked for: it may be under way", image_id
         )
         raise
-    asked_for.append(action)
+    asked_for.add(str(action))
     return ChangeResult(image_id=image_id, action=action)
 
 

@@ -1,5 +1,6 @@
 """What the client says is part of the run's log, and expected errors come without a traceback."""
 
+import asyncio
 import logging
 
 from prefect import get_run_logger
@@ -9,6 +10,9 @@ from prefect.logging.handlers import APILogHandler
 from prefect.logging.loggers import LoggingAdapter
 
 from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.text import IN_A_LINE, in_lines
+
+_HELD_BACK_SECONDS = 1.0
 
 
 def join_run_log() -> None:
@@ -30,6 +34,33 @@ def run_logger() -> logging.Logger | LoggingAdapter:
         return get_run_logger()
     except MissingContextError:
         return logging.getLogger("hetzner_cloud")
+
+
+class JoinedLog:
+    """Joins what many say into fewer lines, 25 in one at most; nothing is held back longer than a second."""
+
+    def __init__(self, lead: str) -> None:
+        self._lead = lead
+        self._logger = run_logger()
+        self._texts: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, text: str) -> None:
+        """Say something, soon."""
+        self._texts.append(text)
+        if len(self._texts) == IN_A_LINE:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_HELD_BACK_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Say now what was held back."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+        for line in in_lines(self._texts):
+            self._logger.info("%s: %s", self._lead, line)
+        self._texts.clear()
 
 
 def inside_a_run() -> bool:
