@@ -42,7 +42,7 @@ def goals(figures: Mapping[str, Figures]) -> Table:
             f"{'at least' if goal.at_least else 'at most'} {goal.bound:g}{goal.unit}",
             f"{goal.measured:.3g}{goal.unit}",
             "met" if goal.met else "**missed**",
-            f"{abs(goal.measured - goal.bound):.2g}{goal.unit}",
+            f"{abs(goal.measured - goal.bound):.3g}{goal.unit}",
         ]
         for goal in found
     ]
