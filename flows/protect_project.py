@@ -32,7 +32,8 @@ from tasks.images import list_images
 from tasks.protection import find_images, protect_images
 from tasks.waiting import wait_for_image_actions
 
-_GROUPS_AT_ONCE = 10  # as many as the client has requests in flight
+_SINGLES_AT_ONCE = 10  # as many as the client has requests in flight
+_GROUPS_AT_ONCE = 2  # one of them has enough to ask for while the other begins or ends
 _LEAST_GROUP = 50
 _MOST_ROUNDS = 3  # the second and third are for what came up, or lost its protection, meanwhile
 
@@ -108,7 +109,8 @@ class _ProjectRun:
     async def _change(self, todo: Sequence[Image]) -> list[ChangeResult]:
         size = self._group_size(len(todo))
         groups = [todo[at : at + size] for at in range(0, len(todo), size)]
-        places, refusals = asyncio.Semaphore(_GROUPS_AT_ONCE), list[Trouble]()
+        places = asyncio.Semaphore(_SINGLES_AT_ONCE if size == 1 else _GROUPS_AT_ONCE)
+        refusals: list[Trouble] = []
         results = await asyncio.gather(*(self._change_group(group, places, refusals) for group in groups))
         return [result for group in results for result in group]
 
