@@ -1,6 +1,5 @@
 """What all sections of the benchmark have: a Prefect server, a cloud, and a file for figures."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +63,6 @@ def project(snapshots: int, *, protected: int = 0, token: str = PROJECT) -> Sett
     }
 
 
-def plain_environment() -> dict[str, str]:
-    """The environment of what does not use Prefect."""
-    return dict(os.environ)
-
-
 def measured(done: Run, task_runs: int) -> dict[str, Any]:
     """What is kept of a run."""
     return {
@@ -89,7 +83,11 @@ def middle(figures: Figures, name: str, **where: object) -> float:
     Raises:
         LookupError: There is none.
     """
-    found = [one[name] for one in figures if all(one[key] == value for key, value in where.items())]
-    if not found:
+    if not (found := matching(figures, **where)):
         raise LookupError(f"no {name} of {where}")
-    return float(median(found))
+    return float(median(one[name] for one in found))
+
+
+def matching(figures: Figures, **where: object) -> Figures:
+    """The figures that have these values."""
+    return [one for one in figures if all(one[key] == value for key, value in where.items())]

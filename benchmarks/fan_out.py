@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,11 +78,9 @@ def _changes(cloud: StandIn) -> int:
     return int(cloud.tell()["operations"].get("change_image_protection", 0))
 
 
-@contextmanager
-def _worker(server: PrefectServer, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(server: PrefectServer, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
-    with worker(server, folder, limit=_LIMIT) as process:
-        yield process
+    return worker(server, folder, limit=_LIMIT)
 
 
 def _start() -> FlowRun:

@@ -1,11 +1,12 @@
 """Protecting N snapshots of one project: ours beside the floor, and beside what people would use instead."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from benchmarks.bench import Bench, measured, plain_environment, project
+from benchmarks.bench import Bench, measured, project
 from benchmarks.processes import Run, run, stand_in
 
 ALL_THEN_WAIT = "hcloud-python, all then wait"
@@ -53,7 +54,7 @@ def one_by_one(bench: Bench) -> Iterator[None]:
 
 def _one_by_one(snapshots: int) -> Run:
     with stand_in() as cloud:
-        return run("hcloud_python", "one by one", cloud, [project(snapshots)], plain_environment())
+        return run("hcloud_python", "one by one", cloud, [project(snapshots)], os.environ)
 
 
 def _record(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.bench import middle
+from benchmarks.bench import matching, middle
 from benchmarks.figures import Figures
 
 Cells = list[Any]  # texts
@@ -26,7 +26,7 @@ def protect(figures: Figures) -> Table:
     for size in _distinct(figures, "snapshots"):
         floor = middle(figures, "seconds", contender="floor", snapshots=size)
         for name in _distinct(figures, "contender"):
-            found = _where(figures, contender=name, snapshots=size)
+            found = matching(figures, contender=name, snapshots=size)
             if found:
                 rows.append([f"{size:,}", name, *_times(found, floor), *_costs(found), str(len(found))])
     columns = ["snapshots", "contender", "seconds", "of the floor", "with imports", *_COSTS, "rounds"]
@@ -58,7 +58,11 @@ def nothing(figures: Figures) -> Table:
 def start_up(figures: Figures) -> Table:
     """Until the first request."""
     rows = [
-        [name, f"{middle(figures, 'seconds', contender=name):.2f}", str(len(_where(figures, contender=name)))]
+        [
+            name,
+            f"{middle(figures, 'seconds', contender=name):.2f}",
+            str(len(matching(figures, contender=name))),
+        ]
         for name in _distinct(figures, "contender")
     ]
     return Table("From the command to the first request", ["contender", "seconds", "rounds"], rows)
@@ -69,7 +73,7 @@ def projects(figures: Figures) -> Table:
     floor = middle(figures, "seconds", contender="floor")
     rows = []
     for name in _distinct(figures, "contender"):
-        found = _where(figures, contender=name)
+        found = matching(figures, contender=name)
         rows.append(
             [
                 name,
@@ -117,10 +121,6 @@ def _costs(found: Figures) -> Cells:
 
 def _whole(found: Figures, name: str) -> str:
     return f"{middle(found, name):,.0f}"
-
-
-def _where(figures: Figures, **where: object) -> Figures:
-    return [one for one in figures if all(one[key] == value for key, value in where.items())]
 
 
 def _distinct(figures: Figures, name: str) -> list[object]:

@@ -52,12 +52,11 @@ async def load_projects(names: Sequence[str] = (), *, deployed: bool) -> list[Pr
         known = await _saved_names(client)
         if not known or (list(names) == [ENVIRONMENT] and ENVIRONMENT not in known):
             return [_from_environment(names, known, deployed=deployed)]
-        if unknown := [name for name in names if name not in known]:
-            raise _unknown(unknown, known)
+        chosen = _chosen(names, known)
         if os.environ.get("HCLOUD_TOKEN") and not deployed:
             LOGGER.warning("HCLOUD_TOKEN is set and not used: taking the saved %s.", _quoted(names or known))
         places = asyncio.Semaphore(_LOADED_AT_ONCE)
-        return await asyncio.gather(*(_load(name, client, places) for name in dict.fromkeys(names or known)))
+        return await asyncio.gather(*(_load(name, client, places) for name in chosen))
 
 
 async def find_projects(names: Sequence[str] = ()) -> list[str]:
@@ -73,6 +72,10 @@ async def find_projects(names: Sequence[str] = ()) -> list[str]:
         known = await _saved_names(client)
     if not known:
         raise _nothing_saved(deployed=True)
+    return _chosen(names, known)
+
+
+def _chosen(names: Sequence[str], known: Sequence[str]) -> list[str]:
     if unknown := [name for name in names if name not in known]:
         raise _unknown(unknown, known)
     return list(dict.fromkeys(names or known))

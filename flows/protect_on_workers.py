@@ -17,7 +17,7 @@ from prefect.states import Cancelling, Failed
 
 from blocks.projects import find_projects
 from flows.conclusion import conclude
-from flows.runs import end, name_of_run
+from flows.runs import end, name_of_protection
 from hetzner_cloud.arguments import check_count, check_label_selector, check_timeout
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 from hetzner_cloud.outcomes import Trouble
@@ -33,9 +33,7 @@ _POLL_SECONDS = 2.0
 
 
 def _run_name() -> str:
-    parameters = flow_run.parameters
-    verb = "dry-run" if parameters["dry_run"] else "protect"
-    return f"{name_of_run(verb, parameters['projects'])}-on-workers"
+    return f"{name_of_protection()}-on-workers"
 
 
 @flow(name="protect-on-workers", flow_run_name=_run_name)

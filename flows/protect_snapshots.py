@@ -3,13 +3,12 @@
 import sys
 
 from prefect import flow
-from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from blocks.projects import load_projects
 from flows.conclusion import conclude
 from flows.protect_project import Order, protect_project
-from flows.runs import are_many, end, in_each, is_deployed, name_of_run
+from flows.runs import are_many, end, in_each, is_deployed, name_of_protection
 from hetzner_cloud.arguments import check_label_selector, check_timeout
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.report import ProtectionReport
@@ -17,12 +16,7 @@ from hetzner_cloud.report import ProtectionReport
 _MOST_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
 
 
-def _run_name() -> str:
-    parameters = flow_run.parameters
-    return name_of_run("dry-run" if parameters["dry_run"] else "protect", parameters["projects"])
-
-
-@flow(name="protect-snapshots", flow_run_name=_run_name)
+@flow(name="protect-snapshots", flow_run_name=name_of_protection)
 async def protect_snapshots(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",

@@ -6,6 +6,7 @@ from typing import TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
@@ -26,6 +27,12 @@ def name_of_run(verb: str, projects: Sequence[str]) -> str:
     named = "-".join(projects[:_NAMED]) or "all-projects"
     more = f"-and-{len(projects) - _NAMED}-more" if len(projects) > _NAMED else ""
     return f"{verb}-{named}{more}"
+
+
+def name_of_protection() -> str:
+    """Name the protection run under way; a dry run is told from one that changes things."""
+    parameters = flow_run.parameters
+    return name_of_run("dry-run" if parameters["dry_run"] else "protect", parameters["projects"])
 
 
 def is_deployed() -> bool:

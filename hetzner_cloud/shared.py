@@ -21,9 +21,7 @@ class _Lease:
 
 _LEASES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Lease]] = WeakKeyDictionary()
 
-_MOST_IN_FLIGHT = (
-    200  # requests of all projects on a loop; but each may have one, so that none waits for another
-)
+_MOST_IN_FLIGHT = 200  # requests of all projects on a loop; but each may have one
 
 
 @asynccontextmanager

@@ -128,11 +128,12 @@ async def wait_for_actions(
         ended: Sequence[Action] = [action for action in actions if action.ended]
         for pause in _pauses(settings, watch):
             resume_at = clock() + pause
-            await tell(Progress(ended, len(watch.running()), watch.measure()))
-            if not watch.running() or clock() >= deadline:
+            running = watch.running()
+            await tell(Progress(ended, len(running), watch.measure()))
+            if not running or clock() >= deadline:
                 break
             await sleep(max(0.0, min(deadline, resume_at) - clock()))
-            ended = await _ask(source, watch, watch.running(), deadline - clock(), settings)
+            ended = await _ask(source, watch, running, deadline - clock(), settings)
     except asyncio.CancelledError:
         raise asyncio.CancelledError(_cancelled(watch)) from None
     return _settle(watch, actions, timeout_seconds)
