@@ -16,7 +16,7 @@ from prefect.settings import temporary_settings
 from prefect.states import Cancelling
 
 from flows.protect_snapshots import protect_snapshots
-from hetzner_cloud.sandbox import Sandbox
+from hetzner_cloud.sandbox import ManualClock, Sandbox
 from playground.server import PrefectServer, free_port, prefect_server, worker
 from tests.conftest import MakeSandbox, SaveProject
 from tests.figures import RecordFigure
@@ -170,7 +170,8 @@ async def test_a_run_cancelled_from_the_api_names_what_it_started(
     record_figure: RecordFigure,
 ) -> None:
     changing = make_sandbox(snapshots=400, latency_seconds=0.5, first_image_id=200_000_001)
-    waiting = make_sandbox(snapshots=3, action_seconds=8, first_image_id=300_000_001)
+    clock = ManualClock()
+    waiting = make_sandbox(snapshots=3, action_seconds=60, first_image_id=300_000_001, clock=clock)
     save_project("cancelled-changing", changing)
     save_project("cancelled-waiting", waiting)
     make_deploy(prefect_api)
@@ -191,4 +192,5 @@ async def test_a_run_cancelled_from_the_api_names_what_it_started(
         assert named == {action["resources"][0]["id"] for action in sandbox.actions}
         assert ("still running: action" in log) is (sandbox is waiting)
         await assert_nothing_untrue_is_on_record(done, sandbox)
+    clock.advance(60)
     await assert_the_next_run_ends_it("cancelled-waiting", waiting)

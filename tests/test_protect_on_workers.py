@@ -19,6 +19,7 @@ from flows.protect_on_workers import _Slice, protect_on_workers
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.outcomes import SnapshotOutcome
 from hetzner_cloud.report import ProjectReport, ProtectionReport
+from hetzner_cloud.sandbox import ManualClock, Sandbox
 from playground.server import PrefectServer, worker
 from tests.conftest import MakeSandbox, SaveProject
 from tests.records import artifacts_of, log_of, table_in
@@ -165,6 +166,11 @@ def process_of(flow_run_id: object) -> int | None:
     return None
 
 
+def waits_once_more(sandbox: Sandbox) -> bool:
+    """A second run has listed the snapshots and sent its changes."""
+    return len(sandbox.calls("list_images")) > 1 and sandbox.requests[-1].operation == "list_actions"
+
+
 async def start(**parameters: object) -> FlowRun:
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(FAN_OUT)
@@ -176,10 +182,9 @@ async def start(**parameters: object) -> FlowRun:
 async def test_a_slice_that_is_killed_is_started_again_and_one_report_tells_of_all(
     prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
 ) -> None:
-    killed, other = (
-        make_sandbox(snapshots=9, action_seconds=6, first_image_id=200_000_001),
-        make_sandbox(snapshots=5, action_seconds=1),
-    )
+    clock = ManualClock()
+    killed = make_sandbox(snapshots=9, action_seconds=60, first_image_id=200_000_001, clock=clock)
+    other = make_sandbox(snapshots=5, action_seconds=1)
     save_project("killed", killed)
     save_project("other", other)
     make_deploy(prefect_api)
@@ -190,6 +195,8 @@ async def test_a_slice_that_is_killed_is_started_again_and_one_report_tells_of_a
         pid = process_of(victim.id)
         assert pid
         os.kill(pid, signal.SIGKILL)
+        await until_async(lambda: waits_once_more(killed))
+        clock.advance(60)
         done = await finished(parent.id)
     assert done.state
     assert done.state.message == "14 of 14 snapshots protected in 2 projects (14 now, 0 before)"
