@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,16 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
 
 @pytest.fixture
-async def nothing_deployed(engine: PrefectServer) -> None:
-    """The deployments of other tests are gone, with all that people had set on them."""
+async def nothing_deployed(engine: PrefectServer) -> AsyncIterator[None]:
+    """A server without deployments and automations; afterwards too, since they make each later run slower."""
+    await _undeploy()
+    yield
+    await _undeploy()
+
+
+async def _undeploy() -> None:
     async with get_client() as client:
         for deployment in await client.read_deployments():
             await client.delete_deployment(deployment.id)
+        for automation in await client.read_automations():
+            await client.delete_automation(automation.id)
