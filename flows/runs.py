@@ -1,9 +1,7 @@
 """What all flows do alike: name their runs, bear one project's trouble, end in a state of their choice."""
 
 import asyncio
-import gc
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
 from prefect.client.schemas.objects import State
@@ -63,19 +61,8 @@ async def in_each(projects: Sequence[Project], work: Callable[[Project], Awaitab
             progress.show(100 * done / len(projects))
         return result
 
-    with _collecting_new_garbage_only():
-        async with ProgressArtifact(counted(len(projects), "project")) as progress:
-            return await asyncio.gather(*(work_in(project, progress) for project in projects))
-
-
-@contextmanager
-def _collecting_new_garbage_only() -> Iterator[None]:
-    """Spare the garbage collector what imports made: it would look through all of that again and again."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+    async with ProgressArtifact(counted(len(projects), "project")) as progress:
+        return await asyncio.gather(*(work_in(project, progress) for project in projects))
 
 
 def are_many(projects: Sequence[Project]) -> bool:
