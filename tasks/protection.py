@@ -24,7 +24,7 @@ def _run_name() -> str:
 
 
 # No retry of Prefect's: a group never repeats what its members have done; each member is retried by itself.
-@task(task_run_name=_run_name, cache_policy=NO_CACHE)
+@task(task_run_name=_run_name, cache_policy=NO_CACHE, retries=0)
 async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[Image]) -> list[ChangeResult]:
     """Ask for the protection of each snapshot of a group.
 
@@ -70,7 +70,7 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: JoinedL
     return ChangeResult(image_id=image_id, action=action)
 
 
-@task(task_run_name=lambda: name_of_task_run("look-for-unlisted-snapshots"), cache_policy=NO_CACHE)
+@task(task_run_name=lambda: name_of_task_run("look-for-unlisted-snapshots"), cache_policy=NO_CACHE, retries=0)
 async def find_images(
     credentials: HetznerCloudCredentials, image_ids: Sequence[int]
 ) -> dict[int, Image | Trouble]:

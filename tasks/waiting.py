@@ -21,7 +21,7 @@ def _run_name() -> str:
 
 
 # No retry: the wait bears failed polls itself, and one that is over is not begun again.
-@task(task_run_name=_run_name, cache_policy=NO_CACHE)
+@task(task_run_name=_run_name, cache_policy=NO_CACHE, retries=0)
 async def wait_for_image_actions(
     credentials: HetznerCloudCredentials,
     actions: Sequence[Action],

@@ -108,10 +108,11 @@ def test_a_rejection_is_of_the_documented_shape_when_the_bucket_is_empty(
     assert faults_of(description, answer, "GET", "/images") == []
 
 
-def test_every_documented_operation_is_served() -> None:
+def test_every_documented_operation_on_images_and_actions_is_served() -> None:
     documented = {
         (method.upper(), path.replace("{id}", "{}").replace("{action_id}", "{}"))
         for path, item in read_description()["paths"].items()
+        if path.startswith(("/images", "/actions"))
         for method in item.keys() & {"get", "put", "post", "delete"}
     }
     served = {
