@@ -1,8 +1,9 @@
-"""One project's part of a protection run: list, choose, change, wait, verify, judge."""
+"""One project's part of a protection run: list, select, change, wait, verify, report."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
 from typing import TypeVar, cast
 
@@ -12,22 +13,31 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows.runs import run_project
 from hetzner_cloud.errors import ActionError
+from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.outcomes import (
     ChangeResult,
     ChangesFailedError,
     Trouble,
     Waited,
-    by_id,
-    choose,
-    choose_again,
-    judge,
-    outcome_of,
-    protected_before,
-    refusal_among,
-    revise,
+    find_token_rejection,
+    make_outcome,
 )
 from hetzner_cloud.report import ProjectReport
+from hetzner_cloud.tracking import (
+    Deleted,
+    Sighting,
+    Tracked,
+    Unknown,
+    determine_outcome,
+    record_changes,
+    record_failed_verification,
+    record_sightings,
+    see,
+    select_unprotected,
+    track,
+    unlisted,
+)
 from tasks.images import list_images
 from tasks.protection import find_images, protect_images
 from tasks.waiting import wait_for_image_actions
@@ -38,7 +48,6 @@ _LEAST_GROUP = 50
 _MOST_ROUNDS = 3  # the second and third are for what came up, or lost its protection, meanwhile
 
 T = TypeVar("T")
-Seen = dict[int, Image | Trouble]
 
 
 @dataclass(frozen=True)
@@ -76,26 +85,31 @@ class _ProjectRun:
     order: Order
 
     async def protect(self) -> ProjectReport:
-        images = await self._list("list")
-        outcomes, todo = by_id(protected_before(self.name, images)), choose(images)
-        refusal: Trouble | None = None
+        snapshots: Tracked = track(await self._list("list"))
         if self.order.dry_run:
-            outcomes |= by_id(outcome_of(self.name, image, "would_protect") for image in todo)
-            return ProjectReport(project=self.name, snapshots=tuple(outcomes.values()))
+            return self._report(snapshots, dry_run=True)
+        rejection: Trouble | None = None
         for _ in range(_MOST_ROUNDS):
-            if not todo or refusal:
+            todo = select_unprotected(snapshots)
+            if not todo or rejection:
                 break
             changes = await self._change(todo)
-            waited = await self._wait(changes)
-            seen = await self._verify(todo, changes, waited)
-            pairs = zip(todo, changes, strict=True)
-            outcomes |= by_id(judge(self.name, *pair, waited, seen.get(pair[0].id)) for pair in pairs)
-            listed = [image for image in seen.values() if isinstance(image, Image)]
-            todo = choose_again(listed, outcomes, asked={image.id for image in todo})
-            outcomes = revise(self.name, listed, outcomes)
-            refusal = refusal_among(changes)
-        outcomes |= by_id(outcome_of(self.name, image, "failed", _TOO_LATE) for image in todo)
-        return ProjectReport(project=self.name, snapshots=tuple(outcomes.values()), trouble=refusal)
+            snapshots = record_changes(snapshots, changes, await self._wait(changes))
+            rejection = find_token_rejection(changes)
+            if not all(change.trouble and change.trouble.token_refused for change in changes):
+                snapshots = await self._verify(snapshots)  # else nothing was accepted, so nothing has changed
+        return self._report(snapshots, rejection=rejection)
+
+    def _report(
+        self, snapshots: Tracked, *, rejection: Trouble | None = None, dry_run: bool = False
+    ) -> ProjectReport:
+        outcomes = {
+            image_id: determine_outcome(self.name, tracked) for image_id, tracked in snapshots.items()
+        }
+        if dry_run:
+            todo = select_unprotected(snapshots)
+            outcomes |= {image.id: make_outcome(self.name, image, "would_protect") for image in todo}
+        return ProjectReport(project=self.name, snapshots=tuple(outcomes.values()), trouble=rejection)
 
     async def _list(self, verb: str, *, after: Iterable[Action] = ()) -> list[Image]:
         listing = list_images.with_options(task_run_name=f"{verb}-snapshots-of-{self.name}")
@@ -125,7 +139,7 @@ class _ProjectRun:
             if refusals:  # the token may not change anything: a task run for each snapshot would say the same
                 return [ChangeResult(image_id=image.id, trouble=refusals[0]) for image in group]
             results = await self._ask_for_protection(group)
-        if refusal := refusal_among(results):
+        if refusal := find_token_rejection(results):
             refusals.append(refusal)
         return results
 
@@ -160,28 +174,30 @@ class _ProjectRun:
             return Waited(reason=f"the wait broke: {error!r}")
         return Waited(actions={action.id: action for action in ended})
 
-    async def _verify(self, todo: Sequence[Image], changes: Sequence[ChangeResult], waited: Waited) -> Seen:
-        if all(change.trouble and change.trouble.token_refused for change in changes):
-            return {image.id: image for image in todo}  # nothing was accepted, so nothing has changed
+    async def _verify(self, snapshots: Tracked) -> Tracked:
+        """See every snapshot once more: in a listing or, if that does not show it, by its id."""
+        actions = (tracked.action for tracked in snapshots.values() if tracked.action)
         try:
-            one_of_them = list(waited.actions.values())[:1]
-            seen: Seen = {image.id: image for image in await self._list("verify", after=one_of_them)}
+            listing = await self._list("verify", after=islice(actions, 1))
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
-            return {image.id: Trouble.of(error) for image in todo}
-        return seen | await self._find([image.id for image in todo if image.id not in seen])
+            return record_failed_verification(snapshots, Trouble.of(error))
+        return record_sightings(snapshots, listing, await self._get_unlisted(unlisted(snapshots, listing)))
 
-    async def _find(self, unlisted: Sequence[int]) -> Seen:
+    async def _get_unlisted(self, image_ids: Sequence[int]) -> Mapping[int, Sighting]:
         try:
-            return await find_images(self.credentials, unlisted) if unlisted else {}
+            found = await find_images(self.credentials, image_ids) if image_ids else {}
         except Exception as error:  # noqa: BLE001 - the task run broke: they are not verified, the others are
-            return dict.fromkeys(unlisted, Trouble.of(error))
+            return dict.fromkeys(image_ids, Unknown(Trouble.of(error)))
+        selector = LabelSelector.parse(self.order.label_selector)
+        return {image_id: _sighting(found.get(image_id), selector) for image_id in image_ids}
+
+
+def _sighting(found: Image | Trouble | None, selector: LabelSelector) -> Sighting:
+    if found is None:
+        return Deleted()
+    return Unknown(found) if isinstance(found, Trouble) else see(found, selector)
 
 
 def _unsearched(values: Sequence[T]) -> Sequence[T]:
     """Spare Prefect the search for futures in each value, which takes seconds."""
     return cast("Sequence[T]", opaque(values))
-
-
-_TOO_LATE = Trouble(
-    code="not_protected", message="it came up, or lost its protection, while the run was ending"
-)

@@ -122,18 +122,16 @@ async def read_steadily(
         backwards: Reads them as `read_backwards` does.
 
     Returns:
-        All images that were seen, each once as last seen, by ascending id.
+        The images that the last reading saw, each once as last seen, by ascending id. What only an earlier
+        one saw may have been deleted or relabelled since.
     """
-    seen: dict[int, Image] = {}
-    before: set[int] = set()
+    now: dict[int, Image] = {}
     for read in (at_once, at_once, backwards):
-        pages = await read()
+        before, pages = set(now), await read()
         now = {image.id: image for page in pages for image in page.images}
-        seen |= now
         if not moved(pages) and (tells_totals(pages) or before == now.keys()):
             break
-        before = set(now)
-    return [seen[image_id] for image_id in sorted(seen)]
+    return [now[image_id] for image_id in sorted(now)]
 
 
 def moved(pages: Iterable[ImagesPage]) -> bool:

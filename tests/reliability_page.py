@@ -36,6 +36,22 @@ def _matrix(figures: Figures) -> str:
     return text
 
 
+def _others(figures: Figures) -> str:
+    held = sum(figure["held"] for figure in figures)
+    moments = list(dict.fromkeys(figure["moment"] for figure in figures))
+    cells = {
+        (f"{figure['change']}: {figure['target']}", figure["moment"]): "held"
+        if figure["held"]
+        else "**not held**"
+        for figure in figures
+    }
+    rows = [
+        [what, *(cells[what, moment] for moment in moments)]
+        for what in dict.fromkeys(what for what, _ in cells)
+    ]
+    return f"**{len(figures)} cells tried, {held} held.**\n\n{table(['change', *moments], rows)}"
+
+
 def _pacing(figures: Figures) -> str:
     columns = ["case", "requests", "429s", "seconds", "the bucket's own", "ratio", "fewest left", "reserve"]
     rows = [
@@ -94,6 +110,7 @@ def _secrets(figures: Figures) -> str:
 
 _SECTIONS: dict[str, Callable[[Figures], str]] = {
     "matrix": _matrix,
+    "others": _others,
     "pacing": _pacing,
     "kills": _kills,
     "restart": _restart,

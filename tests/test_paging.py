@@ -269,16 +269,15 @@ async def test_a_steady_list_is_read_once_and_comes_by_ascending_id() -> None:
 @pytest.mark.parametrize(
     "first", [SHRANK, listed([6, 5], [5, 3], totals=[5, 5])], ids=["it shrank", "it repeats one"]
 )
-async def test_a_list_is_read_again_and_all_that_was_seen_is_returned_when(first: list[ImagesPage]) -> None:
+async def test_a_list_is_read_again_and_the_last_reading_is_returned_when(first: list[ImagesPage]) -> None:
     readings = Readings(first, listed([5, 4], [3, 2], totals=[4, 4]))
-    seen = {image.id for image in await read_steadily(readings.read, readings.read)}
-    assert seen >= {2, 3, 4, 5, 6}
+    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [2, 3, 4, 5]
     assert readings.made == 2
 
 
 async def test_a_list_that_never_stands_still_is_read_three_times() -> None:
     readings = Readings(SHRANK, SHRANK, listed([9, 8], [6, 5], totals=[6, 5]), SHRANK)
-    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [2, 3, 5, 6, 8, 9]
+    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [5, 6, 8, 9]
     assert readings.made == 3
 
 
@@ -299,7 +298,7 @@ async def test_an_image_is_returned_as_it_was_last_seen() -> None:
 async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings_agree() -> None:
     lost_one = listed([6, 5], [3, 2])
     readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
-    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [2, 3, 4, 5, 6]
+    assert [image.id for image in await read_steadily(readings.read, readings.read)] == [2, 3, 4, 5]
     assert readings.made == 3
 
 

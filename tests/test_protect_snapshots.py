@@ -143,7 +143,7 @@ async def test_one_bad_snapshot_never_stops_the_others(
     assert (rows[deleted]["outcome"], rows[deleted]["code"]) == ("gone", "not_found")
     message = done.state.message or ""
     assert f"prod/{failing} failed, action {actions[failing]}: its action failed: no" in message
-    assert f"prod/{endless} unfinished, action {actions[endless]}: its action still runs" in message
+    assert f"prod/{endless} unfinished, action {actions[endless]}: action still running (" in message
     assert f"prod/{creating} unfinished: " in message
     assert f"prod/{deleted} gone: " in message
     assert message.endswith("then run it again: what is protected costs nothing.")
