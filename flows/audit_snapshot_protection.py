@@ -22,7 +22,7 @@ def _run_name() -> str:
     return name_of_run("audit", flow_run.parameters["projects"])
 
 
-@flow(name="audit-snapshot-protection", flow_run_name=_run_name, retries=0)
+@flow(name="audit-snapshot-protection", flow_run_name=_run_name, retries=0, retry_delay_seconds=0)
 async def audit_snapshot_protection(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",

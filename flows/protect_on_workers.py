@@ -36,7 +36,7 @@ def _run_name() -> str:
     return f"{name_of_protection()}-on-workers"
 
 
-@flow(name="protect-on-workers", flow_run_name=_run_name, retries=0)
+@flow(name="protect-on-workers", flow_run_name=_run_name, retries=0, retry_delay_seconds=0)
 async def protect_on_workers(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",

@@ -16,7 +16,7 @@ from hetzner_cloud.report import ProtectionReport
 _MOST_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
 
 
-@flow(name="protect-snapshots", flow_run_name=name_of_protection, retries=0)
+@flow(name="protect-snapshots", flow_run_name=name_of_protection, retries=0, retry_delay_seconds=0)
 async def protect_snapshots(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",

@@ -86,7 +86,7 @@ def prefect_server(home: Path, *, port: int = 0, database_url: str = "") -> Iter
 
 @contextmanager
 def worker(
-    server: PrefectServer, folder: Path, *, limit: int | None = None
+    server: PrefectServer, folder: Path, *, limit: int | None = None, python: str = sys.executable
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker of the pool `hetzner-cloud` in a folder, which gets its log.
 
@@ -94,8 +94,9 @@ def worker(
         server: Whose worker it is.
         folder: Becomes the working directory.
         limit: How many flow runs it takes at once, at most.
+        python: The interpreter of the worker and its runs; its Prefect may be another version.
     """
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "hetzner-cloud"]
+    command = [python, "-m", "prefect", "worker", "start", "--pool", "hetzner-cloud"]
     command += ["--limit", str(limit)] if limit else []
     environment = {**server.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with (folder / "worker.log").open("w") as log:

@@ -1,4 +1,4 @@
-"""The retry defaults of Prefect, which anyone can set, do not change what this project promises."""
+"""The defaults of Prefect, which anyone can set, do not change what this project promises."""
 
 import json
 import os
@@ -11,11 +11,35 @@ import pytest
 
 from hetzner_cloud.sandbox import Fault
 from playground.server import PrefectServer
-from tests.conftest import MakeSandbox
-from tests.test_command_line import COMMAND, environment_of
+from tests.conftest import TOKEN, MakeSandbox, SaveProject
+from tests.records import artifacts_of, table_in
+from tests.test_command_line import protect
+from tests.test_crashes import runs_named
+from tests.test_secrets import checkpoint, places_with_the_token
 
 ROOT = Path(__file__).parent.parent
 RETRIES_BY_DEFAULT = {"PREFECT_FLOWS_DEFAULT_RETRIES": "1", "PREFECT_TASKS_DEFAULT_RETRIES": "3"}
+DEFAULTS = {
+    "retries": RETRIES_BY_DEFAULT,
+    "delays": {
+        "PREFECT_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "[1, 2]",
+        "PREFECT_TASKS_DEFAULT_RETRY_DELAY_SECONDS": "[1, 2]",
+    },
+    "stored-results": {
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+        "PREFECT_TASKS_DEFAULT_PERSIST_RESULT": "true",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    },
+    "results-that-cannot-be-stored": {
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": f"{__file__}/no-folder",
+    },
+    "no-logs": {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_ENABLED": "false"},
+    "all-logs": {
+        "PREFECT_DEBUG_MODE": "true",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "hetzner_cloud,httpx,httpcore",
+    },
+}
 _LIST = """
 import importlib, json, pkgutil
 import flows, tasks
@@ -55,8 +79,9 @@ def test_every_flow_and_task_says_how_often_it_is_retried() -> None:
 
 
 @pytest.mark.e2e
-def test_a_failed_run_stays_failed_and_waits_once(
-    prefect_api: PrefectServer, make_sandbox: MakeSandbox
+@pytest.mark.parametrize("default", DEFAULTS)
+async def test_a_failed_run_stays_failed_waits_once_and_is_reported(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, default: str
 ) -> None:
     sandbox = make_sandbox(snapshots=4)
     rejected, endless, *_ = sorted(sandbox.images)
@@ -64,18 +89,19 @@ def test_a_failed_run_stays_failed_and_waits_once(
         Fault(kind="error", operation="change_image_protection", image_ids=(rejected,), status=403)
     )
     sandbox.faults.add(Fault(kind="action_never_ends", image_ids=(endless,)))
-    environment = environment_of(
-        prefect_api, HCLOUD_TOKEN=sandbox.token, HCLOUD_ENDPOINT=sandbox.endpoint, **RETRIES_BY_DEFAULT
-    )
-    done = subprocess.run(
-        [*COMMAND, "--timeout-seconds", "1"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    save_project(default, sandbox)
+    done = protect(prefect_api, "--project", default, "--timeout-seconds", "1", **DEFAULTS[default])
     assert done.returncode == 1
     assert "Failed: 2 of 4 snapshots protected in 1 project" in done.stderr
     assert set(Counter(record.path for record in sandbox.calls("change_image_protection")).values()) == {1}
     assert len(sandbox.calls("list_images")) == 2
+
+    [record] = await runs_named(f"protect-{default}")
+    assert record.state
+    assert record.state.name == "Failed"
+    rows = {row["snapshot"]: row for row in table_in(await artifacts_of(record.id))}
+    assert Counter(row["outcome"] for row in rows.values()) == {"protected": 2, "failed": 1, "unfinished": 1}
+    assert rows[endless]["action"] in {action["id"] for action in sandbox.actions}
+    checkpoint(prefect_api.log.parent)
+    assert TOKEN not in done.stdout + done.stderr
+    assert not list(places_with_the_token(prefect_api.log.parent))
