@@ -28,15 +28,15 @@ demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
 	@$(BIN)/python -m playground.demo
 
 test: install ## the quick suite
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(BIN)/python -m pytest -m "not e2e and not reliability"
 
 test-all: install ## what starts processes as a user does
-	@$(BIN)/python -m pytest -m e2e
+	@$(BIN)/python -m pytest -m "e2e and not reliability"
 
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
-	  $(foreach name,fault_matrix pacing crashes moving_lists hostile_answers secrets tls,tests/test_$(name).py)
+	  $(foreach name,fault_matrix pacing crashes reboot moving_lists hostile_answers secrets tls,tests/test_$(name).py)
 	@$(BIN)/python -m tests.reliability_page $(FIGURES)
 
 bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)
