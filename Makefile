@@ -36,8 +36,8 @@ test-all: install ## what starts processes as a user does
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
-	  $(foreach name,fault_matrix changes_by_others pacing crashes moving_lists hostile_answers secrets tls older_prefect,\
-	    tests/test_$(name).py)
+	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot moving_lists hostile_answers secrets tls \
+	    older_prefect,tests/test_$(name).py)
 	@$(BIN)/python -m tests.reliability_page $(FIGURES)
 
 bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)

@@ -15,6 +15,7 @@ from hetzner_cloud.audit_report import AuditFailedError, AuditReport, describe, 
 from hetzner_cloud.errors import HetznerCloudError
 from tasks.audit_artifacts import publish_audit
 from tasks.events import emit_unprotected
+from tasks.interrupted_runs import find_interrupted_runs
 from tasks.run_log import run_logger
 
 
@@ -61,6 +62,7 @@ async def audit_snapshot_protection(
         projects=tuple(marked_same(audits, endpoints)),
         label_selector=selector,
         grace_hours=grace_hours,
+        interrupted=await find_interrupted_runs(),
     )
     return await _conclude(report, fail_on_unprotected=fail_on_unprotected)
 

@@ -15,6 +15,7 @@ from hetzner_cloud.audit_report import (
     describe_unread,
     headline_of,
 )
+from hetzner_cloud.interrupted_runs import summary_lines
 from hetzner_cloud.report import particulars
 from hetzner_cloud.text import counted, escape_markdown
 
@@ -71,6 +72,7 @@ def summary_of(report: AuditReport, links: Mapping[str, str] | None = None) -> s
     lines = [f"## {_mark(report)} {headline_of(report)}", "", _scope(report), "", *_overview(report, links)]
     lines += [line for project in report.projects for line in _section(project)]
     lines += _warnings(report)
+    lines += summary_lines(report.interrupted)
     if advice := advice_of(report):
         lines += ["", "### What to do", "", f"{advice} The projects in [Hetzner's console]({CONSOLE_URL})."]
     return "\n".join(lines) + "\n"

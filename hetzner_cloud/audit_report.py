@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from hetzner_cloud.audit import FindingName, SnapshotFinding
 from hetzner_cloud.audit_memory import TrendPoint
 from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.interrupted_runs import InterruptedRuns, message_parts, next_steps
 from hetzner_cloud.outcomes import Trouble
 from hetzner_cloud.report import particulars
 from hetzner_cloud.text import counted
@@ -63,7 +64,11 @@ class ProjectAudit(BaseModel):
 
 
 class AuditReport(BaseModel):
-    """What an audit found, project by project."""
+    """What an audit found, project by project.
+
+    Attributes:
+        interrupted: Flow runs that never finished; they change nothing about the audit's state.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,6 +76,7 @@ class AuditReport(BaseModel):
     projects: tuple[ProjectAudit, ...]
     label_selector: str = ""
     grace_hours: float = 0
+    interrupted: InterruptedRuns = InterruptedRuns()
 
     @property
     def distinct(self) -> list[ProjectAudit]:
@@ -132,6 +138,7 @@ def message_of(report: AuditReport) -> str:
     parts += [describe(project, finding) for project, finding in lifted[:_NAMED_IN_MESSAGE]]
     if len(lifted) > _NAMED_IN_MESSAGE:
         parts.append(f"and {len(lifted) - _NAMED_IN_MESSAGE} more")
+    parts += message_parts(report.interrupted)
     advice = advice_of(report)
     return "; ".join(parts) + (f". {advice}" if advice else "")
 
@@ -171,6 +178,7 @@ def advice_of(report: AuditReport) -> str:
         parts.append("Find out who lifted the protection or deleted the snapshots.")
     if report.unprotected:
         parts.append("Run protect-snapshots to protect what is not.")
+    parts += next_steps(report.interrupted)
     return " ".join(parts)
 
 

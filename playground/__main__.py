@@ -18,7 +18,7 @@ from rich.console import Console
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.sandbox import Sandbox, serve
-from playground.server import ROOT, PrefectServer, free_port, is_free, prefect_server, worker
+from playground.server import ROOT, WORKER_LIMIT, PrefectServer, free_port, is_free, prefect_server, worker
 
 _PORT = 4200
 _AUDIT = "audit-snapshot-protection/nightly"
@@ -42,7 +42,7 @@ def main(home: Path, port: int) -> None:
     ):
         _save("prod", prod)
         _save("staging", staging)
-        _say("Deploying, and starting a worker ...")
+        _say(f"Deploying, and starting a worker with --limit {WORKER_LIMIT} ...")
         _deploy(server)
         with worker(server, home):
             _audit_twice(prod)

@@ -131,7 +131,10 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
 @pytest.fixture
 async def nothing_deployed(engine: PrefectServer) -> AsyncIterator[None]:
-    """A server without deployments and automations; afterwards too, since they make each later run slower."""
+    """A server without deployments, automations and unfinished runs; afterwards too.
+
+    They make each later run slower, or are named by each later audit.
+    """
     await _undeploy()
     yield
     await _undeploy()
@@ -143,3 +146,6 @@ async def _undeploy() -> None:
             await client.delete_deployment(deployment.id)
         for automation in await client.read_automations():
             await client.delete_automation(automation.id)
+        for flow_run in await client.read_flow_runs():
+            if flow_run.state and not flow_run.state.is_final():
+                await client.delete_flow_run(flow_run.id)

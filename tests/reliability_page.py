@@ -89,6 +89,19 @@ def _restart(figures: Figures) -> str:
     )
 
 
+def _reboot(figures: Figures) -> str:
+    figure = figures[-1]
+    return (
+        f"{len(figure['interrupted'])} runs were interrupted ({', '.join(figure['interrupted'])}). "
+        f"The audit that names them ended {figure['audit']}:\n\n> {figure['message']}"
+    )
+
+
+def _lease(figures: Figures) -> str:
+    figure = figures[-1]
+    return f"The run took {figure['seconds']} s, and ended {figure['state']}."
+
+
 def _cancels(figures: Figures) -> str:
     rows = [[figure["when"], figure["actions_started"], figure["named"]] for figure in figures]
     return table(["project", "actions started", "named in the log"], rows)
@@ -115,6 +128,8 @@ _SECTIONS: dict[str, Callable[[Figures], str]] = {
     "kills": _kills,
     "restart": _restart,
     "cancels": _cancels,
+    "reboot": _reboot,
+    "lease": _lease,
     "examples": _examples,
     "memory": _memory,
     "secrets": _secrets,

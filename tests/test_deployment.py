@@ -74,8 +74,8 @@ async def deployed(name: str) -> dict[str, Any]:
     return found.model_dump(mode="json", exclude={"updated", "last_polled", "status", "version_id"})
 
 
-async def finished(flow_run_id: Any) -> FlowRun:
-    async with get_client() as client, asyncio.timeout(_RUN_SECONDS):
+async def finished(flow_run_id: Any, *, patience_seconds: float = _RUN_SECONDS) -> FlowRun:
+    async with get_client() as client, asyncio.timeout(patience_seconds):
         while True:
             run = await client.read_flow_run(flow_run_id)
             if run.state and run.state.is_final():
