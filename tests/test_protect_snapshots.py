@@ -192,7 +192,21 @@ async def test_a_snapshot_that_cannot_be_verified_is_a_failure_with_its_action(
     done = await run(protect_snapshots, projects=["prod"])
     troubled = [outcome for outcome in report_of(done).snapshots if outcome.is_trouble]
     assert {outcome.code for outcome in troubled} == {"unverified"}
-    assert {outcome.action_id for outcome in troubled} == {action["id"] for action in sandbox.actions}
+    started = {outcome.action_id for outcome in troubled} - {None}
+    assert started == {action["id"] for action in sandbox.actions}
+
+
+async def test_a_run_is_not_completed_when_its_verification_failed_and_what_it_changed_is_gone(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=1)
+    before, victim = sorted(sandbox.images)
+    sandbox.faults.add(Fault(kind="image_deleted", image_ids=(victim,)))
+    sandbox.faults.add(Fault(kind="error", operation="list_images", status=403, after=1))
+    save_project("prod", sandbox)
+    done = await run(protect_snapshots, projects=["prod"])
+    assert done.state.is_failed()
+    assert outcomes_of(done) == {before: "failed", victim: "failed"}
 
 
 async def test_a_snapshot_that_comes_up_meanwhile_is_protected_too(
