@@ -92,7 +92,7 @@ def see(image: Image, selector: LabelSelector | None = None) -> Sighting:
     if image.deleted:
         return Deleted()
     labels = {key: str(value) for key, value in image.labels.items()}
-    return Listed(image, selected=selector is None or selector.matches(labels))
+    return Listed(image, selected=image.is_snapshot and (selector is None or selector.matches(labels)))
 
 
 def select_unprotected(snapshots: Tracked) -> list[Image]:
@@ -127,7 +127,7 @@ def record_changes(
 
 def unlisted(snapshots: Tracked, listing: Iterable[Image]) -> list[int]:
     """Return the ids of the snapshots that a listing should show and does not."""
-    listed = {image.id for image in listing}
+    listed = {image.id for image in listing if image.is_snapshot}
     return [
         image_id
         for image_id, tracked in snapshots.items()

@@ -46,9 +46,9 @@ def image_id_of(record: RequestRecord) -> int:
     return int(record.path.split("/")[3])
 
 
-async def run_until_it_waits(sandbox: Sandbox) -> asyncio.Task[Run]:
+async def run_until_it_waits(sandbox: Sandbox, **parameters: object) -> asyncio.Task[Run]:
     """Start a run, and return when it has begun to ask for its actions."""
-    running = asyncio.create_task(run(protect_snapshots, projects=["prod"]))
+    running = asyncio.create_task(run(protect_snapshots, projects=["prod"], **parameters))
     while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
         await asyncio.sleep(0.005)
     return running
@@ -234,6 +234,23 @@ async def test_a_snapshot_that_loses_its_protection_meanwhile_is_protected_again
     assert done.state.is_completed()
     assert outcomes_of(done)[victim] == "protected"
     assert not unprotected(sandbox)
+
+
+async def test_a_snapshot_is_not_gone_when_a_gateway_returned_404(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=1, action_seconds=0.2)
+    relabelled, _ = sorted(sandbox.images)
+    for image in sandbox.images.values():
+        image["labels"] = {"env": "prod"}
+    sandbox.faults.add(Fault(kind="html", operation="get_image", status=404))
+    save_project("prod", sandbox)
+    running = await run_until_it_waits(sandbox, label_selector="env=prod")
+    sandbox.images[relabelled]["labels"] = {}
+    done = await running
+    assert done.state.is_failed()
+    [trouble] = [outcome for outcome in report_of(done).snapshots if outcome.is_trouble]
+    assert (trouble.image_id, trouble.code) == (relabelled, "unverified")
 
 
 async def test_only_snapshots_with_the_labels_are_touched(

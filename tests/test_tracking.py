@@ -181,6 +181,15 @@ def test_what_a_listing_does_not_show_is_looked_up_unless_it_was_deleted() -> No
     assert unlisted(snapshots, [image(id=1)]) == [3]
 
 
+def test_what_a_listing_shows_as_another_type_is_looked_up_and_gets_no_change() -> None:
+    snapshots = track([image(protected=True)])
+    other = image(type="backup")
+    assert unlisted(snapshots, [other]) == [ID]
+    seen = record_sightings(snapshots, [other], {ID: see(other)})
+    assert outcomes_of(seen.values()) == {ID: ("failed", "not_protected")}
+    assert not select_unprotected(seen)
+
+
 @pytest.mark.parametrize(
     ("labels", "selected"), [({"env": "prod"}, True), ({"env": "dev"}, False), ({"env": ["prod"]}, False)]
 )
