@@ -132,7 +132,9 @@ class HetznerCloudClient:
         arguments.check_id(image_id, "The image id")
         image = (await self._get(_ImageAnswer, f"/images/{image_id}")).image
         if image.id != image_id:
-            raise InvalidAnswerError(f"GET /images/{image_id} returned image {image.id}", "invalid_answer", 200)
+            raise InvalidAnswerError(
+                f"GET /images/{image_id} returned image {image.id}", "invalid_answer", 200
+            )
         return image
 
     async def list_actions_for_image(
