@@ -38,7 +38,7 @@ class Trouble(_Record):
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the API returned that there is no such snapshot; a gateway's 404 has no code, or another."""
+        """Whether the API returned that there is no such snapshot; a gateway's 404 has no such code."""
         return self.code == "not_found"
 
 
