@@ -228,7 +228,7 @@ def _at_a_change(cell: Cell) -> Expected:
         refused = Range(1, TODO)
         outcomes = {"failed": refused, "already_protected": _exactly(BEFORE), "protected": Range(0, TODO - 1)}
         requests = {
-            "list_images": Range(1, 2),
+            "list_images": _exactly(2),
             "change_image_protection": Range(1, TODO),
             "list_actions": polls,
         }

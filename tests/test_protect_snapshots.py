@@ -305,11 +305,26 @@ async def test_a_read_only_token_stops_at_the_first_refusal(
     refused = [record for record in sandbox.requests if record.method == "POST"]
     assert 1 <= len(refused) <= 10
     assert {record.status for record in refused} == {401}
-    assert len(sandbox.requests) == 1 + len(refused)  # the listing, and what was in flight at once
+    assert len(sandbox.requests) == 2 + len(refused)  # the two listings, and what was in flight at once
     assert Counter(outcomes_of(done).values()) == {"failed": 40}
     message = done.state.message or ""
     assert message.count("credentials block 'prod' may only read") == 1
     assert "project 'prod' could not be changed: POST /images/" in message
+
+
+async def test_a_change_whose_answer_was_lost_is_seen_when_the_token_was_refused_after_it(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=1)
+    before, changed = sorted(sandbox.images)
+    operation = "change_image_protection"
+    sandbox.faults.add(Fault(kind="drop_after", operation=operation, times=1))
+    sandbox.faults.add(Fault(kind="error", operation=operation, status=401, code="token_readonly"))
+    save_project("prod", sandbox)
+    done = await run(protect_snapshots, projects=["prod"])
+    assert not unprotected(sandbox)
+    assert outcomes_of(done) == {before: "already_protected", changed: "protected"}
+    assert "project 'prod' could not be changed" in (done.state.message or "")
 
 
 async def test_an_unreachable_endpoint_is_retried_and_named(
