@@ -96,8 +96,7 @@ class _ProjectRun:
             changes = await self._change(todo)
             snapshots = record_changes(snapshots, changes, await self._wait(changes))
             rejection = find_token_rejection(changes)
-            if not all(change.trouble and change.trouble.token_refused for change in changes):
-                snapshots = await self._verify(snapshots)  # else nothing was accepted, so nothing has changed
+            snapshots = await self._verify(snapshots)
         return self._report(snapshots, rejection=rejection)
 
     def _report(

@@ -22,6 +22,7 @@ from hetzner_cloud.connection import Connection, Query
 from hetzner_cloud.errors import (
     AuthenticationError,
     DeprecatedEndpointError,
+    InvalidAnswerError,
     NotFoundError,
     ReadOnlyTokenError,
 )
@@ -129,7 +130,12 @@ class HetznerCloudClient:
         https://docs.hetzner.cloud/reference/cloud#images-get-an-image
         """
         arguments.check_id(image_id, "The image id")
-        return (await self._get(_ImageAnswer, f"/images/{image_id}")).image
+        image = (await self._get(_ImageAnswer, f"/images/{image_id}")).image
+        if image.id != image_id:
+            raise InvalidAnswerError(
+                f"GET /images/{image_id} returned image {image.id}", "invalid_answer", 200
+            )
+        return image
 
     async def list_actions_for_image(
         self, image_id: int, *, sort: Choices = None, status: Choices = None

@@ -198,11 +198,14 @@ class Image(_Model):
 
 
 class Pagination(_Model):
-    """Where a page stands in its list; None where the API does not tell."""
+    """Where a page stands in its list; None where the API does not tell.
+
+    Without `next_page` a list would be cut short unnoticed, so that one must be readable.
+    """
 
     next_page: StrictInt | None = None
-    last_page: StrictInt | None = None
-    total_entries: StrictInt | None = None
+    last_page: Annotated[StrictInt | None, Lenient] = None
+    total_entries: Annotated[StrictInt | None, Lenient] = None
 
 
 class Meta(_Model):

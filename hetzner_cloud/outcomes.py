@@ -36,6 +36,11 @@ class Trouble(_Record):
             token_refused=isinstance(error, AuthenticationError | ReadOnlyTokenError),
         )
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the API returned that there is no such snapshot; a gateway's 404 has no such code."""
+        return self.code == "not_found"
+
 
 class ChangeResult(_Record):
     """What the request to protect a snapshot came to: an action, or trouble."""
@@ -47,7 +52,7 @@ class ChangeResult(_Record):
     @property
     def is_gone(self) -> bool:
         """Whether the API said that there is no such snapshot."""
-        return self.trouble is not None and self.trouble.code == "not_found"
+        return self.trouble is not None and self.trouble.is_deleted
 
 
 class ChangesFailedError(HetznerCloudError):

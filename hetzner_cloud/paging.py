@@ -7,12 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from itertools import pairwise
 from math import ceil
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from hetzner_cloud.errors import InvalidAnswerError
-from hetzner_cloud.models import Action, Image, Lenient, Meta, Pagination
+from hetzner_cloud.models import Action, Image, Meta, Pagination
 
 _MAX_PAGES = 20_000
 
@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 
 class Page(BaseModel):
-    """One page; an answer without `meta` is the only one."""
+    """One page; an answer without `meta` is the only one, one whose `meta` cannot be read is none."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    meta: Annotated[Meta | None, Lenient] = None
+    meta: Meta | None = None
 
     @property
     def place(self) -> Pagination:

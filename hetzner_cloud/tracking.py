@@ -92,7 +92,7 @@ def see(image: Image, selector: LabelSelector | None = None) -> Sighting:
     if image.deleted:
         return Deleted()
     labels = {key: str(value) for key, value in image.labels.items()}
-    return Listed(image, selected=selector is None or selector.matches(labels))
+    return Listed(image, selected=image.is_snapshot and (selector is None or selector.matches(labels)))
 
 
 def select_unprotected(snapshots: Tracked) -> list[Image]:
@@ -127,7 +127,7 @@ def record_changes(
 
 def unlisted(snapshots: Tracked, listing: Iterable[Image]) -> list[int]:
     """Return the ids of the snapshots that a listing should show and does not."""
-    listed = {image.id for image in listing}
+    listed = {image.id for image in listing if image.is_snapshot}
     return [
         image_id
         for image_id, tracked in snapshots.items()
@@ -150,11 +150,9 @@ def record_sightings(
 
 
 def record_failed_verification(snapshots: Tracked, error: Trouble) -> dict[int, TrackedSnapshot]:
-    """Record that nothing could be listed: what was changed since the last listing is not known."""
+    """Record that nothing could be listed: whatever was seen before, what is protected now is not known."""
     return {
-        image_id: tracked
-        if tracked.change is None or tracked.confirmed
-        else replace(tracked, seen=Unknown(error))
+        image_id: tracked if isinstance(tracked.seen, Deleted) else replace(tracked, seen=Unknown(error))
         for image_id, tracked in snapshots.items()
     }
 
@@ -182,8 +180,7 @@ def _unverified(
     project: str, tracked: TrackedSnapshot, error: Trouble | None, cause: Trouble
 ) -> SnapshotOutcome:
     if tracked.change and tracked.action is None and error:
-        outcome: OutcomeName = "gone" if error.code == "not_found" else "failed"
-        return make_outcome(project, tracked.first, outcome, error)
+        return make_outcome(project, tracked.first, "failed", error)
     text = f"protection state unknown: verification failed: {cause.message}"
     text = f"{error.message}; {text}" if error else text
     unverified = Trouble(code="unverified", message=text, correlation_id=cause.correlation_id)

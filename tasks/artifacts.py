@@ -13,6 +13,7 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.sorting import ArtifactSort
 
 from hetzner_cloud.report import ProtectionReport, summary_of, table_of
 from hetzner_cloud.text import as_cells
@@ -89,9 +90,12 @@ async def publish_report(report: ProtectionReport, *, whole: bool) -> None:
 
 
 async def find_report(flow_run_id: UUID) -> ProtectionReport | None:
-    """Find the report that a part of a run has kept; None if there is none that can be read."""
+    """Find the last report that a part of a run has kept; None if there is none that can be read.
+
+    A flow run that is started again, e.g. by its infrastructure, has one of each time.
+    """
     wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
     async with get_client() as client:
-        found = await client.read_artifacts(artifact_filter=wanted)
+        found = await client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
     reports = (ProtectionReport.load(str(artifact.data)) for artifact in found)
     return next((report for report in reports if report), None)

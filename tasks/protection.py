@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import HetznerCloudClient
-from hetzner_cloud.errors import HetznerCloudError, NotFoundError
+from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Image
 from hetzner_cloud.outcomes import ChangeResult, ChangesFailedError, Trouble
 from tasks.names import name_of_task_run, parameter
@@ -88,7 +88,6 @@ async def find_images(
 async def _find(client: HetznerCloudClient, image_id: int) -> Image | Trouble | None:
     try:
         return await RETRY_POLICY.call(partial(client.get_image, image_id))
-    except NotFoundError:
-        return None
     except HetznerCloudError as error:
-        return Trouble.of(error)
+        trouble = Trouble.of(error)
+        return None if trouble.is_deleted else trouble

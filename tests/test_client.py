@@ -359,6 +359,14 @@ async def test_a_success_that_is_not_as_documented_is_an_error_of_ours(
     assert len(hetzner.calls) == 1
 
 
+async def test_another_image_than_the_one_that_was_asked_for_is_none(
+    client: HetznerCloudClient, hetzner: respx.MockRouter
+) -> None:
+    hetzner.get("/images/4711").respond(json={"image": image_json(4712)})
+    with pytest.raises(InvalidAnswerError, match="GET /images/4711 returned image 4712"):
+        await client.get_image(4711)
+
+
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [(404, "not_found", NotFoundError), (409, "conflict", ConflictError), (503, "unavailable", ServerError)],

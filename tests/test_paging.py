@@ -1,11 +1,13 @@
 """Paging: page 1, then all others at once, to an end that comes; and a list that moved is read again."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from hetzner_cloud.answers import Answer, read_model
 from hetzner_cloud.errors import InvalidAnswerError, ServerError
 from hetzner_cloud.paging import (
     ImagesPage,
@@ -73,6 +75,23 @@ async def test_a_list_is_one_page_when_its_meta_is(meta: Any) -> None:
     pages = Pages(lambda _number: page(1, 2, meta=meta))
     assert ids_of(await read_pages(pages.fetch)) == [1, 2]
     assert pages.asked == [1]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ["2", [2], {"pagination": 2}, {"pagination": {"next_page": "2"}}, {"pagination": {"next_page": 2.5}}],
+    ids=str,
+)
+def test_a_list_is_not_cut_short_when_its_meta_cannot_be_read(meta: Any) -> None:
+    answer = Answer("GET /images", 200, json.dumps({"images": [image_json(1)], "meta": meta}).encode())
+    with pytest.raises(InvalidAnswerError, match="meta"):
+        read_model(ImagesPage, answer)
+
+
+async def test_the_pages_are_followed_when_the_last_one_and_the_total_cannot_be_read() -> None:
+    place = {"last_page": "two", "total_entries": "many"}
+    pages = Pages(lambda n: page(n, meta={"pagination": {"next_page": 2 if n == 1 else None} | place}))
+    assert ids_of(await read_pages(pages.fetch)) == [1, 2]
 
 
 async def test_an_empty_list_is_one_page() -> None:

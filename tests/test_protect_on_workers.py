@@ -6,12 +6,14 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 import flows.protect_on_workers
@@ -21,6 +23,7 @@ from hetzner_cloud.outcomes import SnapshotOutcome
 from hetzner_cloud.report import ProjectReport, ProtectionReport
 from hetzner_cloud.sandbox import ManualClock, Sandbox
 from playground.server import PrefectServer, worker
+from tasks.artifacts import find_report, publish_report
 from tests.conftest import MakeSandbox, SaveProject
 from tests.records import artifacts_of, log_of, table_in
 from tests.test_crashes import until_async
@@ -111,6 +114,17 @@ async def test_a_project_that_a_report_leaves_out_has_trouble(protect: Protect) 
     one, two = await protect(Runs((Completed(), report_of(["one", "someone else's"]))))
     assert (one.trouble, one.project, two.project) == (None, "one", "two")
     assert two.trouble.code == "run_lost"
+
+
+async def test_the_last_report_is_found_when_a_run_was_started_again(engine: PrefectServer) -> None:
+    @flow
+    async def part_of_a_run(*, names: list[list[str]]) -> UUID:
+        for each in names:
+            await publish_report(report_of(each), whole=False)
+        return UUID(flow_run.id)
+
+    tries = [["one"], ["two"], ["three"], ["four"], ["five"], ["last"]]
+    assert await find_report(await part_of_a_run(names=tries)) == report_of(["last"])
 
 
 def test_a_report_survives_being_packed_into_a_page() -> None:

@@ -46,9 +46,9 @@ def image_id_of(record: RequestRecord) -> int:
     return int(record.path.split("/")[3])
 
 
-async def run_until_it_waits(sandbox: Sandbox) -> asyncio.Task[Run]:
+async def run_until_it_waits(sandbox: Sandbox, **parameters: object) -> asyncio.Task[Run]:
     """Start a run, and return when it has begun to ask for its actions."""
-    running = asyncio.create_task(run(protect_snapshots, projects=["prod"]))
+    running = asyncio.create_task(run(protect_snapshots, projects=["prod"], **parameters))
     while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
         await asyncio.sleep(0.005)
     return running
@@ -192,7 +192,21 @@ async def test_a_snapshot_that_cannot_be_verified_is_a_failure_with_its_action(
     done = await run(protect_snapshots, projects=["prod"])
     troubled = [outcome for outcome in report_of(done).snapshots if outcome.is_trouble]
     assert {outcome.code for outcome in troubled} == {"unverified"}
-    assert {outcome.action_id for outcome in troubled} == {action["id"] for action in sandbox.actions}
+    started = {outcome.action_id for outcome in troubled} - {None}
+    assert started == {action["id"] for action in sandbox.actions}
+
+
+async def test_a_run_is_not_completed_when_its_verification_failed_and_what_it_changed_is_gone(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=1)
+    before, victim = sorted(sandbox.images)
+    sandbox.faults.add(Fault(kind="image_deleted", image_ids=(victim,)))
+    sandbox.faults.add(Fault(kind="error", operation="list_images", status=403, after=1))
+    save_project("prod", sandbox)
+    done = await run(protect_snapshots, projects=["prod"])
+    assert done.state.is_failed()
+    assert outcomes_of(done) == {before: "failed", victim: "failed"}
 
 
 async def test_a_snapshot_that_comes_up_meanwhile_is_protected_too(
@@ -220,6 +234,23 @@ async def test_a_snapshot_that_loses_its_protection_meanwhile_is_protected_again
     assert done.state.is_completed()
     assert outcomes_of(done)[victim] == "protected"
     assert not unprotected(sandbox)
+
+
+async def test_a_snapshot_is_not_gone_when_a_gateway_returned_404(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=1, action_seconds=0.2)
+    relabelled, _ = sorted(sandbox.images)
+    for image in sandbox.images.values():
+        image["labels"] = {"env": "prod"}
+    sandbox.faults.add(Fault(kind="html", operation="get_image", status=404))
+    save_project("prod", sandbox)
+    running = await run_until_it_waits(sandbox, label_selector="env=prod")
+    sandbox.images[relabelled]["labels"] = {}
+    done = await running
+    assert done.state.is_failed()
+    [trouble] = [outcome for outcome in report_of(done).snapshots if outcome.is_trouble]
+    assert (trouble.image_id, trouble.code) == (relabelled, "unverified")
 
 
 async def test_only_snapshots_with_the_labels_are_touched(
@@ -274,11 +305,26 @@ async def test_a_read_only_token_stops_at_the_first_refusal(
     refused = [record for record in sandbox.requests if record.method == "POST"]
     assert 1 <= len(refused) <= 10
     assert {record.status for record in refused} == {401}
-    assert len(sandbox.requests) == 1 + len(refused)  # the listing, and what was in flight at once
+    assert len(sandbox.requests) == 2 + len(refused)  # the two listings, and what was in flight at once
     assert Counter(outcomes_of(done).values()) == {"failed": 40}
     message = done.state.message or ""
     assert message.count("credentials block 'prod' may only read") == 1
     assert "project 'prod' could not be changed: POST /images/" in message
+
+
+async def test_a_change_whose_answer_was_lost_is_seen_when_the_token_was_refused_after_it(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=1)
+    before, changed = sorted(sandbox.images)
+    operation = "change_image_protection"
+    sandbox.faults.add(Fault(kind="drop_after", operation=operation, times=1))
+    sandbox.faults.add(Fault(kind="error", operation=operation, status=401, code="token_readonly"))
+    save_project("prod", sandbox)
+    done = await run(protect_snapshots, projects=["prod"])
+    assert not unprotected(sandbox)
+    assert outcomes_of(done) == {before: "already_protected", changed: "protected"}
+    assert "project 'prod' could not be changed" in (done.state.message or "")
 
 
 async def test_an_unreachable_endpoint_is_retried_and_named(

@@ -91,7 +91,7 @@ def outcome_after(
             "failed",
             "not_found",
         ),
-        (ChangeResult(image_id=ID, trouble=NOT_FOUND), NOT_WAITED, OUTAGE, "gone", "not_found"),
+        (ChangeResult(image_id=ID, trouble=NOT_FOUND), NOT_WAITED, OUTAGE, "failed", "not_found"),
         (STARTED, SUCCEEDED, OUTAGE, "failed", "unverified"),
         (STARTED, RUNNING, OUTAGE, "failed", "unverified"),
         (REJECTED, NOT_WAITED, OUTAGE, "failed", "locked"),
@@ -161,19 +161,33 @@ def test_a_verification_takes_in_what_is_protected_by_now() -> None:
     assert outcomes == {1: ("protected", "locked"), 2: ("already_protected", "")}
 
 
-def test_a_verification_that_fails_leaves_open_only_what_was_changed_since_the_last_one() -> None:
+def test_nothing_is_reported_protected_when_the_verification_failed() -> None:
     confirmed, open_, before = image(id=1), image(id=2), image(id=3, protected=True)
     snapshots = record_changes(track([confirmed, before]), [ChangeResult(image_id=1)], NOT_WAITED)
     snapshots = record_sightings(snapshots, [image(id=1, protected=True), before, open_], {})
     snapshots = record_changes(snapshots, [ChangeResult(image_id=2)], NOT_WAITED)
     outcomes = outcomes_of(record_failed_verification(snapshots, LOCKED).values())
-    assert outcomes == {1: ("protected", ""), 2: ("failed", "unverified"), 3: ("already_protected", "")}
+    assert outcomes == dict.fromkeys([1, 2, 3], ("failed", "unverified"))
+
+
+def test_a_deleted_snapshot_stays_deleted_when_the_verification_failed() -> None:
+    snapshots = track([image(deleted="2026-11-25T00:00:00Z")])
+    assert outcomes_of(record_failed_verification(snapshots, LOCKED).values()) == {ID: ("gone", "")}
 
 
 def test_what_a_listing_does_not_show_is_looked_up_unless_it_was_deleted() -> None:
     snapshots = track([image(id=1), image(id=2), image(id=3, protected=True)])
     snapshots[2] = replace(snapshots[2], seen=Deleted())
     assert unlisted(snapshots, [image(id=1)]) == [3]
+
+
+def test_what_a_listing_shows_as_another_type_is_looked_up_and_gets_no_change() -> None:
+    snapshots = track([image(protected=True)])
+    other = image(type="backup")
+    assert unlisted(snapshots, [other]) == [ID]
+    seen = record_sightings(snapshots, [other], {ID: see(other)})
+    assert outcomes_of(seen.values()) == {ID: ("failed", "not_protected")}
+    assert not select_unprotected(seen)
 
 
 @pytest.mark.parametrize(
