@@ -119,8 +119,9 @@ def record_changes(
     for change in changes:
         action = waited.actions.get(change.action.id, change.action) if change.action else None
         error = change.trouble or (_action_error(action, waited) if action else None)
+        before = changed[change.image_id]  # whose action stays named where no new one was started
         changed[change.image_id] = replace(
-            changed[change.image_id], change=change, action=action, error=error, confirmed=False
+            before, change=change, action=action or before.action, error=error, confirmed=False
         )
     return changed
 

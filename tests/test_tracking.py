@@ -134,6 +134,13 @@ def test_a_protection_that_was_confirmed_and_then_removed_is_a_failure() -> None
     assert [image.id for image in select_unprotected(snapshots)] == [ID]
 
 
+def test_an_action_of_an_earlier_round_stays_named_when_a_later_request_is_rejected() -> None:
+    snapshots = record_changes(track([UNPROTECTED]), [STARTED], SUCCEEDED)
+    snapshots = record_changes(record_sightings(snapshots, [UNPROTECTED], {}), [REJECTED], NOT_WAITED)
+    reported = determine_outcome("prod", record_sightings(snapshots, [UNPROTECTED], {})[ID])
+    assert (reported.outcome, reported.code, reported.action_id) == ("failed", "locked", ACTION_ID)
+
+
 def test_only_unprotected_snapshots_are_selected() -> None:
     others = [image(id=number, type=kind) for number, kind in enumerate(("system", "app", "backup"), 1)]
     protected = image(id=9, protected=True)
