@@ -1,1 +1,1 @@
-"""Putting what prefect.yaml describes on a Prefect server, and leaving there what people have set."""
+"""Puts what prefect.yaml describes on a Prefect server; never overwrites what operators have set there."""

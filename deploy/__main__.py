@@ -1,48 +1,50 @@
-"""Deploy: register the block type, create the work pool if there is none, put the deployments there.
+"""Deploy: what is missing is created, what exists is updated without overwriting what operators have set."""
 
-A deployment that prefect.yaml describes as it did last time is left alone. Of one that it describes
-otherwise, the parts that it does not change keep what people have set.
-"""
-
+import argparse
 import asyncio
-import subprocess
 import sys
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import get_current_settings
-from prefect.variables import Variable
 
 from blocks.credentials import HetznerCloudCredentials
-from deploy.kept import look, restore
-from deploy.plan import Digests, Planned, read_plan
+from deploy.apply import ROOT, CommandError, apply_changes, create_missing, create_pool
+from deploy.automation import RUNS, ensure_automation
+from deploy.changes import find_changes
+from deploy.drift import Drift, digest_settings, find_drift
+from deploy.merge import describe_parts, digest_parts
+from deploy.plan import DeploymentSpec, PlanError, read_plan
+from deploy.record import Entry, Record, load_record, save_record
+from deploy.report import format_deployment
+from deploy.state import fetch, fetch_updates, find_abandoned
 
-_ROOT = Path(__file__).resolve().parent.parent
-_RECORD = "hetzner_snapshot_protection_deployed"
 
-Record = dict[str, Digests]
+class DeployError(Exception):
+    """Deploying failed; the message says why and what to do."""
 
 
-async def deploy() -> None:
-    """Deploy what has changed, and say what was done.
+async def deploy(*, recreate_automation: bool = False) -> None:
+    """Deploy what has changed, and print what was done.
 
     Raises:
         DeployError: With what to do.
+        CommandError: A command of Prefect failed.
+        PlanError: prefect.yaml describes something unsupported.
     """
     url = get_current_settings().api.url
     if not url:
-        raise DeployError("Say which Prefect server: export PREFECT_API_URL=http://127.0.0.1:4200/api")
+        raise DeployError("PREFECT_API_URL is not set: export PREFECT_API_URL=http://127.0.0.1:4200/api")
     async with get_client() as client:
         await _check_server(client, url)
         await HetznerCloudCredentials.aregister_type_and_schema(client=client)
-        plan = read_plan(_ROOT)
-        for pool in sorted({planned.work_pool for planned in plan}):
-            await _create_pool(client, pool)
-        await _deploy(client, plan)
+        plan = await read_plan(ROOT)
+        for pool in sorted({spec.work_pool for spec in plan}):
+            print(f"work pool {pool}: {await create_pool(client, pool)}")
+        await _Deploy(client, await load_record(client), plan).run(recreate_automation=recreate_automation)
 
 
 async def _check_server(client: PrefectClient, url: str) -> None:
@@ -50,81 +52,95 @@ async def _check_server(client: PrefectClient, url: str) -> None:
         await client.read_work_pools(limit=1)
     except httpx.TransportError as error:
         raise DeployError(
-            f"No Prefect server answers at {url} ({type(error).__name__}). Is PREFECT_API_URL right, "
+            f"Cannot reach the Prefect server at {url} ({type(error).__name__}). Is PREFECT_API_URL right, "
             "and the server running?"
         ) from None
     except PrefectHTTPStatusError as error:
         raise DeployError(
-            f"The Prefect server at {url} refuses with status {error.response.status_code}. "
+            f"The Prefect server at {url} returned {error.response.status_code}. "
             "Are PREFECT_API_URL and PREFECT_API_KEY or PREFECT_API_AUTH_STRING right?"
         ) from None
 
 
-async def _create_pool(client: PrefectClient, name: str) -> None:
-    try:
-        await client.read_work_pool(name)
-    except ObjectNotFound:
-        _prefect("work-pool", "create", name, "--type", "process")
-        print(f"work pool {name}: created, for processes on a worker's own machine")
-    else:
-        print(f"work pool {name}: is there, left as it is")
+@dataclass(frozen=True)
+class _Deploy:
+    """One deploy. Each write is one transaction, and what it did is recorded after it, never before."""
 
+    client: PrefectClient
+    record: Record
+    plan: list[DeploymentSpec]
 
-async def _deploy(client: PrefectClient, plan: Sequence[Planned]) -> None:
-    record: Record = dict(await Variable.aget(_RECORD, default={}))
-    found = {planned.name: await look(client, planned.name) for planned in plan}
-    changed = {planned.name: _changed(planned.digests, record.get(planned.name)) for planned in plan}
-    todo = [planned for planned in plan if found[planned.name] is None or changed[planned.name] != set()]
-    try:
-        if todo:
-            _prefect("--no-prompt", "deploy", *_named(todo))
-    finally:  # also if it broke half way: it has overwritten some by then
-        for planned in todo:
-            if before := found[planned.name]:
-                await restore(client, planned.name, before, changed[planned.name])
-    if todo:
-        record |= {planned.name: planned.digests for planned in todo}
-        await Variable.aset(_RECORD, record, overwrite=True)
-    for planned in plan:
-        print(f"deployment {planned.name}: {_done(planned, todo, changed[planned.name], found)}")
+    async def run(self, *, recreate_automation: bool) -> None:
+        missing = [spec for spec in self.plan if await fetch(self.client, spec.name) is None]
+        create_missing(missing, [spec for spec in self.plan if spec not in missing])
+        await self._ensure_automation(recreate=recreate_automation)
+        failed = [spec.name for spec in self.plan if not await self._update(spec, created=spec in missing)]
+        names = {spec.name for spec in self.plan}
+        for name in await find_abandoned(self.client, names, self.record.deployments):
+            print(
+                f"deployment {name}: not in prefect.yaml, but still on the server, where it goes on running; "
+                f"to delete it: prefect deployment delete {name}"
+            )
+        if failed:
+            raise DeployError(f"Not updated, see above: {', '.join(failed)}.")
 
+    async def _ensure_automation(self, *, recreate: bool) -> None:
+        deployed = await fetch(self.client, RUNS)
+        if deployed is None:
+            return
+        done = await ensure_automation(self.client, deployed.id, self.record, recreate=recreate)
+        if done.automation_id != self.record.automation or self.record.saved is None:
+            await save_record(
+                self.client, lambda record: record.model_copy(update={"automation": done.automation_id})
+            )
+        print(f'automation "{done.name}": {done.message}')
 
-def _changed(now: Digests, last: Digests | None) -> set[str] | None:
-    if last is None:
-        return None
-    return {part for part in now.keys() | last.keys() if now.get(part) != last.get(part)}
+    async def _update(self, spec: DeploymentSpec, *, created: bool) -> bool:
+        deployed = await fetch(self.client, spec.name)
+        if deployed is None:
+            print(f"deployment {spec.name}: FAILED: deleted during the deploy")
+            return False
+        last = None if created else self.record.deployments.get(spec.name)
+        changes = find_changes(spec, last.described if last else None, deployed)
+        drift = await self._find_drift(spec, last, deployed)
+        try:
+            await apply_changes(self.client, deployed, changes)
+        except (ObjectNotFound, PrefectHTTPStatusError) as error:
+            print(f"deployment {spec.name}: FAILED: {error}")
+            return False
+        await self._save(spec)
+        print(f"deployment {spec.name}: {format_deployment(changes, drift, created=created)}")
+        return True
 
+    async def _find_drift(
+        self, spec: DeploymentSpec, last: Entry | None, deployed: DeploymentResponse
+    ) -> Drift:
+        if last is None:
+            return Drift()
+        updates = await fetch_updates(self.client, deployed, self.record.saved)
+        return find_drift(spec, last.deployed, deployed, updates)
 
-def _named(todo: Iterable[Planned]) -> list[str]:
-    return [argument for planned in todo for argument in ("--name", planned.short_name)]
+    async def _save(self, spec: DeploymentSpec) -> None:
+        deployed = await self.client.read_deployment_by_name(spec.name)
+        entry = Entry(described=digest_parts(describe_parts(spec)), deployed=digest_settings(deployed))
 
+        def put(record: Record) -> Record:
+            return record.model_copy(update={"deployments": {**record.deployments, spec.name: entry}})
 
-def _done(
-    planned: Planned, todo: Collection[Planned], changed: Collection[str] | None, found: dict[str, Any]
-) -> str:
-    if planned not in todo:
-        return "unchanged"
-    if found[planned.name] is None:
-        return "created"
-    return f"updated ({', '.join(sorted(changed))})" if changed else "updated"
-
-
-def _prefect(*arguments: str) -> None:
-    """Run Prefect's own command; what it prints matters only if it fails."""
-    command = [sys.executable, "-m", "prefect", *arguments]
-    done = subprocess.run(  # noqa: S603 - our own arguments
-        command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        raise DeployError(f"{done.stdout}\n`prefect {' '.join(arguments)}` failed, see above.")
-
-
-class DeployError(Exception):
-    """Deploying came to an end; the text says why and what to do."""
+        await save_record(self.client, put)
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
+    parser.add_argument(
+        "--recreate-automation", action="store_true", help="create the automation again if it was deleted"
+    )
+    options = parser.parse_args()
     try:
-        asyncio.run(deploy())
-    except DeployError as error:
+        asyncio.run(deploy(recreate_automation=options.recreate_automation))
+    except (DeployError, CommandError, PlanError) as error:
         sys.exit(str(error))
+    except httpx.HTTPError as error:
+        sys.exit(f"The Prefect server failed: {error}\nRun it again to finish.")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. Each deployment is as before or updated; run it again to finish.")

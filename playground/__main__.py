@@ -87,7 +87,7 @@ All is ready: {url}
 
   Artifacts     what the audits found: snapshot-audit-summary, audited-snapshots-prod
   Deployments   on-demand and nightly: Run, Custom run shows the form
-  Automations   switch on "protect what an audit finds unprotected", then run the audit
+  Automations   enable "Protect unprotected snapshots", then run the audit
   Blocks        the credentials of the projects prod and staging
 
 From another terminal, with .venv activated:

@@ -1,4 +1,4 @@
-"""What automations can act on: see the event trigger in prefect.yaml."""
+"""What automations can act on: see deploy/automation.py."""
 
 from prefect.events import emit_event
 

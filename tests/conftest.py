@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
 
 from prefect.client.orchestration import get_client  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
+from prefect.exceptions import ObjectNotFound  # noqa: E402
 from prefect.logging.handlers import APILogWorker  # noqa: E402
 from prefect.settings import temporary_settings  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
@@ -28,6 +29,7 @@ from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from hetzner_cloud.sandbox import Sandbox, serve  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
 from tests.figures import EXAMPLES, RecordFigure  # noqa: E402
+from tests.project_copy import copy_project  # noqa: E402
 
 TOKEN = "canary-7f3e9c1ab2d4"
 
@@ -130,8 +132,14 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
 
 @pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project, whose prefect.yaml can be edited."""
+    return copy_project(tmp_path)
+
+
+@pytest.fixture
 async def nothing_deployed(engine: PrefectServer) -> AsyncIterator[None]:
-    """A server without deployments, automations and unfinished runs; afterwards too.
+    """A server without deployments, automations, unfinished runs and the record of a deploy; afterwards too.
 
     They make each later run slower, or are named by each later audit.
     """
@@ -149,3 +157,5 @@ async def _undeploy() -> None:
         for flow_run in await client.read_flow_runs():
             if flow_run.state and not flow_run.state.is_final():
                 await client.delete_flow_run(flow_run.id)
+        with suppress(ObjectNotFound):
+            await client.delete_variable_by_name("hetzner_snapshot_protection_deployed")

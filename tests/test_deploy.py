@@ -1,6 +1,5 @@
-"""`make deploy` leaves what people have set, and brings what prefect.yaml changes."""
+"""`make deploy` creates what is missing, and updates what exists to what `prefect deploy` would set."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,141 +7,179 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import DeploymentUpdate
-from prefect.events.schemas.automations import AutomationCore
+from prefect.client.schemas.actions import (
+    DeploymentUpdate,
+)
+from prefect.variables import Variable
 
 from playground.server import PrefectServer, free_port
-from tests.test_deployment import AUDIT, FAN_OUT, PROTECT, ROOT, SLICE, deployed, make_deploy, the_automation
+from tests.deploy_support import (
+    TRIGGER_OF_0_4_0,
+    deploy_from,
+    edit,
+    line_of,
+    new_version,
+)
+from tests.test_deployment import AUDIT, FAN_OUT, PROTECT, SLICE, deployed, make_deploy
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
-
-
-def deploy_from(folder: Path, server: PrefectServer) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "deploy"],
-        cwd=folder,
-        env=dict(server.environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of the project, whose prefect.yaml can be edited."""
-    for name in ("blocks", "deploy", "flows", "hetzner_cloud", "tasks"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "prefect.yaml", tmp_path)
-    return tmp_path
-
-
-def edit(checkout: Path, old: str, new: str) -> None:
-    text = (checkout / "prefect.yaml").read_text()
-    assert old in text
-    (checkout / "prefect.yaml").write_text(text.replace(old, new))
-
-
-async def set_by_a_person() -> None:
-    async with get_client() as client:
-        audit, protect = [await client.read_deployment_by_name(name) for name in (AUDIT, PROTECT)]
-        await client.update_deployment_schedule(audit.id, audit.schedules[0].id, active=False)
-        await client.update_deployment(
-            audit.id, DeploymentUpdate(parameters={"grace_hours": 12}, tags=["mine"], concurrency_limit=3)
-        )
-        await client.update_deployment(protect.id, DeploymentUpdate(paused=True))
-        automation = await the_automation()
-        core = AutomationCore.model_validate(automation.model_dump(exclude={"id", "owner_resource"}))
-        await client.update_automation(
-            automation.id, core.model_copy(update={"enabled": True, "description": "mine"})
-        )
-
-
-async def people_s_settings() -> dict[str, Any]:
-    audit, protect, automation = await deployed(AUDIT), await deployed(PROTECT), await the_automation()
-    return {
-        "parameters": audit["parameters"],
-        "tags": audit["tags"],
-        "limit": audit["global_concurrency_limit"]["limit"],
-        "strategy": audit["concurrency_options"]["collision_strategy"],
-        "active": [schedule["active"] for schedule in audit["schedules"]],
-        "paused": protect["paused"],
-        "automation": (automation.enabled, automation.description),
-    }
-
-
-THEIRS = {
-    "parameters": {"grace_hours": 12},
-    "tags": ["mine"],
-    "limit": 3,
-    "strategy": "CANCEL_NEW",
-    "active": [False],
-    "paused": True,
-    "automation": (True, "mine"),
-}
+NAMES = [AUDIT, PROTECT, SLICE, FAN_OUT]
+AUTOMATION = 'automation "Protect unprotected snapshots"'
 
 
 @pytest.mark.e2e
-async def test_what_people_have_set_outlives_a_change_of_something_else(
+async def test_the_output_says_of_each_object_what_was_done(
     prefect_api: PrefectServer, checkout: Path
 ) -> None:
-    deploy_from(checkout, prefect_api)
-    await set_by_a_person()
-    edit(checkout, 'version: "', 'version: "9.')
-    done = deploy_from(checkout, prefect_api)
-    assert done.stdout.splitlines() == [
-        "work pool hetzner-cloud: is there, left as it is",
-        *(f"deployment {name}: updated (version)" for name in (AUDIT, PROTECT, SLICE, FAN_OUT)),
+    async with get_client() as client:
+        if "hetzner-cloud" in {pool.name for pool in await client.read_work_pools()}:
+            await client.delete_work_pool("hetzner-cloud")
+    assert deploy_from(checkout, prefect_api) == [
+        "work pool hetzner-cloud: created, for processes on a worker's own machine",
+        f"{AUTOMATION}: created, disabled; enable it in Prefect, on the page Automations",
+        *(f"deployment {name}: created" for name in NAMES),
     ]
-    assert (await deployed(AUDIT))["version"].startswith("9.")
-    assert await people_s_settings() == THEIRS
-    assert deploy_from(checkout, prefect_api).stdout.count(": unchanged") == 4
-    assert await people_s_settings() == THEIRS
+    new_version(checkout, 9)
+    assert deploy_from(checkout, prefect_api) == [
+        "work pool hetzner-cloud: already exists, unchanged",
+        f"{AUTOMATION}: already exists, disabled, unchanged",
+        *(f"deployment {name}: updated (version)" for name in NAMES),
+    ]
+
+
+PULL = """pull:
+  - prefect.deployments.steps.git_clone:
+      repository: https://github.com/you/{{ $DEPLOY_TEST }}.git
+      credentials: "{{ prefect.blocks.github-credentials.ours }}"
+
+deployments:
+"""
+NIGHTLY = """    paused: true
+    enforce_parameter_schema: false
+    parameters: {grace_hours: 2, label_selector: "{{ prefect.variables.deploy_test }}"}
+    schedules:
+      - {cron: "1 2 * * *", timezone: Asia/Tokyo, slug: nightly, active: false, parameters: {grace_hours: 3}}
+      - {interval: 3600, anchor_date: "2026-01-01T00:00:00Z", slug: hourly}
+"""
 
 
 @pytest.mark.e2e
-async def test_what_prefect_yaml_changes_gets_through_and_switches_stay(
-    prefect_api: PrefectServer, checkout: Path
+async def test_an_updated_deployment_is_the_same_as_one_created_from_that_prefect_yaml(
+    prefect_api: PrefectServer, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deploy_from(checkout, prefect_api)
-    await set_by_a_person()
-    edit(checkout, "15 4 * * *", "45 5 * * *")
-    edit(checkout, "tags: [hetzner-cloud]", "tags: [other]")
-    edit(checkout, "exactly the project", "just the project")
-    deploy_from(checkout, prefect_api)
-    audit, automation = await deployed(AUDIT), await the_automation()
-    assert [schedule["schedule"]["cron"] for schedule in audit["schedules"]] == ["45 5 * * *"]
-    assert audit["tags"] == ["other"]
-    assert await people_s_settings() == THEIRS | {
-        "tags": ["other"],
-        "automation": (True, automation.description),
-    }
-    assert automation.description.startswith("Runs protect-snapshots for just the project")
-
-
-@pytest.mark.e2e
-async def test_an_automation_that_a_person_deleted_stays_deleted(
-    prefect_api: PrefectServer, checkout: Path
-) -> None:
+    monkeypatch.setitem(prefect_api.environment, "DEPLOY_TEST", "fork")
+    await Variable.aset("deploy_test", "env=prod", overwrite=True)
     deploy_from(checkout, prefect_api)
     async with get_client() as client:
-        automation = await the_automation()
-        await client.delete_automation(automation.id)
-        edit(checkout, 'version: "', 'version: "8.')
-        deploy_from(checkout, prefect_api)
         protect = await client.read_deployment_by_name(PROTECT)
-        assert protect.version
-        assert protect.version.startswith("8.")
-        assert not await client.read_resource_related_automations(f"prefect.deployment.{protect.id}")
-        await client.delete_deployment(
-            protect.id
-        )  # and all of it comes back when the deployment is made anew
-    make_deploy(prefect_api)
-    assert (await the_automation()).enabled is False
+        outdated = DeploymentUpdate(
+            entrypoint="flows.other.other",
+            path="/somewhere",
+            parameter_openapi_schema={"type": "object", "properties": {}},
+        )
+        await client.update_deployment(protect.id, outdated)
+    text = (checkout / "prefect.yaml").read_text()
+    schedules = text[text.index("    schedules:\n") : text.index("\n  - name: on-demand")]
+    edit(checkout, schedules, NIGHTLY)
+    edit(checkout, "deployments:\n", PULL)
+    edit(checkout, "tags: [hetzner-cloud]", "tags: [other, more]")
+    edit(checkout, '_FREQUENCY: "30"', '_FREQUENCY: "40"\n        MORE: "{{ $DEPLOY_TEST }}"')
+    edit(checkout, "  Looks every night", "  Sees every night")
+    new_version(checkout, 9)
+    deploy_from(checkout, prefect_api)
+    updated = [compared(await deployed(name)) for name in NAMES]
+    async with get_client() as client:
+        for deployment in await client.read_deployments():
+            await client.delete_deployment(deployment.id)
+    deploy_from(checkout, prefect_api, "prefect", "--no-prompt", "deploy", "--all")
+    for name, before in zip(NAMES, updated, strict=True):
+        created = compared(await deployed(name))
+        assert {field: before[field] for field in created} == created
+    assert updated[0]["parameters"] == {"grace_hours": 2, "label_selector": "env=prod"}
+    assert "fork.git" in str(updated[0]["pull_steps"])
+    assert "{{ prefect.blocks.github-credentials.ours }}" in str(updated[0]["pull_steps"])
+    await Variable.aunset("deploy_test")
+
+
+def compared(deployment: dict[str, Any]) -> dict[str, Any]:
+    own = {"id", "created", "updated", "deployment_id", "version_id", "created_by", "updated_by", "labels"}
+    schedules = [
+        {key: value for key, value in schedule.items() if key not in own}
+        for schedule in sorted(deployment["schedules"], key=lambda item: str(item["slug"]))
+    ]
+    return {key: value for key, value in deployment.items() if key not in own} | {"schedules": schedules}
 
 
 @pytest.mark.e2e
-async def test_a_work_pool_that_is_there_is_left_as_it_is(prefect_api: PrefectServer) -> None:
+async def test_what_prefect_yaml_changes_is_merged_into_what_operators_have_set(
+    prefect_api: PrefectServer, checkout: Path
+) -> None:
+    edit(checkout, "    version: ", "    parameters: {timeout_seconds: 60}\n    version: ")
+    edit(checkout, "flows.audit_snapshot_protection.audit", "flows.protect_snapshots.protect_snapshots #")
+    deploy_from(checkout, prefect_api)
+    nightly = "protect-snapshots/nightly"
+    async with get_client() as client:
+        found = await client.read_deployment_by_name(nightly)
+        theirs = {"timeout_seconds": 60, "label_selector": "{{ x }}"}
+        env = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PROXY": "{{ prefect.blocks.secret.none }}"}
+        await client.update_deployment(
+            found.id, DeploymentUpdate(parameters=theirs, job_variables={"env": env, "mine": 1})
+        )
+    edit(checkout, "{timeout_seconds: 60}", "{dry_run: true}")
+    edit(checkout, '_FREQUENCY: "30"', '_FREQUENCY: "40"')
+    line = line_of(deploy_from(checkout, prefect_api), nightly)
+    assert (
+        line == "updated (job_variables, parameters); edited in Prefect and kept: parameters, job_variables"
+    )
+    now = await deployed(nightly)
+    assert now["parameters"] == {"dry_run": True, "label_selector": "{{ x }}"}
+    assert now["job_variables"] == {
+        "env": env | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "40"},
+        "mine": 1,
+    }
+
+
+@pytest.mark.e2e
+async def test_a_missing_deployment_is_created_alone_when_another_one_has_its_short_name(
+    prefect_api: PrefectServer, checkout: Path
+) -> None:
+    edit(checkout, "name: fan-out", "name: on-demand")
+    deploy_from(checkout, prefect_api)
+    async with get_client() as client:
+        protect = await client.read_deployment_by_name(PROTECT)
+        await client.update_deployment(protect.id, DeploymentUpdate(tags=["mine"], paused=True))
+        other = await client.read_deployment_by_name("protect-on-workers/on-demand")
+        await client.delete_deployment(other.id)
+    lines = deploy_from(checkout, prefect_api)
+    assert line_of(lines, "protect-on-workers/on-demand") == "created"
+    now = await deployed(PROTECT)
+    assert (now["tags"], now["paused"]) == (["mine"], True)
+    created = await deployed("protect-on-workers/on-demand")
+    assert created["pull_steps"] == now["pull_steps"]
+
+
+@pytest.mark.e2e
+async def test_a_deployment_that_the_server_rejects_does_not_stop_the_others(
+    prefect_api: PrefectServer, checkout: Path
+) -> None:
+    deploy_from(checkout, prefect_api)
+    new_version(checkout, 9)
+    edit(checkout, "    version: ", "    parameters: {projects: 7}\n    version: ")
+    text = (checkout / "prefect.yaml").read_text()
+    first, rest = text.split("  - name: on-demand")
+    rest = rest.replace("    parameters: {projects: 7}\n", "")
+    (checkout / "prefect.yaml").write_text(f"{first}  - name: on-demand{rest}")
+    done = run_deploy(checkout, prefect_api)
+    assert done.returncode == 1
+    assert done.stderr == f"Not updated, see above: {AUDIT}.\n"
+    assert f"deployment {AUDIT}: FAILED: " in done.stdout
+    assert done.stdout.count(": updated (version)") == 3
+    edit(checkout, "    parameters: {projects: 7}\n", "")
+    assert line_of(deploy_from(checkout, prefect_api), AUDIT) == "updated (version)"
+
+
+@pytest.mark.e2e
+async def test_a_work_pool_that_exists_is_left_as_it_is(prefect_api: PrefectServer) -> None:
     make_deploy(prefect_api)
     async with get_client() as client:
         pool = await client.read_work_pool("hetzner-cloud")
@@ -154,24 +191,38 @@ async def test_a_work_pool_that_is_there_is_left_as_it_is(prefect_api: PrefectSe
 
 
 @pytest.mark.e2e
-def test_a_deployment_that_breaks_says_why(prefect_api: PrefectServer, checkout: Path) -> None:
-    edit(checkout, "collision_strategy: ENQUEUE", "collision_strategy: SOMETIMES")
-    done = deploy_from(checkout, prefect_api)
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        (
+            "    version: ",
+            TRIGGER_OF_0_4_0.lstrip("\n") + "    version: ",
+            "concurrency_limit is not supported",
+        ),
+        ("deployments:\n", "build: []\ndeployments:\n", "build is not supported"),
+        ("slug: nightly", "active: true", "each schedule needs a slug"),
+        ('_FREQUENCY: "30"', '_FREQUENCY: "{{ prefect.blocks.secret.x }}"', "stored in plain text"),
+        ("timezone: Europe", "timezone: Moon", "schedule nightly: "),
+        ("    version: ", "    parameters: {projects: 7}\n    version: ", "failed, see above."),
+    ],
+)
+def test_a_prefect_yaml_that_is_not_supported_is_rejected_before_any_deployment(
+    prefect_api: PrefectServer, checkout: Path, old: str, new: str, complaint: str
+) -> None:
+    edit(checkout, old, new)
+    done = run_deploy(checkout, prefect_api)
     assert done.returncode == 1
-    assert "CANCEL_NEW" in done.stderr
-    assert (
-        "--name nightly --name on-demand --name slice --name fan-out` failed, see above."
-        in done.stderr.replace("\n", " ")
-    )
+    assert complaint in done.stderr
+    assert "deployment " not in done.stdout
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("", "Say which Prefect server: export PREFECT_API_URL="),
-        (f"http://127.0.0.1:{free_port()}/api", "No Prefect server answers at http://127.0.0.1:"),
-        ("SERVER/nothing/api", "The Prefect server at SERVER/nothing/api refuses with status 40"),
+        ("", "PREFECT_API_URL is not set: export PREFECT_API_URL="),
+        (f"http://127.0.0.1:{free_port()}/api", "Cannot reach the Prefect server at http://127.0.0.1:"),
+        ("SERVER/nothing/api", "The Prefect server at SERVER/nothing/api returned 40"),
     ],
     ids=["none", "dead", "no API"],
 )
@@ -180,8 +231,19 @@ def test_without_a_server_one_line_says_what_to_do(
 ) -> None:
     url, complaint = (text.replace("SERVER", prefect_api.ui_url) for text in (url, complaint))
     environment = {**prefect_api.environment, "PREFECT_API_URL": url, "PREFECT_HOME": str(checkout / "home")}
-    done = deploy_from(checkout, PrefectServer(url, environment, prefect_api.log))
+    done = run_deploy(checkout, PrefectServer(url, environment, prefect_api.log))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith(complaint)
     assert done.stderr.count("\n") == 1
+
+
+def run_deploy(checkout: Path, server: PrefectServer) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "deploy"],
+        cwd=checkout,
+        env=dict(server.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )

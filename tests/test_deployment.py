@@ -48,6 +48,10 @@ def test_no_deployment_refers_to_a_block_or_keeps_a_secret() -> None:
     assert not [mark for mark in ("prefect.blocks", "$ref", "token") if mark in text]
 
 
+def test_no_deployment_has_a_concurrency_limit_or_a_trigger() -> None:
+    assert not [part for part in DEPLOYMENTS if part.keys() & {"concurrency_limit", "triggers"}]
+
+
 def test_each_deployment_says_what_a_person_wants_to_know() -> None:
     for deployment in DEPLOYMENTS:
         assert deployment["description"]
@@ -93,8 +97,7 @@ async def start(name: str, **parameters: Any) -> FlowRun:
 
 async def the_automation() -> Automation:
     async with get_client() as client:
-        deployment = await client.read_deployment_by_name(PROTECT)
-        [automation] = await client.read_resource_related_automations(f"prefect.deployment.{deployment.id}")
+        [automation] = await client.read_automations_by_name("Protect unprotected snapshots")
     return automation
 
 

@@ -1,0 +1,13 @@
+"""A copy of what `make deploy` needs, so that its prefect.yaml can be edited."""
+
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def copy_project(folder: Path) -> Path:
+    for name in ("blocks", "deploy", "flows", "hetzner_cloud", "tasks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    return folder
