@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
@@ -17,7 +16,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFi
 from prefect.exceptions import ObjectNotFound
 
 from hetzner_cloud.interrupted_runs import InterruptedRuns, UnfinishedRun, describe_run, select_silent
-from hetzner_cloud.text import printable
+from tasks.prefect_errors import describe_prefect_error
 from tasks.run_log import run_logger
 
 FLOW_NAMES = ["protect-snapshots", "audit-snapshot-protection", "protect-on-workers"]
@@ -113,8 +112,6 @@ def _unfinished_run(run: FlowRun, state: State[Any]) -> UnfinishedRun:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"the Prefect API returned {error.response.status_code}"
     if isinstance(error, TimeoutError):
         return f"no response from the Prefect API within {_TIMEOUT_SECONDS:g} s"
-    return printable(f"{type(error).__name__}: {error}")
+    return describe_prefect_error(error)
