@@ -9,11 +9,11 @@ from prefect.states import Completed, Failed
 
 from blocks.projects import load_projects
 from flows.audit_project import Scope, audit_project
-from flows.runs import end, in_each, is_deployed, name_of_run
+from flows.runs import end, in_each, is_deployed, name_of_run, with_unpublished
 from hetzner_cloud.arguments import check_grace, check_label_selector
 from hetzner_cloud.audit_report import AuditFailedError, AuditReport, describe, marked_same, message_of
 from hetzner_cloud.errors import HetznerCloudError
-from tasks.audit_artifacts import publish_audit
+from tasks.audit_artifacts import publish_audit, store_baselines
 from tasks.events import emit_unprotected
 from tasks.interrupted_runs import find_interrupted_runs
 from tasks.run_log import run_logger
@@ -70,14 +70,17 @@ async def audit_snapshot_protection(
 async def _conclude(report: AuditReport, *, fail_on_unprotected: bool) -> AuditReport:
     for project, finding in report.lifted:
         run_logger().error("%s", describe(project, finding))
-    for project in report.distinct:
+    unpublished = await publish_audit(report)
+    for (
+        project
+    ) in report.distinct:  # here, for publishing waits while the server restarts, and an event is lost
         if project.unprotected:
             emit_unprotected(project)
-    await publish_audit(report)
+    unpublished = unpublished or await store_baselines(report)
     if report.unread or (fail_on_unprotected and report.unprotected):
         error = AuditFailedError(report)
-        return end(Failed(message=str(error), data=error))
-    return end(Completed(message=message_of(report), data=report))
+        return end(Failed(message=with_unpublished(str(error), unpublished), data=error))
+    return end(Completed(message=with_unpublished(message_of(report), unpublished), data=report))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from prefect.states import Completed, Failed
 
-from flows.runs import end, is_part_of_a_run
+from flows.runs import end, is_part_of_a_run, with_unpublished
 from hetzner_cloud.report import ProtectionReport, SnapshotsNotProtectedError, describe, message_of
 from hetzner_cloud.text import in_lines
 from tasks.artifacts import publish_report
@@ -12,11 +12,11 @@ from tasks.run_log import run_logger
 async def conclude(report: ProtectionReport) -> ProtectionReport:
     """End a run with its report: logged, published, and the state's data."""
     _say(report)
-    await publish_report(report, whole=not is_part_of_a_run())
+    unpublished = await publish_report(report, whole=not is_part_of_a_run())
     if report.succeeded:
-        return end(Completed(message=message_of(report), data=report))
+        return end(Completed(message=with_unpublished(message_of(report), unpublished), data=report))
     error = SnapshotsNotProtectedError(report)
-    return end(Failed(message=str(error), data=error))
+    return end(Failed(message=with_unpublished(str(error), unpublished), data=error))
 
 
 def _say(report: ProtectionReport) -> None:

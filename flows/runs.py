@@ -97,3 +97,8 @@ async def run_project(
 def end(state: State[T]) -> T:
     """A state that a flow returns becomes its run's own; who calls the flow gets the state's data."""
     return cast("T", state)
+
+
+def with_unpublished(message: str, reason: str) -> str:
+    """Append to a final state's message why the report could not be published; nothing if it was."""
+    return f"{message.removesuffix('.')}. The report could not be published: {reason}" if reason else message

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from hetzner_cloud.text import counted, escape_markdown, printable
 
 SILENT_AFTER_SECONDS = 90  # three heartbeats; docs/automations/silent-runs.yaml has the same number
+CLOCKS_DIFFER = timedelta(hours=1)  # between machines, at most
 _NAMED_IN_MESSAGE = 5
 _NAMED_IN_SUMMARY = 20
 _WITHOUT = f"without a heartbeat or state change in the last {SILENT_AFTER_SECONDS} s"
@@ -42,7 +43,7 @@ class InterruptedRuns(BaseModel):
     """The unfinished flow runs that show neither a heartbeat nor a state change.
 
     Attributes:
-        runs: The flow runs, the oldest first.
+        runs: The flow runs, the newest first.
         is_complete: Whether these are all; there is a limit to how many are looked through.
         error: Why the check failed; empty if it did not.
     """
@@ -55,9 +56,16 @@ class InterruptedRuns(BaseModel):
 
 
 def select_silent(runs: Iterable[UnfinishedRun], *, now: datetime) -> list[UnfinishedRun]:
-    """Select the flow runs whose last heartbeat or state change is 90 seconds ago or more."""
-    limit = now - timedelta(seconds=SILENT_AFTER_SECONDS)
-    return [run for run in runs if max(run.since, run.last_heartbeat or run.since) <= limit]
+    """Select the flow runs without a heartbeat or state change in the last 90 seconds.
+
+    One more than an hour ahead is of a clock that was wrong, and no sign of life.
+    """
+    earliest, latest = now - timedelta(seconds=SILENT_AFTER_SECONDS), now + CLOCKS_DIFFER
+    return [
+        run
+        for run in runs
+        if not any(earliest < moment <= latest for moment in (run.since, run.last_heartbeat) if moment)
+    ]
 
 
 def describe_run(run: UnfinishedRun) -> str:
@@ -94,7 +102,7 @@ def summary_lines(interrupted: InterruptedRuns) -> list[str]:
     if (more := len(interrupted.runs) - _NAMED_IN_SUMMARY) > 0:
         lines.append(f"- and {more} more, see the page Runs")
     headline = [f"{_headline(interrupted)}:", ""] if interrupted.runs else []
-    return ["", "### Interrupted flow runs", "", *headline, *lines]
+    return ["", "### Flow runs that may be interrupted", "", *headline, *lines]
 
 
 def next_steps(interrupted: InterruptedRuns) -> list[str]:

@@ -1,7 +1,6 @@
 """Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments."""
 
 import argparse
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,16 @@ from rich.console import Console
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.sandbox import Sandbox, serve
-from playground.server import ROOT, WORKER_LIMIT, PrefectServer, free_port, is_free, prefect_server, worker
+from playground.server import (
+    ROOT,
+    WORKER_LIMIT,
+    PrefectServer,
+    ServerNotStartedError,
+    free_port,
+    is_free,
+    prefect_server,
+    worker,
+)
 
 _PORT = 4200
 _AUDIT = "audit-snapshot-protection/nightly"
@@ -28,14 +36,13 @@ _CONSOLE = Console(highlight=False)
 
 def main(home: Path, port: int) -> None:
     """Run the playground until it is interrupted; `home`, for the server's database, is emptied first."""
-    shutil.rmtree(home, ignore_errors=True)
     _say("Starting a Prefect server, and sandboxes of two Hetzner Cloud projects ...")
     prod = Sandbox(
         project="shop", snapshots=26, protected=23, backups=3, latency_seconds=0.05, action_seconds=3
     )
     staging = Sandbox(project="test", snapshots=12, protected=9, first_image_id=200_000_001, action_seconds=3)
     with (
-        prefect_server(home, port=port) as server,
+        prefect_server(home, port=port, empty_home=True) as server,
         serve(prod),
         serve(staging),
         temporary_settings(server.settings),
@@ -109,5 +116,7 @@ if __name__ == "__main__":
         signal.signal(kind, signal.default_int_handler)
     try:
         main(options.home, options.port or (_PORT if is_free(_PORT) else free_port()))
+    except ServerNotStartedError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("Interrupted; all of it is ended.")

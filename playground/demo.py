@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.sandbox import Sandbox, serve
-from playground.server import ROOT, PrefectServer, prefect_server
+from playground.server import ROOT, PrefectServer, ServerNotStartedError, prefect_server
 
 _PROJECT = "sandbox"
 _CONSOLE = Console(highlight=False)
@@ -97,5 +97,7 @@ if __name__ == "__main__":
         signal.signal(kind, signal.default_int_handler)
     try:
         sys.exit(main(parser.parse_args().home))
+    except ServerNotStartedError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("Interrupted; the server and the sandbox are ended.")

@@ -1,6 +1,8 @@
 """A real Prefect server on loopback, with a home folder of its own, for as long as a context lasts."""
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -50,20 +52,39 @@ class PrefectServer:
         }
 
 
+class ServerNotStartedError(RuntimeError):
+    """There is no server of one's own; says why."""
+
+
 @contextmanager
-def prefect_server(home: Path, *, port: int = 0, database_url: str = "") -> Iterator[PrefectServer]:
+def prefect_server(
+    home: Path, *, port: int = 0, database_url: str = "", empty_home: bool = False
+) -> Iterator[PrefectServer]:
     """Start a Prefect server that keeps everything in `home`, wait until it answers, and end it.
 
     Args:
         home: Becomes PREFECT_HOME: database, storage, log.
         port: 0 takes a free one.
         database_url: Where the server keeps what it knows; by default a SQLite database in `home`.
+        empty_home: Whether to delete what is in `home` first.
 
     Raises:
-        RuntimeError: It ended, or did not answer in three minutes; names its log.
+        ServerNotStartedError: Another server uses `home`, or the port is in use, so that another server would
+            respond; or it ended, or did not answer in three minutes: names its log.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    url = f"http://127.0.0.1:{port or free_port()}"
+    with _locked(home) as lock:
+        if port and not is_free(port):
+            raise ServerNotStartedError(f"Port {port} is already in use.")
+        if empty_home:
+            shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(exist_ok=True)
+        with _running(home, port or free_port(), database_url, lock) as server:
+            yield server
+
+
+@contextmanager
+def _running(home: Path, port: int, database_url: str, lock: TextIO) -> Iterator[PrefectServer]:
+    url = f"http://127.0.0.1:{port}"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
         "DO_NOT_TRACK": "1",
@@ -74,15 +95,39 @@ def prefect_server(home: Path, *, port: int = 0, database_url: str = "") -> Iter
     own = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url} if database_url else {}
     log = home / "server.log"
     with log.open("w") as output:
-        command = [sys.executable, "-m", "prefect", "server", "start", "--port", url.rpartition(":")[2]]
+        command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
         process = subprocess.Popen(  # noqa: S603 - our own arguments
-            command, cwd=ROOT, env=environment | own, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment | own,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],  # so it is locked until the server ends, even if we are killed
         )
     try:
+        lock.write(str(process.pid))
+        lock.flush()
         _wait_until_it_answers(process, url, log)
         yield PrefectServer(url, environment, log)
     finally:
         end(process)
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[TextIO]:
+    """Lock a folder, by a file beside it which then gets the process id of the server."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            pid = lock.read() or "unknown"
+            message = f"Another Prefect server (process {pid}) uses {home}. Stop it first."
+            raise ServerNotStartedError(message) from None
+        lock.truncate(0)
+        yield lock
 
 
 @contextmanager
@@ -137,4 +182,4 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
         with suppress(URLError, OSError), urlopen(f"{url}/api/health", timeout=5):  # noqa: S310 - ours
             return
         time.sleep(0.2)
-    raise RuntimeError(f"The Prefect server did not start; see {log}.")
+    raise ServerNotStartedError(f"The Prefect server did not start; see {log}.")

@@ -17,6 +17,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 
 from hetzner_cloud.report import ProtectionReport, summary_of, table_of
 from hetzner_cloud.text import as_cells
+from tasks.prefect_errors import log_unpublished
 from tasks.run_log import inside_a_run, run_logger
 
 
@@ -62,13 +63,16 @@ class ProgressArtifact:
                 run_logger().warning("The progress could not be shown: %r", error)
 
 
-async def publish_report(report: ProtectionReport, *, whole: bool) -> None:
+async def publish_report(report: ProtectionReport, *, whole: bool) -> str:
     """Publish a protection run's table and summary.
 
     Args:
         report: The report.
         whole: Whether it is of a whole run: then they have keys, so a history, dry runs one of their own. A
             part of a run keeps its report for the run that has started it, see `find_report`.
+
+    Returns:
+        Why it could not be published, empty if it was.
     """
     mode = "-dry-run" if report.dry_run else ""
     summary = summary_of(report) if whole else f"{summary_of(report)}\n\n{report.dump()}\n"
@@ -85,8 +89,9 @@ async def publish_report(report: ProtectionReport, *, whole: bool) -> None:
                 description="What the run came to.",
             ),
         )
-    except Exception as error:  # noqa: BLE001 - the outcome stands in the log and in the final state too
-        run_logger().error("The report could not be published: %r", error)
+    except Exception as error:  # noqa: BLE001 - the outcome is in the log and in the final state too
+        return log_unpublished(error)
+    return ""
 
 
 async def find_report(flow_run_id: UUID) -> ProtectionReport | None:

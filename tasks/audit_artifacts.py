@@ -11,6 +11,7 @@ from hetzner_cloud.audit_memory import AuditMemory
 from hetzner_cloud.audit_pages import summary_of, table_of
 from hetzner_cloud.audit_report import AuditReport, ProjectAudit
 from hetzner_cloud.text import as_cells, counted
+from tasks.prefect_errors import log_unpublished
 from tasks.run_log import run_logger
 
 
@@ -25,10 +26,11 @@ async def recall(project: str, label_selector: str) -> AuditMemory | None:
     return memory
 
 
-async def publish_audit(report: AuditReport) -> None:
-    """Publish each project's table and the summary; then only, keep what the next audit compares with.
+async def publish_audit(report: AuditReport) -> str:
+    """Publish each project's table and the summary.
 
-    What could not be published is found once more by the next audit: it still compares with the last one.
+    Returns:
+        Why they could not be published, empty if they were.
     """
     try:
         links = await asyncio.gather(*(_publish_table(project, report) for project in report.projects))
@@ -37,9 +39,22 @@ async def publish_audit(report: AuditReport) -> None:
             key="snapshot-audit-summary",
             description="What the audit found, over all projects.",
         )
+    except Exception as error:  # noqa: BLE001 - what was found is in the log and the final state too
+        return log_unpublished(error)
+    return ""
+
+
+async def store_baselines(report: AuditReport) -> str:
+    """Store what the next audit compares with, only after this one's findings are published and emitted.
+
+    Returns:
+        Why it could not be stored, empty if it was; then the next audit finds the same once more.
+    """
+    try:
         await asyncio.gather(*(_keep(project, report) for project in report.projects if not project.trouble))
-    except Exception as error:  # noqa: BLE001 - what was found stands in the log and the final state too
-        run_logger().error("The audit could not be published: %r", error)
+    except Exception as error:  # noqa: BLE001 - as above
+        return log_unpublished(error)
+    return ""
 
 
 async def _publish_table(project: ProjectAudit, report: AuditReport) -> tuple[str, str]:

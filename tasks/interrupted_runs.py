@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
@@ -16,8 +15,14 @@ from prefect.context import FlowRunContext
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound
 
-from hetzner_cloud.interrupted_runs import InterruptedRuns, UnfinishedRun, describe_run, select_silent
-from hetzner_cloud.text import printable
+from hetzner_cloud.interrupted_runs import (
+    CLOCKS_DIFFER,
+    InterruptedRuns,
+    UnfinishedRun,
+    describe_run,
+    select_silent,
+)
+from tasks.prefect_errors import describe_prefect_error
 from tasks.run_log import run_logger
 
 FLOW_NAMES = ["protect-snapshots", "audit-snapshot-protection", "protect-on-workers"]
@@ -25,7 +30,6 @@ _STATE_TYPES = ["RUNNING", "PENDING", "CANCELLING"]
 _MAX_RUNS = 200  # as many as Prefect returns at once
 _MAX_EVENTS = 50  # as above
 _TIMEOUT_SECONDS = 10.0
-_CLOCKS_DIFFER = timedelta(hours=1)  # between machines, at most: a heartbeat from the future is one, too
 _RESOURCE = "prefect.flow-run."
 
 
@@ -41,7 +45,7 @@ async def find_interrupted_runs() -> InterruptedRuns:
         run_logger().warning("The check for interrupted flow runs failed: %s", _describe(error))
         return InterruptedRuns(error=_describe(error))
     for run in interrupted.runs:
-        run_logger().warning("Interrupted, or never started: %s", describe_run(run))
+        run_logger().warning("May be interrupted, or never started: %s", describe_run(run))
     return interrupted
 
 
@@ -65,7 +69,7 @@ async def _read_unfinished(client: PrefectClient) -> list[FlowRun]:
     return await client.read_flow_runs(
         flow_filter=FlowFilter.model_validate({"name": {"any_": FLOW_NAMES}}),
         flow_run_filter=FlowRunFilter.model_validate(wanted),
-        sort=FlowRunSort.EXPECTED_START_TIME_ASC,  # what is cut off is what started last
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,  # what is cut off has been reported by earlier audits
         limit=_MAX_RUNS,
     )
 
@@ -95,7 +99,7 @@ async def _read_last_heartbeats(
         wanted = EventFilter(
             event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
             resource=EventResourceFilter(id=resources, distinct=True),  # the last one of each
-            occurred=EventOccurredFilter(until=now + _CLOCKS_DIFFER),
+            occurred=EventOccurredFilter(until=now + CLOCKS_DIFFER),
         )
         for event in (await client.read_events(wanted, limit=_MAX_EVENTS)).events:
             heartbeats[UUID(event.resource.id.removeprefix(_RESOURCE))] = event.occurred
@@ -113,8 +117,6 @@ def _unfinished_run(run: FlowRun, state: State[Any]) -> UnfinishedRun:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"the Prefect API returned {error.response.status_code}"
     if isinstance(error, TimeoutError):
         return f"no response from the Prefect API within {_TIMEOUT_SECONDS:g} s"
-    return printable(f"{type(error).__name__}: {error}")
+    return describe_prefect_error(error)

@@ -4,13 +4,15 @@ import json
 from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import Artifact as ArtifactRecord
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter
 from prefect.types._datetime import now as prefect_now
 
+from flows import audit_snapshot_protection as audit_flow
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.audit_report import AuditFailedError, AuditReport
@@ -293,6 +295,46 @@ async def test_ten_thousand_snapshots_keep_less_than_a_quarter_of_a_megabyte_a_n
     assert findings_of(done) == {"protected": 9_000, "unprotected": 1_000}
     stored = sum(len(str(artifact.data)) for artifact in await artifacts_of(done.record.id))
     assert stored < 250_000
+
+
+async def test_unprotected_snapshots_are_published_then_emitted_then_only_what_the_next_audit_compares_with(
+    save_project: SaveProject, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_project("audit-order", sandbox)
+    order: list[str | None] = []
+    create_artifact = PrefectClient.create_artifact
+
+    async def create(client: PrefectClient, artifact: ArtifactCreate) -> ArtifactRecord:
+        order.append(artifact.key)
+        return await create_artifact(client, artifact)
+
+    monkeypatch.setattr(PrefectClient, "create_artifact", create)
+    monkeypatch.setattr(audit_flow, "emit_unprotected", lambda project: order.append(project.project))
+    await audit("audit-order")
+    assert [key for key in order if key] == [
+        "audited-snapshots-audit-order",
+        "snapshot-audit-summary",
+        "audit-order",
+        "snapshot-audit-memory-audit-order",
+    ]
+
+
+@pytest.mark.parametrize("flow", [audit_snapshot_protection, protect_snapshots], ids=["audit", "protect"])
+async def test_a_report_that_could_not_be_published_is_in_the_final_state_s_message(
+    flow: Any, save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_project("unpublished", make_sandbox(snapshots=2, protected=2))
+
+    async def fail(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("All connection attempts failed")
+
+    monkeypatch.setattr(PrefectClient, "create_artifact", fail)
+    done = await run(flow, projects=["unpublished"])
+    assert done.state.is_completed()
+    assert done.state.message
+    assert done.state.message.endswith(
+        ". The report could not be published: ConnectError: All connection attempts failed"
+    )
 
 
 @pytest.mark.parametrize(

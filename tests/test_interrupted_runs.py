@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import Event
 from prefect.states import Cancelling, Completed, Pending, Running, Scheduled
 
+import tasks.interrupted_runs
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_on_workers import protect_on_workers
 from flows.protect_snapshots import protect_snapshots
@@ -77,7 +78,16 @@ def test_a_flow_run_is_described_by_what_was_seen(seen: UnfinishedRun, text: str
 
 @pytest.mark.parametrize(
     ("since", "heartbeat", "selected"),
-    [(89, None, 0), (90, None, 1), (9000, 89, 0), (9000, 90, 1), (60, 9000, 0)],
+    [
+        (89, None, 0),
+        (90, None, 1),
+        (9000, 89, 0),
+        (9000, 90, 1),
+        (60, 9000, 0),
+        (-3600, None, 0),
+        (-3601, None, 1),
+        (-3601, 89, 0),
+    ],
 )
 def test_a_flow_run_is_silent_without_heartbeat_and_state_change(
     since: float, heartbeat: float | None, selected: int
@@ -106,7 +116,7 @@ def test_nothing_is_said_where_nothing_was_interrupted() -> None:
 def test_the_summary_has_a_section_with_untrusted_names_escaped() -> None:
     runs = tuple(unfinished(id=uuid4(), name=f"<b>{number}</b>") for number in range(22))
     summary = summary_of(report(InterruptedRuns(runs=runs, is_complete=False)))
-    _, _, section = summary.partition("### Interrupted flow runs")
+    _, _, section = summary.partition("### Flow runs that may be interrupted")
     assert "at least 22 flow runs without a heartbeat" in section
     assert section.count("- 🟡 flow run") == 20
     assert "- and 2 more, see the page Runs" in section
@@ -203,8 +213,18 @@ async def test_the_last_heartbeat_of_each_run_is_read_and_a_recent_one_is_life(c
     async def read() -> InterruptedRuns:
         return await find_interrupted_runs()
 
-    found = await eventually(read, lambda it: [one.last_heartbeat for one in it.runs] == [last, None])
-    assert [one.id for one in found.runs] == [dead.id, mute.id]
+    found = await eventually(read, lambda it: [one.last_heartbeat for one in it.runs] == [None, last])
+    assert [one.id for one in found.runs] == [mute.id, dead.id]
+
+
+async def test_the_newest_runs_are_found_where_older_ones_were_never_cancelled(
+    client: PrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.interrupted_runs, "_MAX_RUNS", 2)
+    begun = [await client.create_flow_run(protect_snapshots, state=Pending()) for _ in range(3)]
+    found = await find_interrupted_runs()
+    assert [one.id for one in found.runs] == [begun[2].id, begun[1].id]
+    assert not found.is_complete
 
 
 async def test_an_audit_names_them_everywhere_and_stays_completed(
@@ -219,9 +239,9 @@ async def test_an_audit_names_them_everywhere_and_stays_completed(
     assert f"; 1 flow run without a heartbeat or state change in the last 90 s: {seen}" in done.state.message
     assert done.state.message.endswith(ADVICE)
     assert str(done.record.id) not in done.state.message  # it is Running itself
-    await log_of(done.record.id, until=f"Interrupted, or never started: {seen}")
+    await log_of(done.record.id, until=f"May be interrupted, or never started: {seen}")
     [summary] = [one for one in await artifacts_of(done.record.id) if one.key == "snapshot-audit-summary"]
-    assert "### Interrupted flow runs" in str(summary.data)
+    assert "### Flow runs that may be interrupted" in str(summary.data)
     assert str(begun.id).replace("-", "\\-") in str(summary.data)
     assert len(sandbox.requests) == 1
 

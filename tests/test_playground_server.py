@@ -1,0 +1,47 @@
+"""The Prefect server of the demo, the playground and the tests: the one that was started, or an error."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from playground.server import PrefectServer, ServerNotStartedError, prefect_server
+from tests.test_reboot import kill_all
+
+ROOT = Path(__file__).parent.parent
+STARTS_A_SERVER_AND_IS_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from playground.server import prefect_server
+with prefect_server(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_no_server_is_started_on_a_port_where_another_one_responds(
+    prefect_api: PrefectServer, tmp_path: Path
+) -> None:
+    port = int(prefect_api.ui_url.rpartition(":")[2])
+    with pytest.raises(ServerNotStartedError, match=f"Port {port} is already in use"):
+        start_and_stop(tmp_path / "home", port=port)
+
+
+@pytest.mark.e2e
+def test_a_new_start_leaves_alone_the_database_of_a_server_that_outlived_its_parent(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    command = [sys.executable, "-c", STARTS_A_SERVER_AND_IS_KILLED, str(home)]
+    try:
+        done = subprocess.run(command, cwd=ROOT, check=False, timeout=240)
+        assert done.returncode == -signal.SIGKILL
+        with pytest.raises(ServerNotStartedError, match=r"Another Prefect server \(process \d+\) uses"):
+            start_and_stop(home, empty_home=True)
+        assert (home / "prefect.db").exists()
+    finally:
+        kill_all(home)
+
+
+def start_and_stop(home: Path, *, port: int = 0, empty_home: bool = False) -> None:
+    with prefect_server(home, port=port, empty_home=empty_home):
+        pass

@@ -1,0 +1,48 @@
+"""The units in docs/systemd: server and worker are started again after a reboot, and whenever they exit."""
+
+import getpass
+import shutil
+import subprocess
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from playground.server import WORKER_LIMIT
+
+ROOT = Path(__file__).parent.parent
+UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
+
+
+def read(unit: Path) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    parser.read_string(unit.read_text())
+    return parser
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_starts_at_boot_and_again_without_a_limit_whenever_it_exits(unit: Path) -> None:
+    settings = read(unit)
+    assert settings["Install"]["WantedBy"] == "multi-user.target"
+    assert settings["Service"]["Restart"] == "always"  # not on-failure: an exit status of 0 is silence, too
+    assert settings["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_the_worker_s_unit_starts_what_the_readme_starts() -> None:
+    command = read(ROOT / "docs" / "systemd" / "prefect-worker.service")["Service"]["ExecStart"]
+    assert command == f"FOLDER/.venv/bin/prefect worker start --pool hetzner-cloud --limit {WORKER_LIMIT}"
+    assert command.removeprefix("FOLDER/.venv/bin/") in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "prefect").touch(mode=0o755)
+    for unit in UNITS:
+        text = unit.read_text().replace("FOLDER", str(folder)).replace("USER", getpass.getuser())
+        (tmp_path / unit.name).write_text(text)
+    command = ["systemd-analyze", "verify", *(str(tmp_path / unit.name) for unit in UNITS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, str(tmp_path) in done.stderr) == (0, False), done.stderr
