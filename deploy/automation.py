@@ -68,9 +68,10 @@ async def _keep(client: PrefectClient, found: Sequence[Automation], deployment_i
 
 
 async def _create(client: PrefectClient, deployment_id: UUID) -> Ensured:
-    await client.create_automation(describe_automation(deployment_id))
+    created = await client.create_automation(describe_automation(deployment_id))
     await _drop_doubles(client, deployment_id)  # another deploy may have created it at the same time
-    kept, *_ = await _find(client, deployment_id)
+    found = await _find(client, deployment_id)
+    kept = next((item for item in found if item.id == created), found[0])
     return Ensured(kept.id, kept.name, "created, disabled; enable it in Prefect, on the page Automations")
 
 

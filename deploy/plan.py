@@ -1,6 +1,5 @@
 """What prefect.yaml describes, deployment by deployment, with the values that `prefect deploy` would set."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,7 +84,7 @@ def _check(entry: Mapping[str, Any], described: Mapping[str, Any]) -> None:
         raise PlanError(f"{where}: {key} is not supported: {_UNSUPPORTED.get(key, 'remove it')}.")
     if not all(schedule.get("slug") for schedule in entry.get("schedules") or ()):
         raise PlanError(f"{where}: each schedule needs a slug, by which it is found again.")
-    if "prefect.blocks" in json.dumps({key: part for key, part in entry.items() if key != "pull"}):
+    if "prefect.blocks" in str({key: part for key, part in entry.items() if key != "pull"}):
         raise PlanError(
             f"{where}: a block outside of pull steps would be stored in plain text. "
             "Enter the reference on the deployment's page instead."

@@ -76,4 +76,4 @@ async def save_record(client: PrefectClient, change: Callable[[Record], Record])
 
 def digest(value: object) -> str:
     """Reduce a JSON value to a few characters, from which it cannot be read back."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:_DIGITS]

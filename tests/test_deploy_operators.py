@@ -134,6 +134,23 @@ async def test_e_two_deploys_to_an_empty_server_create_everything_once(
     assert await find_automation() == automation
 
 
+async def test_e_an_automation_of_0_4_0_is_one_when_two_deploys_take_it_over(
+    prefect_api: PrefectServer, checkout: Path
+) -> None:
+    await deploy_as_0_4_0(checkout, prefect_api)
+    owned = await set_by_operator()
+    both = [start_deploy(checkout, prefect_api) for _ in range(2)]
+    for process in both:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+    automation = await find_automation()
+    assert automation.id != owned
+    assert await operators_settings() == OPERATORS
+    lines = deploy_from(checkout, prefect_api)
+    assert 'automation "Protect at once, and tell the team": already exists, enabled, unchanged' in lines
+    assert await find_automation() == automation
+
+
 async def test_f_a_deployment_that_prefect_yaml_no_longer_names_is_reported_and_stays(
     prefect_api: PrefectServer, checkout: Path
 ) -> None:
