@@ -8,10 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all reliability bench performance check format sandbox playground deploy advisories lock clean
+.PHONY: help install demo test test-e2e reliability bench bench-docs check format sandbox playground deploy audit-deps lock clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## make .venv from the lock, editable
 
@@ -30,20 +30,20 @@ demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
 test: install ## the quick suite
 	@$(BIN)/python -m pytest -m "not e2e and not reliability"
 
-test-all: install ## what starts processes as a user does
+test-e2e: install ## what starts processes as a user does
 	@$(BIN)/python -m pytest -m "e2e and not reliability"
 
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
-	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot moving_lists hostile_answers secrets tls \
-	    older_prefect,tests/test_$(name).py)
-	@$(BIN)/python -m tests.reliability_page $(FIGURES)
+	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot moving_lists hostile_responses secrets tls \
+	    older_prefect,tests/reliability/test_$(name).py)
+	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 
 bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-performance: bench ## the same, and write the figures into docs/performance.md
+bench-docs: bench ## the same, and write the figures into docs/performance.md
 	@$(BIN)/python -m benchmarks.page build/benchmark.jsonl
 
 check: install ## lint, format and types
@@ -56,7 +56,7 @@ format: install ## let ruff format and mend what it can
 	@$(BIN)/ruff format
 
 sandbox: install ## a stand-in for the image part of the Hetzner Cloud API, on loopback
-	@$(BIN)/python -m hetzner_cloud.sandbox $(ARGS)
+	@$(BIN)/python -m sandbox $(ARGS)
 
 playground: install ## everything to click around in, without a Hetzner account
 	@$(BIN)/python -m playground
@@ -64,9 +64,9 @@ playground: install ## everything to click around in, without a Hetzner account
 deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
 	@$(BIN)/python -m deploy
 
-advisories: ## look the locked packages up among known vulnerabilities; needs the advisory database
-	@$(PYTHON) -m venv build/advisories && build/advisories/bin/pip install -qq pip-audit
-	@build/advisories/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+audit-deps: ## look the locked packages up among known vulnerabilities; needs the advisory database
+	@$(PYTHON) -m venv build/audit-deps && build/audit-deps/bin/pip install -qq pip-audit
+	@build/audit-deps/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 lock: ## resolve pyproject.toml anew into requirements.lock
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install -qq uv

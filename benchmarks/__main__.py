@@ -13,10 +13,10 @@ from rich.table import Table as RichTable
 
 from benchmarks import auditing, fan_out, many_projects, protecting, start_up
 from benchmarks.bench import PROJECT, Bench
-from benchmarks.figures import forget_figures, machine, read_figures
 from benchmarks.goals import goals
 from benchmarks.prefect_side import save_projects
 from benchmarks.processes import stand_in
+from benchmarks.results import forget_figures, machine, read_figures
 from benchmarks.tables import Table, tables
 from playground.server import ROOT, prefect_server
 

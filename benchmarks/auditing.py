@@ -16,7 +16,7 @@ def measure(bench: Bench) -> None:
         settings = _project(bench, "audited", snapshots, snapshots * 9 // 10)
         for _ in range(bench.rounds):
             for contender in ("floor", "ours"):
-                done, task_runs = bench.compete(contender, "audit", [settings])
+                done, task_runs = bench.run_contender(contender, "audit", [settings])
                 bench.record("audit", contender=contender, snapshots=snapshots, **measured(done, task_runs))
 
 
@@ -25,12 +25,12 @@ def measure_nothing_to_do(bench: Bench) -> None:
     for snapshots in _sizes(bench):
         settings = _project(bench, "quiet", snapshots, snapshots)
         for kind in ("protect", "audit"):
-            done, task_runs = bench.compete("ours", kind, [settings])
+            done, task_runs = bench.run_contender("ours", kind, [settings])
             bench.record(
                 "nothing",
                 flow=kind,
                 snapshots=snapshots,
-                least_requests=ceil(snapshots / _PER_PAGE),
+                min_requests=ceil(snapshots / _PER_PAGE),
                 **measured(done, task_runs),
             )
 

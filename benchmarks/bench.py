@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.figures import Figures, write_figure
 from benchmarks.prefect_side import count_task_runs
 from benchmarks.processes import Run, StandIn, run
+from benchmarks.results import Figures, write_figure
 from playground.server import PrefectServer
 
 PROJECT = "bench"
@@ -39,7 +39,7 @@ class Bench:
         """How often to measure what does not take long."""
         return 1 if self.quick else 3
 
-    def compete(
+    def run_contender(
         self, contender: str, kind: str, projects: Sequence[Settings], **environment: str
     ) -> tuple[Run, int]:
         """Let a contender do a job; returns its run, and how many task runs it had."""
@@ -77,7 +77,7 @@ def measured(done: Run, task_runs: int) -> dict[str, Any]:
     }
 
 
-def middle(figures: Figures, name: str, **where: object) -> float:
+def median_of(figures: Figures, name: str, **where: object) -> float:
     """The median of a figure over the rounds.
 
     Raises:

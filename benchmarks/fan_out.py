@@ -31,14 +31,14 @@ _LIMIT = 3  # flow runs of a worker
 _SLOW = {"latency_seconds": 1.0}
 _ONE, _TWO, _TWO_ONE_KILLED = "one", "two", "two, one of them killed"
 _IN_THE_MIDDLE = 250  # changes sent
-_MOST_SECONDS = 900
+_MAX_SECONDS = 900
 _FAN_OUT = "protect-on-workers/fan-out"
-_SILENT_RUNS = ROOT / "docs" / "automations" / "silent-runs.yaml"
+_SILENT_RUNS = ROOT / "docs" / "automations" / "zombie-runs.yaml"
 _LOOK_SECONDS = 0.2
 
 
 def measure(bench: Bench) -> None:
-    """Measure with one worker, with two, and with two of which one is killed in the middle."""
+    """Measure with one worker, with two, and with two of which one is killed in the median_of."""
     home = ROOT / "build" / "fan-out"
     shutil.rmtree(home, ignore_errors=True)
     with (
@@ -84,7 +84,7 @@ def _worker(server: PrefectServer, folder: Path) -> AbstractContextManager[subpr
 
 
 def _start() -> FlowRun:
-    parameters = {"projects_per_run": _PROJECTS_PER_RUN, "runs_at_once": _RUNS_AT_ONCE}
+    parameters = {"projects_per_run": _PROJECTS_PER_RUN, "max_concurrent_runs": _RUNS_AT_ONCE}
     return cast("FlowRun", run_deployment(_FAN_OUT, parameters=parameters, timeout=0, as_subflow=False))
 
 
@@ -120,10 +120,10 @@ def _processes_of(worker_pid: int) -> list[int]:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _MOST_SECONDS
+    deadline = time.monotonic() + _MAX_SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"It took more than {_MOST_SECONDS} seconds.")
+            raise RuntimeError(f"It took more than {_MAX_SECONDS} seconds.")
         time.sleep(_LOOK_SECONDS)
 
 

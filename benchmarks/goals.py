@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import NamedTuple
 
-from benchmarks.bench import middle
-from benchmarks.figures import Figures
+from benchmarks.bench import median_of
 from benchmarks.protecting import ALL_THEN_WAIT
+from benchmarks.results import Figures
 from benchmarks.tables import Table, of_section
 
 _IN_FLIGHT = 10
-_MOST_AT_ONCE = 200  # of many projects
+_MAX_AT_ONCE = 200  # of many projects
 
 
 class Goal(NamedTuple):
@@ -70,7 +70,7 @@ def _protect(figures: Figures) -> Iterator[Goal]:
         peers = min(seconds for name, seconds in at.items() if name not in {"floor", "ours"})
         yield Goal(f"protect {size:,}: the fastest peer takes times ours", peers / ours, 1, at_least=True)
         least = 2 * ceil(size / 50) + size + ceil(size / 25)
-        requests = middle(figures, "requests", contender="ours", snapshots=size)
+        requests = median_of(figures, "requests", contender="ours", snapshots=size)
         yield Goal(f"protect {size:,}: requests, times the least", requests / least, 1.05)
         connections = max(one["connections"] for one in figures if one["contender"] == "ours")
         yield Goal(f"protect {size:,}: connections", connections, _IN_FLIGHT)
@@ -80,7 +80,7 @@ def _audit(figures: Figures) -> Iterator[Goal]:
     sizes = sorted({one["snapshots"] for one in figures})
     if len(sizes) > 1:
         less, most = sizes[-2:]
-        memory = [middle(figures, "peak_bytes", contender="ours", snapshots=size) for size in (less, most)]
+        memory = [median_of(figures, "peak_bytes", contender="ours", snapshots=size) for size in (less, most)]
         yield Goal(f"audit {most:,}: peak memory", memory[1] / 1e6, 400, unit=" MB")
         growth = (memory[1] - memory[0]) / (most - less)
         yield Goal(f"audit {less:,} to {most:,}: memory for a snapshot more", growth / 1e3, 10, unit=" kB")
@@ -89,24 +89,24 @@ def _audit(figures: Figures) -> Iterator[Goal]:
 
 
 def _nothing(figures: Figures) -> Iterator[Goal]:
-    more = max(one["requests"] - one["least_requests"] for one in figures)
+    more = max(one["requests"] - one["min_requests"] for one in figures)
     yield Goal("nothing to do: requests beyond one for each 50 snapshots", more, 0)
     yield Goal("nothing to do: task runs", max(one["task_runs"] for one in figures), 5)
 
 
 def _start_up(figures: Figures) -> Iterator[Goal]:
-    ours, smallest = (middle(figures, "seconds", contender=name) for name in ("ours", "smallest flow"))
+    ours, smallest = (median_of(figures, "seconds", contender=name) for name in ("ours", "smallest flow"))
     yield Goal("start-up: on top of the smallest flow", ours - smallest, 0.3, unit=" s")
 
 
 def _projects(figures: Figures) -> Iterator[Goal]:
     ours = [one for one in figures if one["contender"] != "floor"]
     yield Goal(
-        "many projects: connections at once", max(one["connections_at_once"] for one in ours), _MOST_AT_ONCE
+        "many projects: connections at once", max(one["connections_at_once"] for one in ours), _MAX_AT_ONCE
     )
     yield Goal("many projects: peak memory", max(one["peak_bytes"] for one in ours) / 1e6, 400, unit=" MB")
-    alone = middle(figures, "healthy_seconds", contender="ours")
-    beside = middle(figures, "healthy_seconds", contender="ours, one slow and one dead")
+    alone = median_of(figures, "healthy_seconds", contender="ours")
+    beside = median_of(figures, "healthy_seconds", contender="ours, one slow and one dead")
     yield Goal(
         "many projects: the healthy ones beside a slow and a dead one, times without", beside / alone, 1.25
     )
@@ -118,7 +118,7 @@ def _fan_out(figures: Figures) -> Iterator[Goal]:
 
 
 def _seconds(figures: Figures, contender: str, size: int) -> float:
-    return middle(figures, "seconds", contender=contender, snapshots=size)
+    return median_of(figures, "seconds", contender=contender, snapshots=size)
 
 
 _JUDGES: dict[str, Callable[[Figures], Iterator[Goal]]] = {

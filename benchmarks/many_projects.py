@@ -23,7 +23,7 @@ def measure(bench: Bench) -> None:
     projects = [project(SNAPSHOTS, token=name) for name in names]
     for _ in range(bench.rounds):
         for contender in ("floor", "ours"):
-            done, task_runs = bench.compete(contender, "protect", projects)
+            done, task_runs = bench.run_contender(contender, "protect", projects)
             _record(bench, contender, done, task_runs, done.cloud["projects"])
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, answers nothing
         save_projects(bench.server, names[-1:], f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> None:
 def _measure_with_trouble(bench: Bench, projects: Sequence[Settings]) -> None:
     slow = {**projects[0], "latency_seconds": _SLOW_LATENCY_SECONDS}
     for _ in range(bench.rounds):
-        done, task_runs = bench.compete("ours", "protect", [slow, *projects[1:]], **_PATIENCE)
+        done, task_runs = bench.run_contender("ours", "protect", [slow, *projects[1:]], **_PATIENCE)
         _record(bench, "ours, one slow and one dead", done, task_runs, done.cloud["projects"][1:-1])
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.figures import Figures, fill_page, read_figures, table, write_sections
 from benchmarks.goals import goals
+from benchmarks.results import Figures, fill_page, read_figures, table, write_sections
 from benchmarks.tables import TABLES, Table, of_section
 from playground.server import ROOT
 

@@ -14,7 +14,7 @@ from playground.server import ROOT
 
 
 class StandIn:
-    """Projects in a process of their own, see `benchmarks.stand_in`."""
+    """Projects in a process of their own, see `benchmarks.fake_cloud`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -25,7 +25,7 @@ class StandIn:
         self._ask(projects)
 
     def tell(self) -> dict[str, Any]:
-        """What has happened since, see `benchmarks.stand_in.Cloud.tell`."""
+        """What has happened since, see `benchmarks.fake_cloud.Cloud.tell`."""
         told: dict[str, Any] = self._ask(None)
         return told
 
@@ -46,7 +46,7 @@ class StandIn:
 @contextmanager
 def stand_in() -> Iterator[StandIn]:
     """Run a stand-in while the context lasts."""
-    command = [sys.executable, "-m", "benchmarks.stand_in"]
+    command = [sys.executable, "-m", "benchmarks.fake_cloud"]
     with subprocess.Popen(  # noqa: S603 - our own module
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

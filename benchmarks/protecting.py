@@ -37,7 +37,9 @@ def measure(bench: Bench) -> None:
         for number in range(bench.rounds):
             for name, contender in _CONTENDERS.items():
                 if number < (contender.rounds_when_large if snapshots >= _LARGE else contender.rounds):
-                    done, task_runs = bench.compete(contender.module, contender.kind, [project(snapshots)])
+                    done, task_runs = bench.run_contender(
+                        contender.module, contender.kind, [project(snapshots)]
+                    )
                     _record(bench, name, snapshots, done, task_runs)
 
 

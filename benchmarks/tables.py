@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.bench import matching, middle
-from benchmarks.figures import Figures
+from benchmarks.bench import matching, median_of
+from benchmarks.results import Figures
 
 Cells = list[Any]  # texts
 
@@ -24,7 +24,7 @@ def protect(figures: Figures) -> Table:
     """Protecting N snapshots."""
     rows = []
     for size in _distinct(figures, "snapshots"):
-        floor = middle(figures, "seconds", contender="floor", snapshots=size)
+        floor = median_of(figures, "seconds", contender="floor", snapshots=size)
         for name in _distinct(figures, "contender"):
             found = matching(figures, contender=name, snapshots=size)
             if found:
@@ -46,7 +46,7 @@ def nothing(figures: Figures) -> Table:
             one["flow"],
             f"{one['seconds']:.2f}",
             str(one["requests"]),
-            str(one["least_requests"]),
+            str(one["min_requests"]),
             str(one["task_runs"]),
         ]
         for one in figures
@@ -60,7 +60,7 @@ def start_up(figures: Figures) -> Table:
     rows = [
         [
             name,
-            f"{middle(figures, 'seconds', contender=name):.2f}",
+            f"{median_of(figures, 'seconds', contender=name):.2f}",
             str(len(matching(figures, contender=name))),
         ]
         for name in _distinct(figures, "contender")
@@ -70,7 +70,7 @@ def start_up(figures: Figures) -> Table:
 
 def projects(figures: Figures) -> Table:
     """Many projects in one run."""
-    floor = middle(figures, "seconds", contender="floor")
+    floor = median_of(figures, "seconds", contender="floor")
     rows = []
     for name in _distinct(figures, "contender"):
         found = matching(figures, contender=name)
@@ -78,8 +78,8 @@ def projects(figures: Figures) -> Table:
             [
                 name,
                 *_times(found, floor)[:2],
-                f"{middle(found, 'healthy_seconds'):.1f}",
-                f"{middle(found, 'protected'):,.0f}",
+                f"{median_of(found, 'healthy_seconds'):.1f}",
+                f"{median_of(found, 'protected'):,.0f}",
                 _whole(found, "requests"),
                 _whole(found, "connections_at_once"),
                 *_costs(found)[2:],
@@ -110,17 +110,17 @@ def fan_out(figures: Figures) -> Table:
 
 
 def _times(found: Figures, floor: float) -> Cells:
-    seconds = middle(found, "seconds")
-    return [f"{seconds:.2f}", f"{seconds / floor:.2f}", f"{middle(found, 'process_seconds'):.2f}"]
+    seconds = median_of(found, "seconds")
+    return [f"{seconds:.2f}", f"{seconds / floor:.2f}", f"{median_of(found, 'process_seconds'):.2f}"]
 
 
 def _costs(found: Figures) -> Cells:
-    memory = f"{middle(found, 'peak_bytes') / 1e6:.0f} MB"
+    memory = f"{median_of(found, 'peak_bytes') / 1e6:.0f} MB"
     return [_whole(found, "requests"), _whole(found, "connections"), memory, _whole(found, "task_runs")]
 
 
 def _whole(found: Figures, name: str) -> str:
-    return f"{middle(found, name):,.0f}"
+    return f"{median_of(found, name):,.0f}"
 
 
 def _distinct(figures: Figures, name: str) -> list[object]:

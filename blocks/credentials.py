@@ -8,9 +8,9 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from hetzner_cloud.arguments import check_endpoint, check_reserve, check_token
 from hetzner_cloud.client import DEFAULT_ENDPOINT, HetznerCloudClient
-from hetzner_cloud.shared import shared_client
+from hetzner_cloud.client_pool import pooled_client
+from hetzner_cloud.validation import validate_endpoint, validate_reserve, validate_token
 
 
 class HetznerCloudCredentials(Block):
@@ -65,19 +65,19 @@ class HetznerCloudCredentials(Block):
 
     @field_validator("token")
     @classmethod
-    def _check_token(cls, token: SecretStr) -> SecretStr:
-        check_token(token.get_secret_value())
+    def _validate_token(cls, token: SecretStr) -> SecretStr:
+        validate_token(token.get_secret_value())
         return token
 
     @field_validator("endpoint")
     @classmethod
-    def _check_endpoint(cls, endpoint: str) -> str:
-        return check_endpoint(endpoint)
+    def _validate_endpoint(cls, endpoint: str) -> str:
+        return validate_endpoint(endpoint)
 
     @field_validator("rate_limit_reserve")
     @classmethod
-    def _check_reserve(cls, share: float) -> float:
-        return check_reserve(share)
+    def _validate_reserve(cls, share: float) -> float:
+        return validate_reserve(share)
 
     @property
     def project(self) -> str:
@@ -95,7 +95,7 @@ class HetznerCloudCredentials(Block):
         Leaving the context closes its connections only when nobody else is inside; hold it open around a
         whole run, so that the run has one connection pool and one view of the rate limit.
         """
-        return shared_client(
+        return pooled_client(
             self.token, self.endpoint, rate_limit_reserve=self.rate_limit_reserve, owner=self.owner
         )
 
@@ -118,6 +118,6 @@ def _without_input(error: ValidationError) -> ValidationError:
 
 if __name__ == "__main__":
     sys.modules["blocks.credentials"] = sys.modules["__main__"]  # or the block type would be made twice
-    from blocks.saving import main
+    from cli.credentials import main
 
     sys.exit(main())

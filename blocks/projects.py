@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import DEFAULT_ENDPOINT
 from hetzner_cloud.errors import InvalidArgumentError
-from hetzner_cloud.outcomes import Trouble
+from snapshot_protection.outcomes import ErrorInfo
 
 LOGGER = logging.getLogger("hetzner_cloud")
 
@@ -28,7 +28,7 @@ class Project:
 
     name: str
     credentials: HetznerCloudCredentials | None = None
-    trouble: Trouble | None = None
+    error: ErrorInfo | None = None
 
 
 async def load_projects(names: Sequence[str] = (), *, deployed: bool) -> list[Project]:
@@ -109,7 +109,7 @@ async def _load(name: str, client: PrefectClient, places: asyncio.Semaphore) -> 
         faults = error.__cause__.errors(include_input=False, include_url=False)
         text = "; ".join(str(fault["msg"]) for fault in faults)
     message = f"the credentials block '{name}' is not valid: {text} Mend it on the Blocks page of the UI"
-    return Project(name, trouble=Trouble(code="invalid_credentials", message=message))
+    return Project(name, error=ErrorInfo(code="invalid_credentials", message=message))
 
 
 def _from_environment(names: Sequence[str], known: Sequence[str], *, deployed: bool) -> Project:

@@ -13,7 +13,7 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
 from deploy.record import Record
-from tasks.events import UNPROTECTED
+from reporting.events import UNPROTECTED
 
 NAME = "Protect unprotected snapshots"
 RUNS = "protect-snapshots/on-demand"

@@ -8,19 +8,25 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from blocks.projects import load_projects
-from flows.audit_project import Scope, audit_project
-from flows.runs import end, in_each, is_deployed, name_of_run, with_unpublished
-from hetzner_cloud.arguments import check_grace, check_label_selector
-from hetzner_cloud.audit_report import AuditFailedError, AuditReport, describe, marked_same, message_of
+from flows._audit_project import AuditOptions, audit_project
+from flows._projects import end, for_each_project, is_deployed, run_name, with_unpublished
 from hetzner_cloud.errors import HetznerCloudError
-from tasks.audit_artifacts import publish_audit, store_baselines
-from tasks.events import emit_unprotected
-from tasks.interrupted_runs import find_interrupted_runs
-from tasks.run_log import run_logger
+from hetzner_cloud.validation import validate_grace, validate_label_selector
+from records.interrupted_runs import find_interrupted_runs
+from reporting.audit_artifacts import publish_audit, store_baselines
+from reporting.events import emit_unprotected
+from reporting.run_logging import run_logger
+from snapshot_protection.audit_report import (
+    AuditFailedError,
+    AuditReport,
+    describe,
+    format_message,
+    mark_duplicates,
+)
 
 
 def _run_name() -> str:
-    return name_of_run("audit", flow_run.parameters["projects"])
+    return run_name("audit", flow_run.parameters["projects"])
 
 
 @flow(name="audit-snapshot-protection", flow_run_name=_run_name, retries=0, retry_delay_seconds=0)
@@ -38,7 +44,7 @@ async def audit_snapshot_protection(
     Args:
         projects: The names of the credentials blocks to take. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
-        grace_hours: Unprotected snapshots younger than this are listed, and not counted.
+        grace_hours: Unprotected snapshots younger than this are listed, and not pluralize.
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
 
     Returns:
@@ -50,16 +56,16 @@ async def audit_snapshot_protection(
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
-        selector, grace_hours = check_label_selector(label_selector), check_grace(grace_hours)
+        selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return end(Failed(message=str(error), data=error))
-    scope = Scope(datetime.now(UTC), selector, grace_hours)
-    audits = await in_each(chosen, lambda project: audit_project(project, scope))
+    options = AuditOptions(datetime.now(UTC), selector, grace_hours)
+    audits = await for_each_project(chosen, lambda project: audit_project(project, options))
     endpoints = {one.name: one.credentials.endpoint for one in chosen if one.credentials}
     report = AuditReport(
-        audited=scope.now,
-        projects=tuple(marked_same(audits, endpoints)),
+        audited=options.now,
+        projects=tuple(mark_duplicates(audits, endpoints)),
         label_selector=selector,
         grace_hours=grace_hours,
         interrupted=await find_interrupted_runs(),
@@ -68,7 +74,7 @@ async def audit_snapshot_protection(
 
 
 async def _conclude(report: AuditReport, *, fail_on_unprotected: bool) -> AuditReport:
-    for project, finding in report.lifted:
+    for project, finding in report.with_protection_removed:
         run_logger().error("%s", describe(project, finding))
     unpublished = await publish_audit(report)
     for (
@@ -77,13 +83,13 @@ async def _conclude(report: AuditReport, *, fail_on_unprotected: bool) -> AuditR
         if project.unprotected:
             emit_unprotected(project)
     unpublished = unpublished or await store_baselines(report)
-    if report.unread or (fail_on_unprotected and report.unprotected):
+    if report.inaccessible or (fail_on_unprotected and report.unprotected):
         error = AuditFailedError(report)
         return end(Failed(message=with_unpublished(str(error), unpublished), data=error))
-    return end(Completed(message=with_unpublished(message_of(report), unpublished), data=report))
+    return end(Completed(message=with_unpublished(format_message(report), unpublished), data=report))
 
 
 if __name__ == "__main__":
-    from flows.command_line import run_audit_snapshot_protection
+    from cli.flow_commands import run_audit_snapshot_protection
 
     sys.exit(run_audit_snapshot_protection(audit_snapshot_protection))

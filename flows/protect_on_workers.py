@@ -16,24 +16,24 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelling, Failed
 
 from blocks.projects import find_projects
-from flows.conclusion import conclude
-from flows.runs import end, name_of_protection
-from hetzner_cloud.arguments import check_count, check_label_selector, check_timeout
+from flows._conclusion import finish_run
+from flows._projects import end, protection_run_name
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
-from hetzner_cloud.outcomes import Trouble
-from hetzner_cloud.report import ProjectReport, ProtectionReport
-from hetzner_cloud.text import counted
-from tasks.artifacts import find_report
-from tasks.run_log import run_logger
+from hetzner_cloud.sanitize import pluralize
+from hetzner_cloud.validation import validate_count, validate_label_selector, validate_timeout
+from reporting.artifacts import find_report
+from reporting.run_logging import run_logger
+from snapshot_protection.outcomes import ErrorInfo
+from snapshot_protection.protection_report import ProjectReport, ProtectionReport
 
-_SLICE = "protect-snapshots/slice"
-_MOST_STARTS = 3
+_BATCH = "protect-snapshots/slice"
+_MAX_STARTS = 3
 _PATIENCE_SECONDS = 3 * 3600.0  # beyond the wait for actions: changes, retries, a rate limit, busy workers
 _POLL_SECONDS = 2.0
 
 
 def _run_name() -> str:
-    return f"{name_of_protection()}-on-workers"
+    return f"{protection_run_name()}-on-workers"
 
 
 @flow(name="protect-on-workers", flow_run_name=_run_name, retries=0, retry_delay_seconds=0)
@@ -43,7 +43,7 @@ async def protect_on_workers(
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     timeout_seconds: float = 900,
     projects_per_run: int = 10,
-    runs_at_once: int = 4,
+    max_concurrent_runs: int = 4,
 ) -> ProtectionReport:
     """Protect every snapshot of many projects: some projects a flow run, on any worker, and one report.
 
@@ -56,7 +56,7 @@ async def protect_on_workers(
         dry_run: Only report what would be protected; change nothing.
         timeout_seconds: How long each project's run waits for the actions after the last one was started.
         projects_per_run: How many projects have a flow run together.
-        runs_at_once: How many of these runs are under way at once.
+        max_concurrent_runs: How many of these runs are under way at once.
 
     Returns:
         The report of all, with one outcome for each snapshot, if nothing failed and nothing is unfinished.
@@ -67,30 +67,30 @@ async def protect_on_workers(
     """
     try:
         parameters = {
-            "label_selector": check_label_selector(label_selector),
+            "label_selector": validate_label_selector(label_selector),
             "dry_run": dry_run,
-            "timeout_seconds": check_timeout(timeout_seconds),
+            "timeout_seconds": validate_timeout(timeout_seconds),
         }
-        size = check_count(projects_per_run, "projects in a run")
-        places = asyncio.Semaphore(check_count(runs_at_once, "runs at once"))
+        size = validate_count(projects_per_run, "projects in a run")
+        places = asyncio.Semaphore(validate_count(max_concurrent_runs, "runs at once"))
         names = await find_projects(projects)
         await _check_deployed()
     except HetznerCloudError as error:
         return end(Failed(message=str(error), data=error))
-    slices = [_Slice(names[at : at + size], parameters) for at in range(0, len(names), size)]
-    run_logger().info("%s in %s", counted(len(names), "project"), counted(len(slices), "run"))
+    batches = [_Batch(names[at : at + size], parameters) for at in range(0, len(names), size)]
+    run_logger().info("%s in %s", pluralize(len(names), "project"), pluralize(len(batches), "run"))
     try:
-        reports = await asyncio.gather(*(one.protect(places) for one in slices))
+        reports = await asyncio.gather(*(one.protect(places) for one in batches))
     except asyncio.CancelledError:
         await _cancel_runs()
         raise
-    return await conclude(
+    return await finish_run(
         ProtectionReport(dry_run=dry_run, projects=tuple(project for report in reports for project in report))
     )
 
 
 @dataclass(frozen=True)
-class _Slice:
+class _Batch:
     """Some projects that have a flow run together."""
 
     projects: Sequence[str]
@@ -103,39 +103,39 @@ class _Slice:
                 known, lost = await self._run()
             except Exception as error:  # noqa: BLE001 - the Prefect server went away; no other slice is stopped
                 run_logger().exception("The run of %s cannot be followed", ", ".join(self.projects))
-                known, lost = {}, Trouble.of(error)
-        return [known.get(name) or ProjectReport(project=name, trouble=lost) for name in self.projects]
+                known, lost = {}, ErrorInfo.of(error)
+        return [known.get(name) or ProjectReport(project=name, error=lost) for name in self.projects]
 
-    async def _run(self) -> tuple[Mapping[str, ProjectReport], Trouble]:
+    async def _run(self) -> tuple[Mapping[str, ProjectReport], ErrorInfo]:
         starts = 0
         while True:
             starts += 1
             run = await arun_deployment(
-                _SLICE,
+                _BATCH,
                 parameters={**self.parameters, "projects": list(self.projects)},
                 timeout=self.parameters["timeout_seconds"] + _PATIENCE_SECONDS,
                 poll_interval=_POLL_SECONDS,
             )
             report = await find_report(run.id)
-            if report or not (run.state and run.state.is_crashed()) or starts == _MOST_STARTS:
+            if report or not (run.state and run.state.is_crashed()) or starts == _MAX_STARTS:
                 break
             run_logger().warning("%s. Starting it again.", _lost(run).message)
         known = {project.project: project for project in report.projects} if report else {}
         return known, _lost(run)
 
 
-def _lost(run: FlowRun) -> Trouble:
+def _lost(run: FlowRun) -> ErrorInfo:
     state = f"{run.state.name}: {run.state.message or '-'}" if run.state else "without a state"
     message = f"the flow run '{run.name}' ({run.id}) left no report: it is {state}"
-    return Trouble(code="run_lost", message=message)
+    return ErrorInfo(code="report_missing", message=message)
 
 
 async def _check_deployed() -> None:
     async with get_client() as client:
         try:
-            await client.read_deployment_by_name(_SLICE)
+            await client.read_deployment_by_name(_BATCH)
         except ObjectNotFound:
-            raise InvalidArgumentError(f"There is no deployment {_SLICE}: run `make deploy`.") from None
+            raise InvalidArgumentError(f"There is no deployment {_BATCH}: run `make deploy`.") from None
 
 
 async def _cancel_runs() -> None:

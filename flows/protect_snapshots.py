@@ -6,17 +6,17 @@ from prefect import flow
 from prefect.states import Failed
 
 from blocks.projects import load_projects
-from flows.conclusion import conclude
-from flows.protect_project import Order, protect_project
-from flows.runs import are_many, end, in_each, is_deployed, name_of_protection
-from hetzner_cloud.arguments import check_label_selector, check_timeout
+from flows._conclusion import finish_run
+from flows._projects import are_many, end, for_each_project, is_deployed, protection_run_name
+from flows._protect_project import ProtectionOptions, protect_project
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.report import ProtectionReport
+from hetzner_cloud.validation import validate_label_selector, validate_timeout
+from snapshot_protection.protection_report import ProtectionReport
 
-_MOST_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
+_MAX_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
 
 
-@flow(name="protect-snapshots", flow_run_name=name_of_protection, retries=0, retry_delay_seconds=0)
+@flow(name="protect-snapshots", flow_run_name=protection_run_name, retries=0, retry_delay_seconds=0)
 async def protect_snapshots(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
@@ -42,22 +42,22 @@ async def protect_snapshots(
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
-        selector, timeout_seconds = check_label_selector(label_selector), check_timeout(timeout_seconds)
+        selector, timeout_seconds = validate_label_selector(label_selector), validate_timeout(timeout_seconds)
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return end(Failed(message=str(error), data=error))
-    order = Order(
+    order = ProtectionOptions(
         selector,
         dry_run,
         timeout_seconds,
-        most_groups=max(1, _MOST_GROUPS // len(chosen)),
+        max_groups=max(1, _MAX_GROUPS // len(chosen)),
         show_progress=not are_many(chosen),
     )
-    reports = await in_each(chosen, lambda project: protect_project(project, order))
-    return await conclude(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
+    reports = await for_each_project(chosen, lambda project: protect_project(project, order))
+    return await finish_run(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
 
 
 if __name__ == "__main__":
-    from flows.command_line import run_protect_snapshots
+    from cli.flow_commands import run_protect_snapshots
 
     sys.exit(run_protect_snapshots(protect_snapshots))

@@ -16,26 +16,26 @@ from typing import Self, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
-from hetzner_cloud import arguments
-from hetzner_cloud.answers import read_model
-from hetzner_cloud.connection import Connection, Query
+from hetzner_cloud import validation
 from hetzner_cloud.errors import (
     AuthenticationError,
     DeprecatedEndpointError,
-    InvalidAnswerError,
+    InvalidResponseError,
     NotFoundError,
     ReadOnlyTokenError,
 )
 from hetzner_cloud.models import Action, Image
-from hetzner_cloud.paging import (
+from hetzner_cloud.pagination import (
     ActionsPage,
     ImagesPage,
-    all_at_once,
-    read_backwards,
-    read_pages,
-    read_steadily,
+    fetch_consistently,
+    fetch_in_reverse,
+    fetch_pages,
+    gather_or_cancel,
 )
+from hetzner_cloud.responses import parse_model
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.transport import Connection, Query
 
 LOGGER = logging.getLogger("hetzner_cloud")
 
@@ -47,11 +47,11 @@ M = TypeVar("M", bound=BaseModel)
 Choices = str | Iterable[str] | None
 
 
-class _ImageAnswer(BaseModel):
+class _ImageResponse(BaseModel):
     image: Image
 
 
-class _ActionAnswer(BaseModel):
+class _ActionResponse(BaseModel):
     action: Action
 
 
@@ -86,7 +86,7 @@ class HetznerCloudClient:
             owner=owner,
             settings=settings or Settings.from_environment(),
         )
-        self._changes_refused: AuthenticationError | ReadOnlyTokenError | None = None
+        self._changes_rejected: AuthenticationError | ReadOnlyTokenError | None = None
 
     def share(self, most: int) -> None:
         """Have no more than so many requests in flight, because other projects have some too."""
@@ -114,26 +114,30 @@ class HetznerCloudClient:
             label_selector: E.g. `env=prod,!temporary`.
         """
         query: list[tuple[str, str | int]] = [("include_deprecated", "true")]
-        query += _repeated("type", arguments.check_choices(type, arguments.IMAGE_TYPES, "image type"))
-        query += _repeated(
-            "status", arguments.check_choices(status, arguments.IMAGE_STATUSES, "image status")
+        query += _repeat_param(
+            "type", validation.validate_choices(type, validation.IMAGE_TYPES, "image type")
         )
-        if selector := arguments.check_label_selector(label_selector):
+        query += _repeat_param(
+            "status", validation.validate_choices(status, validation.IMAGE_STATUSES, "image status")
+        )
+        if selector := validation.validate_label_selector(label_selector):
             query.append(("label_selector", selector))
-        newest_first = partial(self._page, ImagesPage, "/images", [("sort", "id:desc"), *query])
-        oldest_first = partial(self._page, ImagesPage, "/images", [("sort", "id:asc"), *query])
-        return await read_steadily(partial(read_pages, newest_first), partial(read_backwards, oldest_first))
+        newest_first = partial(self._get_page, ImagesPage, "/images", [("sort", "id:desc"), *query])
+        oldest_first = partial(self._get_page, ImagesPage, "/images", [("sort", "id:asc"), *query])
+        return await fetch_consistently(
+            partial(fetch_pages, newest_first), partial(fetch_in_reverse, oldest_first)
+        )
 
     async def get_image(self, image_id: int) -> Image:
         """Get an image.
 
         https://docs.hetzner.cloud/reference/cloud#images-get-an-image
         """
-        arguments.check_id(image_id, "The image id")
-        image = (await self._get(_ImageAnswer, f"/images/{image_id}")).image
+        validation.validate_id(image_id, "The image id")
+        image = (await self._get(_ImageResponse, f"/images/{image_id}")).image
         if image.id != image_id:
-            raise InvalidAnswerError(
-                f"GET /images/{image_id} returned image {image.id}", "invalid_answer", 200
+            raise InvalidResponseError(
+                f"GET /images/{image_id} returned image {image.id}", "invalid_response", 200
             )
         return image
 
@@ -149,7 +153,7 @@ class HetznerCloudClient:
             sort: Any of `id`, `command`, `status`, `started`, `finished`, each also with `:asc` or `:desc`.
             status: Any of `running`, `success`, `error`.
         """
-        arguments.check_id(image_id, "The image id")
+        validation.validate_id(image_id, "The image id")
         return await self._list_actions(f"/images/{image_id}/actions", _action_query(sort, status))
 
     async def get_action_for_image(self, image_id: int, action_id: int) -> Action:
@@ -159,11 +163,11 @@ class HetznerCloudClient:
 
         https://docs.hetzner.cloud/reference/cloud#image-actions-get-an-action-for-an-image
         """
-        arguments.check_id(image_id, "The image id")
-        arguments.check_id(action_id, "The action id")
+        validation.validate_id(image_id, "The image id")
+        validation.validate_id(action_id, "The action id")
         request = f"/images/{image_id}/actions/{action_id}"
         try:
-            return (await self._get(_ActionAnswer, request)).action
+            return (await self._get(_ActionResponse, request)).action
         except DeprecatedEndpointError as gone:
             LOGGER.warning(
                 "GET %s is gone, asking GET /images/actions/%d instead. %s",
@@ -182,17 +186,17 @@ class HetznerCloudClient:
 
         https://docs.hetzner.cloud/reference/cloud#image-actions-change-image-protection
         """
-        arguments.check_id(image_id, "The image id")
-        arguments.check_flag(delete, "The protection")
+        validation.validate_id(image_id, "The image id")
+        validation.validate_flag(delete, "The protection")
         path = f"/images/{image_id}/actions/change_protection"
         try:
             answer = await self._connection.request(
-                "POST", path, json={"delete": delete}, before_sending=self._raise_if_refused
+                "POST", path, json={"delete": delete}, pre_send_check=self._raise_if_rejected
             )
         except (AuthenticationError, ReadOnlyTokenError) as refusal:
-            self._changes_refused = refusal
+            self._changes_rejected = refusal
             raise
-        return read_model(_ActionAnswer, answer).action
+        return parse_model(_ActionResponse, answer).action
 
     async def list_image_actions(
         self,
@@ -212,14 +216,16 @@ class HetznerCloudClient:
             status: Any of `running`, `success`, `error`.
             limit: Return the first ones only, this many, and read no page beyond them; None returns all.
         """
-        query, limit = _action_query(sort, status), arguments.check_limit(limit)
+        query, limit = _action_query(sort, status), validation.validate_limit(limit)
         if ids is None:
             return await self._list_actions("/images/actions", query, limit)
-        batches = await all_at_once(
-            self._list_actions("/images/actions", [*_repeated("id", batch), *query])
+        batches = await gather_or_cancel(
+            self._list_actions("/images/actions", [*_repeat_param("id", batch), *query])
             for batch in batched_ids(ids)
         )
-        actions = _in_order((action for batch in batches for action in batch), arguments.check_sort(sort))
+        actions = _sort_actions(
+            (action for batch in batches for action in batch), validation.validate_sort(sort)
+        )
         return actions[:limit]
 
     async def get_image_action(self, action_id: int) -> Action:
@@ -227,35 +233,35 @@ class HetznerCloudClient:
 
         https://docs.hetzner.cloud/reference/cloud#image-actions-get-an-action
         """
-        arguments.check_id(action_id, "The action id")
-        return (await self._get(_ActionAnswer, f"/images/actions/{action_id}")).action
+        validation.validate_id(action_id, "The action id")
+        return (await self._get(_ActionResponse, f"/images/actions/{action_id}")).action
 
     async def list_actions(self, ids: Iterable[int]) -> list[Action]:
         """List actions of any kind by their ids, any number; sent 25 a request.
 
         https://docs.hetzner.cloud/reference/cloud#actions-list-actions
         """
-        batches = await all_at_once(
-            self._get(ActionsPage, "/actions", _repeated("id", batch)) for batch in batched_ids(ids)
+        batches = await gather_or_cancel(
+            self._get(ActionsPage, "/actions", _repeat_param("id", batch)) for batch in batched_ids(ids)
         )
         return [action for batch in batches for action in batch.actions]
 
     async def _list_actions(self, path: str, query: Query, limit: int | None = None) -> list[Action]:
-        fetch = partial(self._page, ActionsPage, path, query)
+        fetch = partial(self._get_page, ActionsPage, path, query)
         pages = await (
-            read_pages(fetch) if limit is None else read_pages(fetch, most=ceil(limit / _PER_PAGE))
+            fetch_pages(fetch) if limit is None else fetch_pages(fetch, most=ceil(limit / _PER_PAGE))
         )
         return [action for page in pages for action in page.actions][:limit]
 
-    async def _page(self, model: type[M], path: str, query: Query, number: int) -> M:
+    async def _get_page(self, model: type[M], path: str, query: Query, number: int) -> M:
         return await self._get(model, path, [*query, ("page", number), ("per_page", _PER_PAGE)])
 
     async def _get(self, model: type[M], path: str, query: Query = ()) -> M:
-        return read_model(model, await self._connection.request("GET", path, query=query))
+        return parse_model(model, await self._connection.request("GET", path, query=query))
 
-    def _raise_if_refused(self) -> None:
-        if self._changes_refused is not None:
-            raise copy(self._changes_refused)  # one that is raised again grows with each traceback
+    def _raise_if_rejected(self) -> None:
+        if self._changes_rejected is not None:
+            raise copy(self._changes_rejected)  # one that is raised again grows with each traceback
 
 
 def batched_ids(ids: Iterable[int]) -> list[list[int]]:
@@ -264,11 +270,11 @@ def batched_ids(ids: Iterable[int]) -> list[list[int]]:
     Raises:
         InvalidArgumentError: One of them is no action id.
     """
-    unique = list(dict.fromkeys(arguments.check_id(action_id, "An action id") for action_id in ids))
+    unique = list(dict.fromkeys(validation.validate_id(action_id, "An action id") for action_id in ids))
     return [unique[at : at + MAX_IDS_PER_REQUEST] for at in range(0, len(unique), MAX_IDS_PER_REQUEST)]
 
 
-def _in_order(actions: Iterable[Action], sort: Sequence[str]) -> list[Action]:
+def _sort_actions(actions: Iterable[Action], sort: Sequence[str]) -> list[Action]:
     """Sort what came in several answers, each of them sorted, as one answer would be."""
     ordered = list(actions)
     for key in reversed(sort):
@@ -279,10 +285,10 @@ def _in_order(actions: Iterable[Action], sort: Sequence[str]) -> list[Action]:
 
 
 def _action_query(sort: Choices, status: Choices) -> list[tuple[str, str | int]]:
-    keys = arguments.check_sort(sort) or ["id:asc"]  # a stable order, or pages can overlap
-    chosen = arguments.check_choices(status, arguments.ACTION_STATUSES, "action status")
-    return [*_repeated("sort", keys), *_repeated("status", chosen)]
+    keys = validation.validate_sort(sort) or ["id:asc"]  # a stable order, or pages can overlap
+    chosen = validation.validate_choices(status, validation.ACTION_STATUSES, "action status")
+    return [*_repeat_param("sort", keys), *_repeat_param("status", chosen)]
 
 
-def _repeated(name: str, values: Iterable[str | int]) -> list[tuple[str, str | int]]:
+def _repeat_param(name: str, values: Iterable[str | int]) -> list[tuple[str, str | int]]:
     return [(name, value) for value in values]

@@ -16,7 +16,7 @@
     * RateLimitError: the project's request budget stayed empty for too long
     * ServerError: the API is at fault: ask again
   * TransportError: no answer came, or not a whole one: ask again
-    * InvalidAnswerError: an answer came, but not what is documented: ask again
+    * InvalidResponseError: an answer came, but not what is documented: ask again
   * ActionError: a wait for actions ended with some that did not succeed
     * ActionFailedError: at least one ended in error
     * ActionUnfinishedError: none failed, some still run: wait for them again
@@ -28,7 +28,7 @@ All of them survive pickling: every field is in `args`.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hetzner_cloud.text import printable
+from hetzner_cloud.sanitize import printable
 
 if TYPE_CHECKING:
     from hetzner_cloud.models import Action
@@ -61,14 +61,14 @@ class HetznerCloudError(Exception):
         self.correlation_id = correlation_id
 
     @property
-    def explanation(self) -> str:
+    def detail(self) -> str:
         """What happened, with all that a person needs to mend it."""
         return self.message
 
     def __str__(self) -> str:
         """Format as the official clients do: message (code, correlation id)."""
         particulars = ", ".join(part for part in (self.code, self.correlation_id) if part)
-        return f"{self.explanation} ({particulars})" if particulars else self.explanation
+        return f"{self.detail} ({particulars})" if particulars else self.detail
 
     def __repr__(self) -> str:
         """Stay readable in a log: some errors carry what became of thousands of snapshots."""
@@ -126,7 +126,7 @@ class InvalidRequestError(ApiError):
         }
 
     @property
-    def explanation(self) -> str:
+    def detail(self) -> str:
         """The message, then the fields at fault."""
         fields = "; ".join(f"{name}: {', '.join(texts)}".rstrip(": ") for name, texts in self.fields.items())
         return (
@@ -175,7 +175,7 @@ class TransportError(HetznerCloudError):
     """No answer came, or not a whole one."""
 
 
-class InvalidAnswerError(TransportError):
+class InvalidResponseError(TransportError):
     """An answer came, but not what is documented."""
 
 

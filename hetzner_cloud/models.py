@@ -22,7 +22,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from hetzner_cloud.text import printable
+from hetzner_cloud.sanitize import printable
 
 _TIME = TypeAdapter(datetime)
 
@@ -36,7 +36,7 @@ def _time_or_none(value: object) -> datetime | None:
         return None
 
 
-def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+def _none_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
     """Nor is another shape of what nothing is decided by."""
     try:
         return read(value)
@@ -44,8 +44,8 @@ def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> ob
         return None
 
 
-def _none_of_them_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    return _none_if_unreadable(value, read) or ()
+def _empty_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    return _none_if_invalid(value, read) or ()
 
 
 def _dict_or_empty(value: object) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _percent(value: object) -> float:
 
 
 Time = Annotated[datetime | None, BeforeValidator(_time_or_none)]
-Lenient = WrapValidator(_none_if_unreadable)
+Lenient = WrapValidator(_none_if_invalid)
 Text = Annotated[str, BeforeValidator(_string_or_empty)]
 Size = Annotated[
     float | None, BeforeValidator(lambda value: value if isinstance(value, int | float) else None)
@@ -79,7 +79,7 @@ class Resource(_Model):
     type: str
 
 
-class ActionFault(_Model):
+class ActionErrorInfo(_Model):
     """Why an action ended in error."""
 
     code: Text = ""
@@ -101,8 +101,8 @@ class Action(_Model):
     progress: Annotated[float, BeforeValidator(_percent)] = 0
     started: Time = None
     finished: Time = None
-    resources: Annotated[tuple[Resource, ...], WrapValidator(_none_of_them_if_unreadable)] = ()
-    error: Annotated[ActionFault | None, Lenient] = None
+    resources: Annotated[tuple[Resource, ...], WrapValidator(_empty_if_invalid)] = ()
+    error: Annotated[ActionErrorInfo | None, Lenient] = None
 
     @property
     def image_id(self) -> int | None:
@@ -130,7 +130,7 @@ class Action(_Model):
         command = f" ({printable(self.command)})" if self.command else ""
         about = f"action {self.id}{command}{image}"
         if self.failed:
-            return f"{about}: {describe_fault(self.error)}"
+            return f"{about}: {describe_action_error(self.error)}"
         return about if self.ended else f"{about} at {self.progress:g} %"
 
 
@@ -214,7 +214,7 @@ class Meta(_Model):
     pagination: Annotated[Pagination, BeforeValidator(lambda value: value or {})] = Pagination()
 
 
-def describe_fault(fault: ActionFault | None) -> str:
+def describe_action_error(fault: ActionErrorInfo | None) -> str:
     """Format an action's error as the official clients do: message (code)."""
     if fault is None:
         return "no reason given"

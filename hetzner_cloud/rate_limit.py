@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 _DEFAULT_REFILL = 1.0  # 3600 an hour: what a project has unless Hetzner raised it
-_LEAST_WINDOW_SECONDS = 5.0  # Reset is in whole seconds: over a shorter time the quotient is noise
-_LONGEST_WINDOW_SECONDS = 86_400.0  # a bucket refills in an hour: a Reset days ahead is none
+_MIN_WINDOW_SECONDS = 5.0  # Reset is in whole seconds: over a shorter time the quotient is noise
+_MAX_WINDOW_SECONDS = 86_400.0  # a bucket refills in an hour: a Reset days ahead is none
 _MAX_BACK_OFF_SECONDS = 60.0
 _MAX_RETRY_AFTER_SECONDS = 300.0
 
@@ -50,46 +50,46 @@ class RateLimit:
         return min(self._limit, self._remaining + self.refill * (now - self._seen_at))
 
     @property
-    def _kept(self) -> float:
+    def _reserved(self) -> float:
         return self._reserve * (self._limit or 0)
 
-    def _share(self, remaining: float) -> float:
+    def _own_share(self, remaining: float) -> float:
         """Others draw on a reserve that shrinks: leave them up to half of what flows back."""
-        return min(1.0, max(0.5, remaining / self._kept)) if self._kept else 1.0
+        return min(1.0, max(0.5, remaining / self._reserved)) if self._reserved else 1.0
 
     def take_slot(self, now: float) -> float:
         """Claim the next request's place; returns the seconds to wait before it is sent."""
         remaining = self.remaining(now)
         slot = max(now, self._next_slot, self._held_until)
         if remaining is not None:
-            if remaining <= self._kept:
-                self._next_slot = slot + 1 / (self.refill * self._share(remaining))
+            if remaining <= self._reserved:
+                self._next_slot = slot + 1 / (self.refill * self._own_share(remaining))
             self._remaining, self._seen_at = remaining - 1, now
         elif self._refusals:
             self._next_slot = slot + 1 / self.refill
         return slot - now
 
-    def learn(self, headers: Mapping[str, str], *, now: float, wall: float, in_flight: int) -> None:
-        """Take in an answer's headers; `in_flight` requests may not be counted in them yet."""
+    def update(self, headers: Mapping[str, str], *, now: float, wall: float, in_flight: int) -> None:
+        """Take in an answer's headers; `in_flight` requests may not be pluralize in them yet."""
         limit, remaining = _number(headers, "RateLimit-Limit"), _number(headers, "RateLimit-Remaining")
         if limit is None or remaining is None or limit <= 0:
             return
         self._limit, self._remaining, self._seen_at = limit, remaining - in_flight, now
-        if self._remaining > self._kept:
+        if self._remaining > self._reserved:
             self._next_slot = now  # there is no need to pace (any more); what a 429 holds back stays so
         reset = _number(headers, "RateLimit-Reset")
         if reset is None:
             return
         server_time = _time(headers, "Date")  # as Reset is: a wrong clock on this side does no harm
         window = reset - (wall if server_time is None else server_time)
-        if _LEAST_WINDOW_SECONDS <= window <= _LONGEST_WINDOW_SECONDS and remaining < limit:
+        if _MIN_WINDOW_SECONDS <= window <= _MAX_WINDOW_SECONDS and remaining < limit:
             quotient = (limit - remaining) / window
             # Of a bucket that is nearly full it says little, and nothing if Reset is always an hour off.
             self._refill = quotient if remaining <= limit / 2 else max(quotient, limit / 3600)
-        elif 0 <= window < _LEAST_WINDOW_SECONDS:  # a small bucket: two roundings make it two seconds at most
+        elif 0 <= window < _MIN_WINDOW_SECONDS:  # a small bucket: two roundings make it two seconds at most
             self._least_refill = max(self._least_refill, (limit - remaining) / (window + 2))
 
-    def refused(self, headers: Mapping[str, str], *, now: float, sent_at: float) -> float:
+    def on_rate_limited(self, headers: Mapping[str, str], *, now: float, sent_at: float) -> float:
         """Take in a 429; returns the seconds to wait before anything is sent again.
 
         Refusals of requests that were under way together count as one.
@@ -107,11 +107,11 @@ class RateLimit:
         self._next_slot = max(self._next_slot, again) if together else again  # claims before are void
         return self._held_until - now
 
-    def refused_since(self, when: float) -> bool:
+    def rate_limited_since(self, when: float) -> bool:
         """Tell whether a 429 came after a slot was claimed: then the slot is worth nothing."""
         return self._refused_at > when
 
-    def accepted(self) -> None:
+    def on_success(self) -> None:
         """Take in an answer that was no 429."""
         self._refusals = 0
 

@@ -26,7 +26,7 @@ from hetzner_cloud.settings import Settings
 T = TypeVar("T")
 
 
-def heals(error: BaseException | None) -> bool:
+def is_transient(error: BaseException | None) -> bool:
     """Tell whether the same request can succeed a little later."""
     if isinstance(error, ConflictError):
         return error.code == "conflict"
@@ -44,7 +44,7 @@ class RetryPolicy:
     @classmethod
     def from_settings(cls, settings: Settings) -> "RetryPolicy":
         """Take the retry's part of the settings."""
-        return cls(settings.retries, settings.retry_base_seconds, settings.retry_max_seconds)
+        return cls(settings.max_retries, settings.retry_base_delay_seconds, settings.retry_max_delay_seconds)
 
     def bounds(self) -> list[float]:
         """List the upper bound, in seconds, of the pause before each retry."""
@@ -75,7 +75,7 @@ class RetryPolicy:
             try:
                 return await attempt()
             except HetznerCloudError as error:
-                if not heals(error):
+                if not is_transient(error):
                     raise
                 pause = jitter(0, bound)
                 on_retry(error, pause)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from hetzner_cloud.errors import InvalidArgumentError
 
 _PREFIX = "HETZNER_CLOUD_"
-_MOST_RETRIES = 50  # as many pauses as Prefect takes
+_MAX_RETRIES = 50  # as many pauses as Prefect takes
 
 
 @dataclass(frozen=True)
@@ -16,21 +16,21 @@ class Settings:
 
     Attributes:
         request_timeout_seconds: For one request, from the connection to the last byte.
-        requests_in_flight: How many requests of a project are under way at once, at most.
-        retries: How often a fault that can heal is met with another try.
-        retry_base_seconds: The upper bound of the pause before the first retry; it doubles with each.
-        retry_max_seconds: What the bound of a pause never exceeds.
-        rate_limit_patience_seconds: How long one request is held back by answers of 429 before it fails.
+        max_concurrent_requests: How many requests of a project are under way at once, at most.
+        max_retries: How often a fault that can heal is met with another try.
+        retry_base_delay_seconds: The upper bound of the pause before the first retry; it doubles with each.
+        retry_max_delay_seconds: What the bound of a pause never exceeds.
+        rate_limit_timeout_seconds: How long one request is held back by answers of 429 before it fails.
         poll_interval_seconds: The least pause between two rounds of asking for running actions.
         poll_max_interval_seconds: The longest.
     """
 
     request_timeout_seconds: float = 30.0
-    requests_in_flight: int = 10
-    retries: int = 5
-    retry_base_seconds: float = 1.0
-    retry_max_seconds: float = 60.0
-    rate_limit_patience_seconds: float = 900.0
+    max_concurrent_requests: int = 10
+    max_retries: int = 5
+    retry_base_delay_seconds: float = 1.0
+    retry_max_delay_seconds: float = 60.0
+    rate_limit_timeout_seconds: float = 900.0
     poll_interval_seconds: float = 0.5
     poll_max_interval_seconds: float = 5.0
 
@@ -39,7 +39,7 @@ class Settings:
         """Read the settings.
 
         Raises:
-            InvalidArgumentError: A variable is set and is no number above zero (`retries`: from 0 to 50).
+            InvalidArgumentError: A variable is set and is no number above zero (`max_retries`: from 0 to 50).
         """
         values: dict[str, Any] = {field.name: _read(field.name, field.default) for field in fields(cls)}
         return cls(**values)
@@ -53,8 +53,8 @@ def _read(name: str, default: object) -> float:
         value = kind(text)
     except ValueError:
         value = kind(-1)
-    if name == "retries" and not 0 <= value <= _MOST_RETRIES:
-        raise InvalidArgumentError(f"{variable} must be a number from 0 to {_MOST_RETRIES}, not {text!r}.")
-    if name != "retries" and not 0 < value < float("inf"):
+    if name == "max_retries" and not 0 <= value <= _MAX_RETRIES:
+        raise InvalidArgumentError(f"{variable} must be a number from 0 to {_MAX_RETRIES}, not {text!r}.")
+    if name != "max_retries" and not 0 < value < float("inf"):
         raise InvalidArgumentError(f"{variable} must be a number above zero, not {text!r}.")
     return value

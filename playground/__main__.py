@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from blocks.credentials import HetznerCloudCredentials
-from hetzner_cloud.sandbox import Sandbox, serve
 from playground.server import (
     ROOT,
     WORKER_LIMIT,
@@ -27,6 +26,7 @@ from playground.server import (
     prefect_server,
     worker,
 )
+from sandbox import Sandbox, serve
 
 _PORT = 4200
 _AUDIT = "audit-snapshot-protection/nightly"

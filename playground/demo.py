@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from blocks.credentials import HetznerCloudCredentials
-from hetzner_cloud.sandbox import Sandbox, serve
 from playground.server import ROOT, PrefectServer, ServerNotStartedError, prefect_server
+from sandbox import Sandbox, serve
 
 _PROJECT = "sandbox"
 _CONSOLE = Console(highlight=False)

@@ -2,6 +2,6 @@
 
 import prefect.task_engine  # noqa: F401 - now: Prefect does it in a run, where it can race with a thread's
 
-from tasks.run_log import join_run_log
+from reporting.run_logging import join_run_logging
 
-join_run_log()
+join_run_logging()

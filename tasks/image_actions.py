@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.models import Action
-from tasks.policy import RETRY_TRANSIENT
+from tasks.retries import RETRY_TRANSIENT
 
 
 @task(task_run_name="list-actions-for-image-{image_id}", cache_policy=NO_CACHE, **RETRY_TRANSIENT)

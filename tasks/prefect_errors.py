@@ -2,8 +2,8 @@
 
 import httpx
 
-from hetzner_cloud.text import printable
-from tasks.run_log import run_logger
+from hetzner_cloud.sanitize import printable
+from reporting.run_logging import run_logger
 
 
 def describe_prefect_error(error: Exception) -> str:

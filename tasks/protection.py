@@ -11,16 +11,16 @@ from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Image
-from hetzner_cloud.outcomes import ChangeResult, ChangesFailedError, Trouble
-from tasks.names import name_of_task_run, parameter
-from tasks.policy import RETRY_POLICY
-from tasks.run_log import JoinedLog, run_logger
+from reporting.run_logging import BatchedLogger, run_logger
+from snapshot_protection.outcomes import ChangeResult, ChangesFailedError, ErrorInfo
+from tasks.retries import RETRY_POLICY
+from tasks.task_run_names import parameter, task_run_name_for
 
 
 def _run_name() -> str:
     images: Sequence[Image] = parameter("images")
     what = str(images[0].id) if len(images) == 1 else f"{len(images)}-snapshots"
-    return name_of_task_run(f"protect-{what}")
+    return task_run_name_for(f"protect-{what}")
 
 
 # No retry of Prefect's: a group never repeats what its members have done; each member is retried by itself.
@@ -34,18 +34,18 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     Raises:
         ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
     """
-    asked_for = JoinedLog("Protection asked for")
+    asked_for = BatchedLogger("Protection asked for")
     try:
         async with credentials.get_client() as client:
             results = await asyncio.gather(*(_protect(client, image.id, asked_for) for image in images))
     finally:  # whatever was started is named
         asked_for.flush()
-    if any(result.trouble and not result.is_gone for result in results):
+    if any(result.error and not result.is_deleted for result in results):
         raise ChangesFailedError(results)
     return results
 
 
-async def _protect(client: HetznerCloudClient, image_id: int, asked_for: JoinedLog) -> ChangeResult:
+async def _protect(client: HetznerCloudClient, image_id: int, asked_for: BatchedLogger) -> ChangeResult:
     logger = run_logger()
 
     def say(error: HetznerCloudError, pause: float) -> None:
@@ -57,10 +57,10 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: JoinedL
         )
     except HetznerCloudError as error:
         logger.warning("Snapshot %d: could not be changed: %s", image_id, error)
-        return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
+        return ChangeResult(image_id=image_id, error=ErrorInfo.of(error))
     except Exception as error:  # a defect of ours with one member must not lose what the others started
         logger.exception("Snapshot %d: could not be changed", image_id)
-        return ChangeResult(image_id=image_id, trouble=Trouble.of(error))
+        return ChangeResult(image_id=image_id, error=ErrorInfo.of(error))
     except asyncio.CancelledError:
         logger.warning(
             "Snapshot %d: cancelled while its protection was asked for: it may be under way", image_id
@@ -70,10 +70,12 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: JoinedL
     return ChangeResult(image_id=image_id, action=action)
 
 
-@task(task_run_name=lambda: name_of_task_run("look-for-unlisted-snapshots"), cache_policy=NO_CACHE, retries=0)
-async def find_images(
+@task(
+    task_run_name=lambda: task_run_name_for("look-for-unlisted-snapshots"), cache_policy=NO_CACHE, retries=0
+)
+async def get_unlisted_images(
     credentials: HetznerCloudCredentials, image_ids: Sequence[int]
-) -> dict[int, Image | Trouble]:
+) -> dict[int, Image | ErrorInfo]:
     """Look for images that a listing did not show: gone, relabelled, or shifted from page to page.
 
     Returns:
@@ -85,9 +87,9 @@ async def find_images(
     return {image_id: image for image_id, image in zip(image_ids, found, strict=True) if image is not None}
 
 
-async def _find(client: HetznerCloudClient, image_id: int) -> Image | Trouble | None:
+async def _find(client: HetznerCloudClient, image_id: int) -> Image | ErrorInfo | None:
     try:
         return await RETRY_POLICY.call(partial(client.get_image, image_id))
     except HetznerCloudError as error:
-        trouble = Trouble.of(error)
-        return None if trouble.is_deleted else trouble
+        info = ErrorInfo.of(error)
+        return None if info.is_deleted else info

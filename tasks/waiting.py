@@ -7,17 +7,17 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.credentials import HetznerCloudCredentials
+from hetzner_cloud.action_waiter import Progress, wait_for_actions
 from hetzner_cloud.models import Action
-from hetzner_cloud.text import counted, in_lines
-from hetzner_cloud.waiting import Progress, wait_for_actions
-from tasks.artifacts import ProgressArtifact
-from tasks.names import name_of_task_run, parameter
-from tasks.run_log import run_logger
+from hetzner_cloud.sanitize import join_in_chunks, pluralize
+from reporting.artifacts import ProgressArtifact
+from reporting.run_logging import run_logger
+from tasks.task_run_names import parameter, task_run_name_for
 
 
 def _run_name() -> str:
-    actions = counted(len(parameter("actions")), "action")
-    return name_of_task_run(f"wait-for-{actions.replace(' ', '-')}")
+    actions = pluralize(len(parameter("actions")), "action")
+    return task_run_name_for(f"wait-for-{actions.replace(' ', '-')}")
 
 
 # No retry: the wait bears failed polls itself, and one that is over is not begun again.
@@ -54,14 +54,14 @@ async def wait_for_image_actions(
         for action in progress.ended:
             if not action.succeeded:
                 logger.error("Ended with %s: %s", action.status, action)
-        for line in in_lines(str(action) for action in progress.ended if action.succeeded):
+        for line in join_in_chunks(str(action) for action in progress.ended if action.succeeded):
             logger.info("Ended with success: %s", line)
         if show_progress:
             artifact.show(progress.percent)
 
     try:
         async with (
-            ProgressArtifact(f"Waiting for {counted(len(actions), 'action')}") as artifact,
+            ProgressArtifact(f"Waiting for {pluralize(len(actions), 'action')}") as artifact,
             credentials.get_client() as client,
         ):
             return await wait_for_actions(client, actions, timeout_seconds=timeout_seconds, on_progress=tell)

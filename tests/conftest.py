@@ -12,7 +12,7 @@ import pytest
 import respx
 
 # Before our modules are imported: a task takes its retry times when it is made.
-os.environ["HETZNER_CLOUD_RETRY_BASE_SECONDS"] = "0.01"
+os.environ["HETZNER_CLOUD_RETRY_BASE_DELAY_SECONDS"] = "0.01"
 os.environ["HETZNER_CLOUD_POLL_INTERVAL_SECONDS"] = "0.05"
 for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
     os.environ.pop(_name, None)
@@ -24,12 +24,12 @@ from prefect.logging.handlers import APILogWorker  # noqa: E402
 from prefect.settings import temporary_settings  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
-from benchmarks.figures import write_figure  # noqa: E402
+from benchmarks.results import write_figure  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
-from hetzner_cloud.sandbox import Sandbox, serve  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
-from tests.figures import EXAMPLES, RecordFigure  # noqa: E402
-from tests.project_copy import copy_project  # noqa: E402
+from sandbox import Sandbox, serve  # noqa: E402
+from tests.support.figures import EXAMPLES, RecordFigure  # noqa: E402
+from tests.support.project_copy import copy_project  # noqa: E402
 
 TOKEN = "canary-7f3e9c1ab2d4"
 

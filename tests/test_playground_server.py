@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from playground.server import PrefectServer, ServerNotStartedError, prefect_server
-from tests.test_reboot import kill_all
+from tests.reliability.test_reboot import kill_all
 
 ROOT = Path(__file__).parent.parent
 STARTS_A_SERVER_AND_IS_KILLED = """

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.contenders.job import Job, compete
+from benchmarks.contenders.job import Job, run_contender
 
 _IN_FLIGHT = 10
 _PER_PAGE = 50
@@ -83,4 +83,4 @@ async def _in_each_project(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    compete(dict.fromkeys(["protect", "audit"], lambda job: asyncio.run(_in_each_project(job))))
+    run_contender(dict.fromkeys(["protect", "audit"], lambda job: asyncio.run(_in_each_project(job))))

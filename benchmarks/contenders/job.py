@@ -38,7 +38,7 @@ class Job:
         return self.projects[0]
 
 
-def compete(works: Mapping[str, Callable[[Job], object]]) -> None:
+def run_contender(works: Mapping[str, Callable[[Job], object]]) -> None:
     """Do the job, and say on stdout's last line how long it took and how much memory the process had."""
     job = Job.given()
     began = time.monotonic()

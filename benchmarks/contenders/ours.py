@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from benchmarks.contenders.job import Job, compete
+from benchmarks.contenders.job import Job, run_contender
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 
@@ -17,7 +17,7 @@ def _run(flow: Callable[..., Any], job: Job) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    compete(
+    run_contender(
         {
             "protect": lambda job: _run(protect_snapshots, job),
             "audit": lambda job: _run(audit_snapshot_protection, job),

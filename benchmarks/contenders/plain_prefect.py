@@ -5,7 +5,7 @@ from hcloud.actions import BoundAction
 from hcloud.images import Image
 from prefect import flow, task
 
-from benchmarks.contenders.job import Job, compete
+from benchmarks.contenders.job import Job, run_contender
 
 JOB = Job.given()
 CLIENT = Client(token=JOB.token, api_endpoint=JOB.endpoint)
@@ -37,4 +37,4 @@ def _run(_job: Job) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    compete({"protect": _run})
+    run_contender({"protect": _run})

@@ -1,0 +1,1 @@
+"""What runs store for later ones."""

@@ -1,0 +1,122 @@
+"""Finding flow runs that were interrupted or never started: one request to Prefect where there are none."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.context import FlowRunContext
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.exceptions import ObjectNotFound
+
+from reporting.run_logging import run_logger
+from snapshot_protection.interrupted_runs import (
+    CLOCKS_DIFFER,
+    InterruptedRuns,
+    UnfinishedRun,
+    describe_run,
+    select_silent,
+)
+from tasks.prefect_errors import describe_prefect_error
+
+FLOW_NAMES = ["protect-snapshots", "audit-snapshot-protection", "protect-on-workers"]
+_STATE_TYPES = ["RUNNING", "PENDING", "CANCELLING"]
+_MAX_RUNS = 200  # as many as Prefect returns at once
+_MAX_EVENTS = 50  # as above
+_TIMEOUT_SECONDS = 10.0
+_RESOURCE = "prefect.flow-run."
+
+
+async def find_interrupted_runs() -> InterruptedRuns:
+    """Find this project's unfinished flow runs without a heartbeat or state change; this run is none of them.
+
+    They are logged as warnings. A check that fails is logged, is part of the result, and stops no run.
+    """
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS), get_client() as client:
+            interrupted = await _find(client)
+    except Exception as error:  # noqa: BLE001 - what the audit found matters more
+        run_logger().warning("The check for interrupted flow runs failed: %s", _describe(error))
+        return InterruptedRuns(error=_describe(error))
+    for run in interrupted.runs:
+        run_logger().warning("May be interrupted, or never started: %s", describe_run(run))
+    return interrupted
+
+
+async def _find(client: PrefectClient) -> InterruptedRuns:
+    found = await _read_unfinished(client)
+    now = datetime.now(UTC)
+    silent = select_silent([_unfinished_run(run, run.state) for run in found if run.state], now=now)
+    heartbeats = await _read_last_heartbeats(client, [run.id for run in silent], now)
+    seen = [run.model_copy(update={"last_heartbeat": heartbeats.get(run.id)}) for run in silent]
+    return InterruptedRuns(
+        runs=tuple(select_silent(seen, now=now)),
+        is_complete=len(found) < _MAX_RUNS,
+    )
+
+
+async def _read_unfinished(client: PrefectClient) -> list[FlowRun]:
+    wanted = {
+        "state": {"type": {"any_": _STATE_TYPES}},
+        "id": {"not_any_": await _this_run_and_its_ancestors(client)},
+    }
+    return await client.read_flow_runs(
+        flow_filter=FlowFilter.model_validate({"name": {"any_": FLOW_NAMES}}),
+        flow_run_filter=FlowRunFilter.model_validate(wanted),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,  # what is cut off has been reported by earlier audits
+        limit=_MAX_RUNS,
+    )
+
+
+async def _this_run_and_its_ancestors(client: PrefectClient) -> list[UUID]:
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    ids = []
+    with suppress(ObjectNotFound):  # a parent's task run is recorded a moment after it was started
+        while run:
+            ids.append(run.id)
+            task_run = await client.read_task_run(run.parent_task_run_id) if run.parent_task_run_id else None
+            run = (
+                await client.read_flow_run(task_run.flow_run_id)
+                if task_run and task_run.flow_run_id
+                else None
+            )
+    return ids
+
+
+async def _read_last_heartbeats(
+    client: PrefectClient, ids: Sequence[UUID], now: datetime
+) -> Mapping[UUID, datetime]:
+    heartbeats = {}
+    for at in range(0, len(ids), _MAX_EVENTS):
+        resources = [f"{_RESOURCE}{flow_run_id}" for flow_run_id in ids[at : at + _MAX_EVENTS]]
+        wanted = EventFilter(
+            event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+            resource=EventResourceFilter(id=resources, distinct=True),  # the last one of each
+            occurred=EventOccurredFilter(until=now + CLOCKS_DIFFER),
+        )
+        for event in (await client.read_events(wanted, limit=_MAX_EVENTS)).events:
+            heartbeats[UUID(event.resource.id.removeprefix(_RESOURCE))] = event.occurred
+    return heartbeats
+
+
+def _unfinished_run(run: FlowRun, state: State[Any]) -> UnfinishedRun:
+    return UnfinishedRun(
+        id=run.id,
+        name=run.name,
+        state=state.name or state.type.value,
+        since=state.timestamp,
+        started=run.start_time is not None,
+    )
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no response from the Prefect API within {_TIMEOUT_SECONDS:g} s"
+    return describe_prefect_error(error)

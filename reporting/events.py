@@ -1,0 +1,26 @@
+"""What automations can act on: see deploy/automation.py."""
+
+from prefect.events import emit_event
+
+from snapshot_protection.audit_report import ProjectAudit
+
+UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
+_MAX_IDS = 100
+
+
+def emit_unprotected(project: ProjectAudit) -> None:
+    """Say that snapshots of a project are unprotected: how many, and the ids of 100 of them at most."""
+    unprotected = project.unprotected
+    newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
+    emit_event(
+        UNPROTECTED,
+        resource={
+            "prefect.resource.id": f"hetzner-cloud.project.{project.project}",
+            "prefect.resource.name": project.project,
+        },
+        payload={
+            "count": len(unprotected),
+            "newly_unprotected": len(newly),
+            "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
+        },
+    )

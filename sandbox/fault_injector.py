@@ -1,0 +1,52 @@
+"""The faults in force, and which of them hits a request."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from threading import Lock
+
+from sandbox.faults import Fault
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    seen: int = 0
+
+    def fires(self) -> bool:
+        self.seen += 1
+        turn = self.seen - self.fault.after
+        return turn > 0 and (self.fault.times is None or turn <= self.fault.times)
+
+
+class Faults:
+    """The faults in force, in the order they were added; of several that fit, the first that fires hits."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._armed = [_Armed(fault) for fault in faults]
+        self._lock = Lock()
+
+    def add(self, *faults: Fault) -> None:
+        self._armed = [*self._armed, *map(_Armed, faults)]
+
+    def clear(self) -> None:
+        self._armed = []
+
+    def __len__(self) -> int:
+        return len(self._armed)
+
+    def take_answer_fault(self, operation: str, image_ids: Iterable[int]) -> Fault | None:
+        """Return what goes wrong with this answer; each call counts as one request."""
+        return self._take(operation, image_ids, of_action=False)
+
+    def take_action_fault(self, image_id: int) -> Fault | None:
+        """Return what goes wrong with the action that this change starts; each call counts as one request."""
+        return self._take("change_image_protection", (image_id,), of_action=True)
+
+    def _take(self, operation: str, image_ids: Iterable[int], *, of_action: bool) -> Fault | None:
+        with self._lock:
+            fitting = (
+                armed
+                for armed in self._armed
+                if armed.fault.is_of_action is of_action and armed.fault.concerns(operation, image_ids)
+            )
+            return next((armed.fault for armed in fitting if armed.fires()), None)

@@ -1,0 +1,38 @@
+"""What all lists have in common: sorting by several keys, and pages with their `meta`."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+from sandbox.request import Call
+
+Record = dict[str, Any]
+
+
+def in_order(records: Iterable[Record], keys: Sequence[tuple[str, bool]]) -> list[Record]:
+    """Sort by several keys, the weightiest first; by id without any, and where all are alike."""
+    ordered = sorted(records, key=itemgetter("id"))
+    for key, descending in reversed(keys):  # sorting is stable, so the weightiest goes last
+        ordered.sort(key=partial(_sort_value, key), reverse=descending)
+    return ordered
+
+
+def _sort_value(key: str, record: Record) -> tuple[bool, Any]:
+    value = record[key]
+    return value is None, "" if value is None else value
+
+
+def one_page(name: str, records: Sequence[Record], call: Call) -> Record:
+    """Cut out the page that was asked for."""
+    page, per_page = call.page()
+    last_page = max(1, -(-len(records) // per_page))
+    pagination = {
+        "page": page,
+        "per_page": per_page,
+        "previous_page": page - 1 if page > 1 else None,
+        "next_page": page + 1 if page < last_page else None,
+        "last_page": last_page,
+        "total_entries": len(records),
+    }
+    return {name: records[(page - 1) * per_page : page * per_page], "meta": {"pagination": pagination}}

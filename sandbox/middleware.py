@@ -1,0 +1,78 @@
+"""What every request passes, whatever it asks for: the record, the token, the rate limit, the headers."""
+
+import asyncio
+import hmac
+import time
+from secrets import token_hex
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox import api_errors
+from sandbox.http_responses import json_answer
+from sandbox.request_log import RequestRecord
+from sandbox.sandbox import Sandbox
+
+
+class Gate:
+    """The ASGI application around the routes."""
+
+    def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
+        self._app = app
+        self._sandbox = sandbox
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._in_flight += 1
+        record = _recorded(scope, self._in_flight)
+        scope["state"]["record"] = record
+        self._sandbox.keep(record)
+        try:
+            await self._answer(scope, receive, send, record)
+        finally:
+            record.finished = time.monotonic()
+            self._in_flight -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
+        if self._sandbox.settings.latency_seconds:
+            await asyncio.sleep(self._sandbox.settings.latency_seconds)
+        refusal = self._refusal(scope)
+        record.remaining = self._sandbox.bucket.remaining
+        app = self._app if refusal is None else json_answer(refusal.status, refusal.body)
+        headers = [(b"x-correlation-id", token_hex(8).encode()), *self._sandbox.bucket.headers()]
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                if "by_gateway" not in scope["state"]:
+                    message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> api_errors.RefusedError | None:
+        settings = self._sandbox.settings
+        token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        read_only = _is_bearer(token, settings.read_only_token)
+        if not read_only and not _is_bearer(token, settings.token):
+            return api_errors.unauthorized()
+        if not self._sandbox.bucket.take():
+            return api_errors.rate_limit_exceeded()
+        if read_only and scope["method"] not in {"GET", "HEAD"}:
+            return api_errors.token_readonly()
+        return None
+
+
+def _is_bearer(header: bytes, token: str | None) -> bool:
+    return token is not None and hmac.compare_digest(header, b"Bearer " + token.encode())
+
+
+def _recorded(scope: Scope, in_flight: int) -> RequestRecord:
+    return RequestRecord(
+        method=scope["method"],
+        path=scope["path"],
+        query=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+        started=time.monotonic(),
+        client_port=scope["client"][1],
+        in_flight=in_flight,
+    )

@@ -1,0 +1,79 @@
+"""One sandbox: the project it stands for, the faults in force, and what it was asked."""
+
+import time
+from typing import Any
+
+from sandbox.bucket import Bucket
+from sandbox.clock import Clock
+from sandbox.fault_injector import Faults
+from sandbox.images import Image
+from sandbox.request_log import RequestRecord
+from sandbox.settings import SandboxSettings
+from sandbox.state import State
+
+_KEPT_REQUESTS = 100_000
+
+
+class Sandbox:
+    """A stand-in for one project in Hetzner Cloud; `serve` puts it on loopback.
+
+    Attributes:
+        settings: What it was made of.
+        state: Its images and actions.
+        bucket: Its rate limit; `bucket.remaining` can be set.
+        faults: What goes wrong.
+        requests: What it was asked, in order.
+        endpoint: The URL that stands for https://api.hetzner.cloud/v1; empty until it is served.
+    """
+
+    def __init__(self, *, clock: Clock = time.time, **settings: object) -> None:
+        """Make a project.
+
+        Args:
+            clock: What tells the time in UNIX seconds, for actions and the rate limit.
+            settings: The fields of SandboxSettings.
+        """
+        self.settings = SandboxSettings.model_validate(settings)
+        self.clock = clock
+        self.state = State(self.settings, clock)
+        refill_per_second = self.settings.rate_refill_per_second or self.settings.rate_limit / 3600
+        self.bucket = Bucket(self.settings.rate_limit, refill_per_second, clock)
+        self.faults = Faults()
+        self.requests: list[RequestRecord] = []
+        self.endpoint = ""
+
+    @property
+    def token(self) -> str:
+        return self.settings.token
+
+    @property
+    def images(self) -> dict[int, Image]:
+        """All images by id; what is changed in a record is seen by the next request."""
+        return self.state.images
+
+    @property
+    def actions(self) -> list[dict[str, Any]]:
+        """All actions as the API shows them now, oldest first; the unknown ones are left out."""
+        return [action.as_json(self.clock()) for action in self.state.actions()]
+
+    def calls(self, *operations: str) -> list[RequestRecord]:
+        """Return the requests that called one of these operations, in order."""
+        return [record for record in self.requests if record.operation in operations]
+
+    def add_snapshot(self, **fields: object) -> int:
+        """Add a snapshot behind the client's back; `fields` are those of the API's image. Returns its id."""
+        return self.state.add_snapshot(**fields)
+
+    def delete_image(self, image_id: int) -> None:
+        """Delete an image behind the client's back, whatever protects it."""
+        self.state.delete_image(image_id)
+
+    def set_protection(self, image_id: int, *, delete: bool) -> int:
+        """Change protection at once behind the client's back. Returns the id of the action that shows it."""
+        return self.state.set_protection(image_id, delete=delete).id
+
+    def keep(self, record: RequestRecord) -> None:
+        """Remember a request; of a sandbox that runs for days the oldest are forgotten."""
+        if len(self.requests) >= _KEPT_REQUESTS:
+            del self.requests[: _KEPT_REQUESTS // 2]
+        self.requests.append(record)

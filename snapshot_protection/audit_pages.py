@@ -1,0 +1,209 @@
+"""What an audit shows people on pages: a table for each project, a summary of all. Pure functions."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
+
+from hetzner_cloud.sanitize import escape_markdown, pluralize
+from snapshot_protection.audit import SnapshotFinding
+from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.audit_report import (
+    LABELS,
+    AuditReport,
+    ProjectAudit,
+    describe_inaccessible,
+    format_headline,
+    next_step,
+)
+from snapshot_protection.interrupted_runs import summary_lines
+from snapshot_protection.protection_report import format_error_ref
+
+COLUMNS = (
+    "finding",
+    "snapshot",
+    "description",
+    "server",
+    "created",
+    "age",
+    "size in GB",
+    "protected",
+)
+EVIDENCE_COLUMN = "removed by"
+MAX_TABLE_ROWS = 500
+CONSOLE_URL = "https://console.hetzner.com/projects"
+_NAMED_IN_SUMMARY = 20
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
+    """Make the rows of a project's table, the worst first: 500 at most, then a count of the others."""
+    if project.error:
+        text = f"🔴 could not be read: {project.error.message}{format_error_ref(project.error)}"
+        return [_row(text)]
+    findings = list(project.findings)
+    shown, hidden = findings[:MAX_TABLE_ROWS], findings[MAX_TABLE_ROWS:]
+    rows = [_row_of(finding, now) for finding in shown]
+    if any(finding.evidence for finding in shown):  # beside the finding, where it is seen
+        rows = [_with_evidence(*pair) for pair in zip(rows, shown, strict=True)]
+    if hidden:
+        counts = Counter(LABELS[finding.finding] for finding in hidden)
+        text = ", ".join(f"{number} {words}" for words, number in counts.items())
+        rows.append(_row(text, f"… {len(hidden)} more"))
+    return rows
+
+
+def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
+    """Make the rows of a project's table that a person should see: not those of what is well."""
+    if project.error:
+        return build_table(project, now=now)
+    shown = [finding for finding in project.findings if not finding.protected or finding.is_gone]
+    return build_table(project.model_copy(update={"findings": deque(shown)}), now=now)
+
+
+def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) -> str:
+    """Make the markdown summary of an audit.
+
+    Args:
+        report: What was found.
+        links: By project, where its table is.
+    """
+    links = links or {}
+    lines = [
+        f"## {_mark(report)} {format_headline(report)}",
+        "",
+        _scope(report),
+        "",
+        *_overview(report, links),
+    ]
+    lines += [line for project in report.projects for line in _section(project)]
+    lines += _warnings(report)
+    lines += summary_lines(report.interrupted)
+    if advice := next_step(report):
+        lines += ["", "### What to do", "", f"{advice} The projects in [Hetzner's console]({CONSOLE_URL})."]
+    return "\n".join(lines) + "\n"
+
+
+def sparkline(trend: Sequence[TrendPoint]) -> str:
+    """Draw coverage over the last audits, the lowest at the bottom and the highest at the top."""
+    shares = [point.protected / point.total for point in trend if point.total]
+    if len(shares) < 2:
+        return ""
+    low, high = min(shares), max(shares)
+    if low == high:
+        return _BARS[-1 if high == 1 else 3] * len(shares)
+    return "".join(_BARS[round((share - low) / (high - low) * (len(_BARS) - 1))] for share in shares)
+
+
+def format_age(created: datetime | None, now: datetime) -> str:
+    """Tell an age in words, empty if it is not known: 12 minutes, 30 hours, 12 days."""
+    if created is None:
+        return ""
+    minutes = max(0, int((now - created).total_seconds() // 60))
+    if minutes < 120:
+        return pluralize(minutes, "minute")
+    hours = minutes // 60
+    return pluralize(hours, "hour") if hours < 48 else pluralize(hours // 24, "day")
+
+
+def _mark(report: AuditReport) -> str:
+    if report.inaccessible or report.with_protection_removed:
+        return "🔴"
+    return "🟡" if report.unprotected else "🟢"
+
+
+def _scope(report: AuditReport) -> str:
+    parts = [f"Audited {report.audited:%Y-%m-%d %H:%M} UTC"]
+    if report.label_selector:
+        parts.append(f"only snapshots with the labels {escape_markdown(report.label_selector)}")
+    if report.grace_hours:
+        parts.append(f"younger than {report.grace_hours:g} hours not pluralize")
+    return ", ".join(parts) + "."
+
+
+def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
+    header = ("", "project", "snapshots", "protected", "coverage", "GB protected", "trend", "compared with")
+    lines = [f"| {' | '.join(header)} |", "| --- | --- | ---: | ---: | ---: | ---: | --- | --- |"]
+    for project in report.projects:
+        name = escape_markdown(project.project)
+        name = f"[{name}]({links[project.project]})" if project.project in links else name
+        lines.append(f"| {' | '.join(_overview_cells(project, name))} |")
+    return lines
+
+
+def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
+    if project.error:
+        return ("🔴", name, "?", "?", "could not be read", "", sparkline(project.trend), "")
+    protected, total = project.count
+    sizes = [(one.size or 0, one.protected) for one in project.findings if one.counts]
+    stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
+    worst = any(one.protection_removed for one in project.findings)
+    return (
+        "🔴" if worst else "🟡" if protected < total else "🟢",
+        name,
+        str(total),
+        str(protected),
+        f"{_percent(protected, total)}",
+        f"{safe:,.0f} of {stored:,.0f}",
+        sparkline(project.trend),
+        f"{project.previous:%Y-%m-%d %H:%M}" if project.previous else "first audit",
+    )
+
+
+def _percent(part: float, whole: float) -> str:
+    """Round down: what is not complete must not read as 100 %."""
+    return f"{int(1000 * part / whole) / 10:g} %" if whole else "-"
+
+
+def _section(project: ProjectAudit) -> Iterable[str]:
+    shown = [one for one in project.findings if one.is_violation or one.is_gone]
+    if not shown:
+        return
+    yield from ("", f"### {escape_markdown(project.project)}", "")
+    for finding in shown[:_NAMED_IN_SUMMARY]:
+        mark, words = LABELS[finding.finding].split(" ", 1)
+        known = [finding.description, finding.server and f"of {finding.server}", finding.evidence]
+        text = ", ".join(escape_markdown(part) for part in known if part)
+        yield f"- {mark} **{words}**: {finding.image_id}" + (f", {text}" if text else "")
+    if len(shown) > _NAMED_IN_SUMMARY:
+        yield f"- and {len(shown) - _NAMED_IN_SUMMARY} more, see the project's table"
+
+
+def _warnings(report: AuditReport) -> list[str]:
+    lines = [f"- 🔴 {escape_markdown(describe_inaccessible(project))}" for project in report.inaccessible]
+    lines += [
+        f"- 🟡 {escape_markdown(f'{project.project} and {project.duplicate_of}')} are the same project, by "
+        "two tokens: pluralize once. Delete one of the credentials blocks."
+        for project in report.projects
+        if project.duplicate_of
+    ]
+    lines += [
+        f"- 🟡 {escape_markdown(f'{project.project}: {project.note}')}"
+        for project in report.projects
+        if project.note
+    ]
+    if report.label_selector and any(one.is_gone for project in report.projects for one in project.findings):
+        lines.append("- ⚪ what is gone may have been relabelled: only the labels above were listed.")
+    return ["", "### To look at", "", *lines] if lines else []
+
+
+def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
+    return _row(
+        LABELS[finding.finding],
+        finding.image_id,
+        finding.description,
+        finding.server,
+        f"{finding.created:%Y-%m-%d %H:%M}" if finding.created else "",
+        format_age(finding.created, now),
+        f"{finding.size:g}" if finding.size is not None else "",
+        "yes" if finding.protected else "no",
+    )
+
+
+def _with_evidence(row: dict[str, str | int], finding: SnapshotFinding) -> dict[str, str | int]:
+    first = {name: row[name] for name in COLUMNS[:3]}
+    return {**first, EVIDENCE_COLUMN: finding.evidence, **row}
+
+
+def _row(*cells: str | int) -> dict[str, str | int]:
+    return dict(zip_longest(COLUMNS, cells, fillvalue=""))

@@ -1,0 +1,34 @@
+"""The retry policy of `hetzner_cloud.retry` as a Prefect task has it, so that retries show in the UI."""
+
+from typing import Any, TypedDict
+
+from prefect import Task
+from prefect.client.schemas.objects import State, TaskRun
+
+from hetzner_cloud.retry import RetryPolicy, is_transient
+from hetzner_cloud.settings import Settings
+
+RETRY_POLICY = RetryPolicy.from_settings(Settings.from_environment())
+
+
+def is_transient_state(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell Prefect whether to try again; a plain function that reads `data`: others silently never retry."""
+    return isinstance(state.data, BaseException) and is_transient(state.data)
+
+
+class Retry(TypedDict):
+    """The arguments of `@task` that are about retries."""
+
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_jitter_factor: float
+    retry_condition_fn: Any
+
+
+# The pause is drawn between 0 and about twice the given one: given half the bound, full jitter.
+RETRY_TRANSIENT: Retry = {
+    "retries": RETRY_POLICY.retries,
+    "retry_delay_seconds": [bound / 2 for bound in RETRY_POLICY.bounds()],
+    "retry_jitter_factor": 1.0,
+    "retry_condition_fn": is_transient_state,
+}

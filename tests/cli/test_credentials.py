@@ -1,0 +1,130 @@
+"""Saving a token from the shell."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from blocks.credentials import HetznerCloudCredentials
+from playground.server import PrefectServer, free_port
+from sandbox import Sandbox
+from tests.cli.test_flow_commands import ROOT, environment_of
+from tests.conftest import TOKEN, SaveProject
+
+NAME = "saved-from-the-shell"
+
+
+@pytest.fixture(autouse=True)
+def _forget(engine: PrefectServer) -> Iterator[None]:
+    _delete()
+    yield
+    _delete()
+
+
+def _delete() -> None:
+    with suppress(ValueError):
+        HetznerCloudCredentials.delete(NAME, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
+
+
+def save(server: PrefectServer, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "blocks.credentials", "save", *arguments],
+        cwd=ROOT,
+        env=environment_of(server, **({"HCLOUD_TOKEN": token} if token else {})),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert TOKEN not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def load(name: str = NAME) -> HetznerCloudCredentials:
+    block = HetznerCloudCredentials.load(name, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
+    assert isinstance(block, HetznerCloudCredentials)
+    return block
+
+
+def test_a_token_is_tried_with_one_request_and_saved(engine: PrefectServer, sandbox: Sandbox) -> None:
+    done = save(engine, NAME, "--endpoint", sandbox.endpoint, token=TOKEN)
+    assert done.returncode == 0, done.stderr
+    assert f"Saved the token of the project '{NAME}'" in done.stdout
+    assert "Whether it may also write cannot be asked" in done.stdout
+    assert load().token.get_secret_value() == TOKEN
+    assert load().endpoint == sandbox.endpoint
+    assert [record.method for record in sandbox.requests] == ["GET"]
+
+
+def test_a_token_that_is_refused_is_not_saved(engine: PrefectServer, sandbox: Sandbox) -> None:
+    done = save(engine, NAME, "--endpoint", sandbox.endpoint, token=f"{TOKEN}-wrong")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Not saved: ")
+    with pytest.raises(ValueError, match="Unable to find block document"):
+        load()
+
+
+def test_a_saved_project_gets_a_new_token_only_if_that_is_said(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    save_project(NAME, sandbox, token="old-one")
+    done = save(engine, NAME, token=TOKEN)
+    assert done.returncode == 1
+    assert "--replace" in done.stderr
+    assert save(engine, NAME, "--replace", token=TOKEN).returncode == 0
+    assert load().token.get_secret_value() == TOKEN
+    assert load().endpoint == sandbox.endpoint
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "complaint"),
+    [
+        ("Prod", TOKEN, "small letters, digits and dashes"),
+        ("a b", TOKEN, "small letters, digits and dashes"),
+        (NAME, "", "set HCLOUD_TOKEN"),
+        (NAME, f"{TOKEN} x", "blank"),
+    ],
+)
+def test_what_cannot_be_saved_is_said(engine: PrefectServer, name: str, token: str, complaint: str) -> None:
+    done = save(engine, name, "--endpoint", "http://127.0.0.1:9/v1", token=token)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def test_a_missing_server_is_said(engine: PrefectServer) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    gone = PrefectServer(url, {**engine.environment, "PREFECT_API_URL": url}, engine.log)
+    done = save(gone, NAME, token=TOKEN)
+    assert done.returncode == 1
+    assert "No Prefect server answers at" in done.stderr
+
+
+def test_a_token_is_asked_for_without_echo(engine: PrefectServer, sandbox: Sandbox) -> None:
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "blocks.credentials", "save", NAME, "--endpoint", sandbox.endpoint],
+        cwd=ROOT,
+        env=environment_of(engine),
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
+    )
+    os.close(its_end)
+    shown = b""
+    with suppress(OSError):  # how a terminal ends
+        while b"not shown): " not in shown:
+            shown += os.read(terminal, 1024)
+        os.write(terminal, f"{TOKEN}\n".encode())
+        while piece := os.read(terminal, 1024):
+            shown += piece
+    os.close(terminal)
+    assert process.wait() == 0, shown
+    assert b"Saved the token" in shown
+    assert TOKEN.encode() not in shown
+    assert load().token.get_secret_value() == TOKEN

@@ -1,0 +1,214 @@
+"""`make deploy` on a real server, and a real worker in another folder that runs what was deployed."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tomllib
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import FlowRun
+from prefect.events.schemas.automations import Automation
+from prefect.flows import Flow, load_flow_from_entrypoint
+
+from hetzner_cloud import __version__
+from playground.server import PrefectServer, worker
+from tests.conftest import MakeSandbox, SaveProject
+from tests.flows.test_protect_snapshots import unprotected
+from tests.reliability.test_secrets import checkpoint, places_with_the_token
+from tests.support.flow_runs import artifacts_of, eventually, table_in
+
+ROOT = Path(__file__).parents[2]
+DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+AUDIT, PROTECT = "audit-snapshot-protection/nightly", "protect-snapshots/on-demand"
+BATCH = "protect-snapshots/slice"
+FAN_OUT = "protect-on-workers/fan-out"
+KINDS = ("audited-snapshots", "snapshot-audit-baseline")
+_RUN_SECONDS = 90.0
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
+def test_an_entrypoint_is_the_module_s_own_flow(deployment: dict[str, Any]) -> None:
+    flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"], use_placeholder_flow=False)
+    module, _, name = deployment["entrypoint"].rpartition(".")
+    assert flow is getattr(sys.modules[module], name)
+
+
+def test_no_deployment_refers_to_a_block_or_keeps_a_secret() -> None:
+    text = (ROOT / "prefect.yaml").read_text()
+    assert not [mark for mark in ("prefect.blocks", "$ref", "token") if mark in text]
+
+
+def test_no_deployment_has_a_concurrency_limit_or_a_trigger() -> None:
+    assert not [part for part in DEPLOYMENTS if part.keys() & {"concurrency_limit", "triggers"}]
+
+
+def test_each_deployment_says_what_a_person_wants_to_know() -> None:
+    for deployment in DEPLOYMENTS:
+        assert deployment["description"]
+        assert deployment["work_pool"]["name"] == "hetzner-cloud"
+
+
+def test_the_deployments_have_the_project_s_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = {__version__, project["version"], *(deployment["version"] for deployment in DEPLOYMENTS)}
+    assert len(versions) == 1
+
+
+def make_deploy(server: PrefectServer) -> None:
+    environment = {**server.environment, "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["make", "deploy"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def deployed(name: str) -> dict[str, Any]:
+    async with get_client() as client:
+        found = await client.read_deployment_by_name(name)
+    return found.model_dump(mode="json", exclude={"updated", "last_polled", "status", "version_id"})
+
+
+async def finished(flow_run_id: Any, *, patience_seconds: float = _RUN_SECONDS) -> FlowRun:
+    async with get_client() as client, asyncio.timeout(patience_seconds):
+        while True:
+            run = await client.read_flow_run(flow_run_id)
+            if run.state and run.state.is_final():
+                return run
+            await asyncio.sleep(0.2)
+
+
+async def start(name: str, **parameters: Any) -> FlowRun:
+    """Start a deployment as the UI does, and wait for the end of its run."""
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(name)
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+    return await finished(run.id)
+
+
+async def the_automation() -> Automation:
+    async with get_client() as client:
+        [automation] = await client.read_automations_by_name("Protect unprotected snapshots")
+    return automation
+
+
+async def runs_of(name: str) -> list[FlowRun]:
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(name)
+        wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+        return await client.read_flow_runs(deployment_filter=wanted)
+
+
+async def switch_schedule(*, active: bool) -> None:
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(AUDIT)
+        [schedule] = deployment.schedules
+        await client.update_deployment_schedule(deployment.id, schedule.id, active=active)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_the_whole_story_on_a_worker_in_another_folder(
+    save_project: SaveProject, prefect_api: PrefectServer, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    prod = make_sandbox(snapshots=6, protected=2, backups=2)
+    staging = make_sandbox(snapshots=5, protected=5, first_image_id=200_000_001)
+    other = make_sandbox(snapshots=3, first_image_id=300_000_001)
+    for name, sandbox in {"prod": prod, "staging": staging, "other": other}.items():
+        save_project(name, sandbox)
+    make_deploy(prefect_api)
+    await switch_schedule(active=False)  # a person's choice; and no night falls while this runs
+    seen = [(await deployed(AUDIT), await deployed(PROTECT), await the_automation())]
+    make_deploy(prefect_api)
+    seen.append((await deployed(AUDIT), await deployed(PROTECT), await the_automation()))
+    assert seen[0] == seen[1]
+
+    with worker(prefect_api, tmp_path):
+        audited = await start(AUDIT, projects=["prod", "staging"])
+        assert state_of(audited) == (
+            "COMPLETED",
+            (
+                "7 of 11 snapshots protected in 2 projects, 4 unprotected. "
+                "Run protect-snapshots to protect what is not."
+            ),
+        )
+        assert {artifact.key for artifact in await artifacts_of(audited.id)} == {
+            "snapshot-audit-summary",
+            *(f"{kind}-{name}" for kind in KINDS for name in ("prod", "staging")),
+        }
+        dry = await start(PROTECT, projects=["prod"], dry_run=True)
+        assert state_of(dry) == (
+            "COMPLETED",
+            "Dry run: would protect 4 of 6 snapshots in 1 project, 2 protected already",
+        )
+        assert len(table_in(await artifacts_of(dry.id))) == 6
+
+        automation = await the_automation()
+        assert not automation.enabled
+        assert automation.actions[0].model_dump()["parameters"] == {
+            "projects": [{"__prefect_kind": "jinja", "template": "{{ event.resource.name }}"}]
+        }
+        async with get_client() as client:
+            await client.resume_automation(automation.id)
+        make_deploy(prefect_api)
+        assert (await the_automation()).enabled
+
+        before = {run.id for run in await runs_of(PROTECT)}
+        await start(AUDIT, projects=["prod", "staging"])
+        [started] = await eventually(partial(new_runs, before), bool)
+        done = await finished(started.id)
+        assert done.parameters["projects"] == ["prod"]
+        assert state_of(done) == (
+            "COMPLETED",
+            "6 of 6 snapshots protected in 1 project (4 now, 2 before)",
+        ), (tmp_path / "worker.log").read_text()
+
+        again = await start(AUDIT, projects=["prod", "staging"])
+        assert state_of(again) == ("COMPLETED", "11 of 11 snapshots protected in 2 projects")
+
+    assert [len(unprotected(sandbox)) for sandbox in (prod, staging, other)] == [0, 0, 3]
+    assert not [record for record in (*staging.requests, *other.requests) if record.method != "GET"]
+    checkpoint(prefect_api.log.parent)
+    assert not list(places_with_the_token(prefect_api.log.parent))
+
+
+async def new_runs(before: set[UUID]) -> list[FlowRun]:
+    return [run for run in await runs_of(PROTECT) if run.id not in before]
+
+
+def state_of(run: FlowRun) -> tuple[str, str | None]:
+    assert run.state
+    return run.state.type.value, run.state.message
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+@pytest.mark.parametrize(
+    ("first", "hours"),
+    [("2027-03-26", [3, 3, 2, 2, 2]), ("2026-10-23", [2, 2, 3, 3, 3])],
+    ids=["in spring", "in autumn"],
+)
+async def test_the_night_begins_at_the_same_local_hour_when_the_clocks_change(
+    prefect_api: PrefectServer, first: str, hours: list[int]
+) -> None:
+    make_deploy(prefect_api)
+    since = datetime.fromisoformat(f"{first}T00:00:00+00:00")
+    until = since + timedelta(days=5)
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(AUDIT)
+        asked = {"start_time": since.isoformat(), "end_time": until.isoformat(), "min_runs": len(hours)}
+        answer = await client._client.post(f"/deployments/{deployment.id}/schedule", json=asked)
+        answer.raise_for_status()
+    times = sorted(run.expected_start_time for run in await runs_of(AUDIT) if run.expected_start_time)
+    nights = [time for time in times if since <= time < until]
+    assert [time.hour for time in nights] == hours
+    assert {time.astimezone(ZoneInfo("Europe/Berlin")).strftime("%H:%M") for time in nights} == {"04:15"}

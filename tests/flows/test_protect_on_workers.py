@@ -1,0 +1,229 @@
+"""Projects in flow runs of their own: whatever becomes of those runs, each project is reported once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running
+
+import flows.protect_on_workers
+from flows.protect_on_workers import _Batch, protect_on_workers
+from hetzner_cloud.errors import InvalidArgumentError
+from playground.server import PrefectServer, worker
+from reporting.artifacts import find_report, publish_report
+from sandbox import ManualClock, Sandbox
+from snapshot_protection.outcomes import SnapshotOutcome
+from snapshot_protection.protection_report import ProjectReport, ProtectionReport
+from tests.conftest import MakeSandbox, SaveProject
+from tests.e2e.test_deployment import BATCH, FAN_OUT, finished, make_deploy
+from tests.flows.test_protect_snapshots import unprotected
+from tests.reliability.test_crashes import until_async
+from tests.support.flow_runs import artifacts_of, log_of, table_in
+
+PROJECTS = ["one", "two"]
+
+
+def report_of(names: Sequence[str]) -> ProtectionReport:
+    outcome = SnapshotOutcome(project="", image_id=7, description="", server="", outcome="protected")
+    projects = [ProjectReport(project=name, snapshots=(outcome,)) for name in names]
+    return ProtectionReport(dry_run=False, projects=tuple(projects))
+
+
+class Runs:
+    """Stands in for Prefect: each start of a flow run comes to the next of some ends."""
+
+    def __init__(self, *ends: tuple[State[Any] | Exception, ProtectionReport | None]) -> None:
+        self.ends = list(ends)
+        self.started: list[dict[str, Any]] = []
+        self._reports: dict[object, ProtectionReport | None] = {}
+
+    async def start(self, name: str, *, parameters: dict[str, Any], **_: object) -> FlowRun:
+        assert name == BATCH
+        self.started.append(parameters)
+        state, report = self.ends.pop(0)
+        if isinstance(state, Exception):
+            raise state
+        begun = FlowRun(id=uuid4(), flow_id=uuid4(), name="protect-one-two", state=state)
+        self._reports[begun.id] = report
+        return begun
+
+    async def find_report(self, flow_run_id: object) -> ProtectionReport | None:
+        return self._reports[flow_run_id]
+
+
+Protect = Callable[..., Any]
+
+
+@pytest.fixture
+def protect(monkeypatch: pytest.MonkeyPatch) -> Protect:
+    async def protect(runs: Runs) -> list[ProjectReport]:
+        monkeypatch.setattr(flows.protect_on_workers, "arun_deployment", runs.start)
+        monkeypatch.setattr(flows.protect_on_workers, "find_report", runs.find_report)
+        return await _Batch(PROJECTS, {"timeout_seconds": 900, "dry_run": False}).protect(asyncio.Semaphore())
+
+    return protect
+
+
+@pytest.mark.parametrize("state", [Completed(), Failed(), Crashed()], ids=lambda state: state.name)
+async def test_a_run_that_left_a_report_is_not_started_again(state: State[Any], protect: Protect) -> None:
+    runs = Runs((state, report_of(PROJECTS)))
+    assert await protect(runs) == list(report_of(PROJECTS).projects)
+    assert runs.started == [{"timeout_seconds": 900, "dry_run": False, "projects": PROJECTS}]
+
+
+async def test_a_run_that_crashed_is_started_again(protect: Protect) -> None:
+    runs = Runs((Crashed(), None), (Crashed(), None), (Completed(), report_of(PROJECTS)))
+    assert await protect(runs) == list(report_of(PROJECTS).projects)
+    assert len(runs.started) == 3
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ([(Crashed(message="killed"), None)] * 3, "left no report: it is Crashed: killed"),
+        ([(Cancelled(), None)], "left no report: it is Cancelled"),
+        ([(Failed(message="no block"), None)], "left no report: it is Failed: no block"),
+        ([(Running(), None)], "left no report: it is Running"),
+        ([(ConnectionError("the server is gone"), None)], "the server is gone"),
+    ],
+    ids=["crashes", "cancelled", "failed", "too long", "server gone"],
+)
+async def test_each_project_has_trouble_when_its_run_is_lost(
+    ends: list[Any], text: str, protect: Protect
+) -> None:
+    runs = Runs(*ends)
+    reports = await protect(runs)
+    assert [report.project for report in reports] == PROJECTS
+    for report in reports:
+        assert report.error
+        assert text in report.error.message
+    assert not runs.ends
+
+
+async def test_a_project_that_a_report_leaves_out_has_trouble(protect: Protect) -> None:
+    one, two = await protect(Runs((Completed(), report_of(["one", "someone else's"]))))
+    assert (one.error, one.project, two.project) == (None, "one", "two")
+    assert two.error.code == "report_missing"
+
+
+async def test_the_last_report_is_found_when_a_run_was_started_again(engine: PrefectServer) -> None:
+    @flow
+    async def part_of_a_run(*, names: list[list[str]]) -> UUID:
+        for each in names:
+            await publish_report(report_of(each), whole=False)
+        return UUID(flow_run.id)
+
+    tries = [["one"], ["two"], ["three"], ["four"], ["five"], ["last"]]
+    assert await find_report(await part_of_a_run(names=tries)) == report_of(["last"])
+
+
+def test_a_report_survives_being_packed_into_a_page() -> None:
+    report = report_of(["a", "<!-- --> b"])
+    assert ProtectionReport.load(f"# Summary\n\n{report.dump()}\n") == report
+
+
+@pytest.mark.parametrize(
+    "page", ["", "# Summary", "<!-- protection-report AA -->", report_of([]).dump()[:-9]]
+)
+def test_a_page_without_a_readable_report_has_none(page: str) -> None:
+    assert ProtectionReport.load(page) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        ({"projects_per_run": 0}, "number of projects in a run must be 1 or more, not 0"),
+        ({"max_concurrent_runs": -1}, "number of runs at once must be 1 or more"),
+        ({"timeout_seconds": 0}, "time-out must be more than 0"),
+        ({"label_selector": "a in (b"}, "label selector"),
+        ({"projects": ["nobody"]}, "named 'nobody'. Known projects: 'prod'"),
+        ({}, "There is no deployment protect-snapshots/slice: run `make deploy`"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_bad_input_is_told_before_anything_is_started(
+    save_project: SaveProject, make_sandbox: MakeSandbox, parameters: dict[str, Any], text: str
+) -> None:
+    sandbox = make_sandbox(snapshots=1)
+    save_project("prod", sandbox)
+    with pytest.raises(InvalidArgumentError, match=text):
+        await protect_on_workers(**parameters)
+    assert not sandbox.requests
+
+
+async def runs_of(parent: FlowRun) -> list[FlowRun]:
+    wanted = FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [parent.id]}})
+    async with get_client() as client:
+        return await client.read_flow_runs(flow_run_filter=wanted)
+
+
+def process_of(flow_run_id: object) -> int | None:
+    """The process of a flow run that a worker has started."""
+    mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in environment.read_bytes().split(b"\0"):
+                return int(environment.parent.name)
+        except OSError:
+            continue
+    return None
+
+
+def waits_once_more(sandbox: Sandbox) -> bool:
+    """A second run has listed the snapshots and sent its changes."""
+    return len(sandbox.calls("list_images")) > 1 and sandbox.requests[-1].operation == "list_actions"
+
+
+async def start(**parameters: object) -> FlowRun:
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(FAN_OUT)
+        return await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_slice_that_is_killed_is_started_again_and_one_report_tells_of_all(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    killed = make_sandbox(snapshots=9, action_seconds=60, first_image_id=200_000_001, clock=clock)
+    other = make_sandbox(snapshots=5, action_seconds=1)
+    save_project("killed", killed)
+    save_project("other", other)
+    make_deploy(prefect_api)
+    with worker(prefect_api, tmp_path):
+        parent = await start(projects_per_run=1)
+        await until_async(lambda: killed.calls("list_actions"))
+        [victim] = [part for part in await runs_of(parent) if part.parameters["projects"] == ["killed"]]
+        pid = process_of(victim.id)
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        await until_async(lambda: waits_once_more(killed))
+        clock.advance(60)
+        done = await finished(parent.id)
+    assert done.state
+    assert done.state.message == "14 of 14 snapshots protected in 2 projects (14 now, 0 before)"
+    parts = await runs_of(parent)
+    assert sorted(str(part.state and part.state.name) for part in parts) == [
+        "Completed",
+        "Completed",
+        "Crashed",
+    ]
+    assert "Starting it again" in await log_of(parent.id, until="Starting it again")
+    assert not unprotected(killed)
+    assert not unprotected(other)
+    tables = [one for one in await artifacts_of(parent.id) if one.type == "table"]
+    assert {row["project"] for row in table_in(tables)} == {"killed", "other"}
+    for part in parts:
+        assert {one.key for one in await artifacts_of(part.id)} <= {None}

@@ -1,0 +1,120 @@
+"""The retry policy: what is_transient, how often, after what pauses."""
+
+import pytest
+
+from hetzner_cloud.errors import (
+    ApiError,
+    AuthenticationError,
+    ConflictError,
+    DeprecatedEndpointError,
+    HetznerCloudError,
+    InvalidRequestError,
+    InvalidResponseError,
+    LockedError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtectedError,
+    RateLimitError,
+    ReadOnlyTokenError,
+    ResourceUnavailableError,
+    ServerError,
+    TransportError,
+)
+from hetzner_cloud.retry import RetryPolicy, is_transient
+
+HEALING: list[HetznerCloudError] = [
+    TransportError("no answer", "timeout"),
+    InvalidResponseError("not documented", "invalid_response", 200),
+    ServerError("oops", "server_error", 500),
+    ConflictError("changed", "conflict", 409),
+    LockedError("locked", "locked", 423),
+]
+PERMANENT: list[HetznerCloudError] = [
+    AuthenticationError("refused", "unauthorized", 401),
+    ReadOnlyTokenError("read only", "token_readonly", 401),
+    PermissionDeniedError("forbidden", "forbidden", 403),
+    InvalidRequestError("invalid", "invalid_input", 422),
+    NotFoundError("none", "not_found", 404),
+    ConflictError("not unique", "uniqueness_error", 409),
+    ConflictError("no code", "http_409", 409),
+    DeprecatedEndpointError("gone", "deprecated_api_endpoint", 410),
+    ResourceUnavailableError("unavailable", "resource_unavailable", 412),
+    ProtectedError("protected", "protected", 423),
+    RateLimitError("too many", "rate_limit_exceeded", 429),
+    ApiError("moved", "http_302", 302),
+]
+
+
+def _name(error: HetznerCloudError) -> str:
+    return f"{type(error).__name__}-{error.code}"
+
+
+class Attempts:
+    """Fails with each fault in turn, then succeeds; notes the pauses."""
+
+    def __init__(self, *faults: HetznerCloudError) -> None:
+        self.faults = list(faults)
+        self.made = 0
+        self.pauses: list[float] = []
+
+    async def attempt(self) -> str:
+        self.made += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        return "done"
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def call(self, policy: RetryPolicy) -> str:
+        return await policy.call(self.attempt, sleep=self.sleep, jitter=lambda _least, most: most)
+
+
+@pytest.mark.parametrize("error", HEALING, ids=_name)
+async def test_a_request_is_repeated_after(error: HetznerCloudError) -> None:
+    attempts = Attempts(error)
+    assert is_transient(error)
+    assert await attempts.call(RetryPolicy()) == "done"
+    assert attempts.made == 2
+
+
+@pytest.mark.parametrize("error", PERMANENT, ids=_name)
+async def test_a_request_is_sent_once_when_it_meets(error: HetznerCloudError) -> None:
+    attempts = Attempts(error)
+    assert not is_transient(error)
+    with pytest.raises(type(error)):
+        await attempts.call(RetryPolicy())
+    assert attempts.made == 1
+
+
+async def test_the_last_fault_is_raised_when_no_retry_is_left() -> None:
+    attempts = Attempts(*[ServerError(f"fault {number}") for number in range(9)])
+    with pytest.raises(ServerError, match="fault 5"):
+        await attempts.call(RetryPolicy(retries=5))
+    assert attempts.made == 6
+
+
+async def test_the_bound_of_the_pauses_doubles_up_to_its_maximum() -> None:
+    attempts = Attempts(*[ServerError("oops")] * 7)
+    await attempts.call(RetryPolicy(retries=7, base_seconds=1, max_seconds=20))
+    assert attempts.pauses == [1, 2, 4, 8, 16, 20, 20]
+
+
+async def test_each_pause_is_drawn_between_zero_and_its_bound() -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def jitter(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return 0.0
+
+    await RetryPolicy(base_seconds=0.5).call(
+        Attempts(ServerError("a"), ServerError("b")).attempt, sleep=Attempts().sleep, jitter=jitter
+    )
+    assert drawn == [(0, 0.5), (0, 1.0)]
+
+
+async def test_no_retry_is_made_when_the_policy_has_none() -> None:
+    attempts = Attempts(ServerError("oops"))
+    with pytest.raises(ServerError):
+        await attempts.call(RetryPolicy(retries=0))
+    assert attempts.made == 1

@@ -1,0 +1,163 @@
+"""Every fault, at every place of both flows, once and always: on the engine, over real HTTP."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from flows.audit_snapshot_protection import audit_snapshot_protection
+from flows.protect_snapshots import protect_snapshots
+from playground.server import free_port
+from sandbox import Sandbox
+from tests.conftest import MakeSandbox, SaveProject
+from tests.flows import test_audit_snapshot_protection as audits
+from tests.flows.test_protect_snapshots import operations, outcomes_of, report_of
+from tests.support.fault_matrix import BEFORE, TODO, Cell, cells
+from tests.support.figures import RecordFigure
+from tests.support.flow_runs import Run, run
+
+pytestmark = pytest.mark.e2e
+
+_CELL_SECONDS = 150.0  # a busy Prefect server on sqlite was seen to take a minute for one artifact
+_REQUESTS_AT_MOST = 150
+_NEVER = 3_600.0
+_DO_THIS = "run it again", "run the audit again", "run protect-snapshots"
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox, Cell], list[str]]:
+    """Send what a cell concerns to a port where nobody listens; returns the list of what was."""
+
+    def begin(sandbox: Sandbox, cell: Cell) -> list[str]:
+        send, port = httpx.AsyncHTTPTransport.handle_async_request, free_port()
+        concerned: list[str] = []
+        refused: list[str] = []
+
+        async def handle(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+            if str(request.url).startswith(sandbox.endpoint) and operation_of(request) == cell.operation:
+                concerned.append(cell.operation)
+                turn = len(concerned) - cell.after
+                if turn == 1 or (turn > 1 and cell.times == "always"):
+                    refused.append(cell.operation)
+                    request.url = request.url.copy_with(port=port)
+            return await send(transport, request)
+
+        monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
+        return refused
+
+    return begin
+
+
+def operation_of(request: httpx.Request) -> str:
+    if request.method == "POST":
+        return "change_image_protection"
+    names = {"/v1/images": "list_images", "/v1/actions": "list_actions"}
+    return names.get(request.url.path, "list_image_actions")
+
+
+@pytest.fixture(autouse=True)
+def times_of_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HETZNER_CLOUD_RATE_LIMIT_TIMEOUT_SECONDS", "0.3")
+    monkeypatch.setenv("HETZNER_CLOUD_POLL_MAX_INTERVAL_SECONDS", "0.1")
+
+
+@pytest.mark.parametrize("cell", list(cells()), ids=str)
+async def test_what_comes_of_a_fault_is_what_the_policy_says(
+    cell: Cell,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    refuse: Callable[[Sandbox, Cell], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    record_figure: RecordFigure,
+) -> None:
+    if cell.name == "slower than the time-out":
+        monkeypatch.setenv("HETZNER_CLOUD_REQUEST_TIMEOUT_SECONDS", "0.5")
+    sandbox = make_sandbox(
+        snapshots=TODO + BEFORE,
+        protected=BEFORE,
+        backups=1,
+        action_seconds=_NEVER if cell.ends_the_wait else 0.1,
+        rate_limit=360_000,
+    )
+    save_project("matrix", sandbox)
+    figure = {"flow": cell.flow, "place": cell.place, "fault": cell.name, "times": cell.times}
+    try:
+        async with asyncio.timeout(_CELL_SECONDS):
+            told = await (_protect if cell.flow == "protect" else _audit)(cell, sandbox, refuse)
+    except BaseException:
+        record_figure("matrix", **figure, held=False)
+        raise
+    record_figure("matrix", **figure, held=True, told=told)
+
+
+async def _protect(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> str:
+    refused = _begin(cell, sandbox, refuse)
+    done = await run(protect_snapshots, projects=["matrix"], timeout_seconds=0.8)
+    outcomes, report = outcomes_of(done), report_of(done)
+    counts = Counter(outcomes.values())
+    requests = operations(sandbox.requests) + Counter(refused)
+    state = _judge(cell, done, counts, requests)
+    [project] = report.projects
+    assert (project.error.code if project.error else "") == cell.expected.project_code
+    assert {one.code for one in report.snapshots if one.code} <= cell.expected.codes
+    if cell.expected.codes:
+        assert any(one.code for one in report.snapshots)
+
+    for image_id, outcome in outcomes.items():
+        if outcome in {"protected", "already_protected"}:
+            assert sandbox.images[image_id]["protection"]["delete"]
+    snapshots = {image["id"] for image in sandbox.images.values() if image["type"] == "snapshot"}
+    assert set(outcomes) == (set() if project in report.inaccessible else snapshots)
+    started = {action["resources"][0]["id"]: action["id"] for action in sandbox.actions}
+    for one in report.snapshots:
+        if one.code in {"unverified", "action_unfinished"}:
+            assert one.action_id == started.get(one.image_id)
+    if cell.name == "422 with fields" and (cell.place != "poll") and done.state.is_failed():
+        assert "delete: is not what it should be" in str(done.state.message)
+    shown = ", ".join(f"{counts[name]} {name}" for name in sorted(counts) if name != "already_protected")
+    return f"{state}, {shown or 'not read'}, {requests.total()}"
+
+
+async def _audit(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> str:
+    await audits.audit("matrix")
+    lifted = next(image["id"] for image in sandbox.images.values() if image["protection"]["delete"])
+    action_id = sandbox.set_protection(lifted, delete=False)
+    before = len(sandbox.requests)
+    refused = _begin(cell, sandbox, refuse)
+    done = await run(audit_snapshot_protection, projects=["matrix"])
+    report = audits.report_of(done)
+    [project] = report.projects
+    requests = operations(sandbox.requests[before:]) + Counter(refused)
+    state = _judge(cell, done, Counter(report.counts), requests)
+
+    assert len({one.image_id for one in project.findings}) == len(project.findings)
+    for one in project.findings:
+        protected = sandbox.images[one.image_id]["protection"]["delete"]
+        assert protected is (one.finding == "protected")
+    if cell.place == "list":
+        assert (project.error.code if project.error else "") == cell.expected.project_code
+    evidence = [one.evidence for one in project.findings if one.protection_removed]
+    if cell.place == "evidence" and cell.expected.project_code:
+        assert (evidence, cell.expected.project_code in project.note) == ([""], True)
+        return f"{state}, without evidence, {requests.total()}"
+    assert [f"action {action_id}" in told for told in evidence] == ([True] if project.findings else [])
+    return f"{state}, {'evidence found' if project.findings else 'not read'}, {requests.total()}"
+
+
+def _begin(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> list[str]:
+    if cell.fault is None:
+        return refuse(sandbox, cell)
+    sandbox.faults.add(cell.fault)
+    return []
+
+
+def _judge(cell: Cell, done: Run, outcomes: Counter[str], requests: Counter[str]) -> str:
+    state = done.state.type.value
+    assert cell.expected.fits(outcomes, requests), (outcomes, requests, cell.expected)
+    assert state == cell.expected.state, done.state.message
+    assert requests.total() <= _REQUESTS_AT_MOST
+    if not done.state.is_completed():
+        assert any(what in str(done.state.message).lower() for what in _DO_THIS), done.state.message
+    return state.capitalize()

@@ -1,0 +1,298 @@
+"""Whatever is answered: what is valid is read, all else is one of our errors, and the token stays here."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from hetzner_cloud.client import HetznerCloudClient, _ActionResponse, _ImageResponse
+from hetzner_cloud.errors import ApiError, HetznerCloudError, InvalidResponseError
+from hetzner_cloud.models import Action, Image
+from hetzner_cloud.pagination import ActionsPage, ImagesPage, Page
+from hetzner_cloud.responses import Answer, parse_error, parse_model
+from hetzner_cloud.settings import Settings
+from snapshot_protection.outcomes import ErrorInfo
+from tests.support.figures import RecordFigure, example_of
+from tests.support.openapi import DESCRIPTION, bodies, read_description
+from tests.support.responses import ENDPOINT, TOKEN
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+# Words of the API in the wrong places reach further in than words of nobody.
+NEARLY = st.recursive(
+    JSON,
+    lambda inner: st.dictionaries(
+        st.sampled_from(
+            [
+                "images",
+                "image",
+                "actions",
+                "action",
+                "meta",
+                "pagination",
+                "id",
+                "type",
+                "protection",
+                "delete",
+                "status",
+                "error",
+                "code",
+                "message",
+                "details",
+                "fields",
+                "next_page",
+            ]
+        ),
+        inner | st.lists(inner, max_size=3),
+        max_size=6,
+    ),
+)
+BODIES = (
+    st.binary()
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | NEARLY.map(lambda value: json.dumps(value).encode())
+)
+NUMBERS = st.integers().map(str) | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        [
+            "RateLimit-Limit",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+            "Retry-After",
+            "Date",
+            "X-Correlation-Id",
+        ]
+    ),
+    NUMBERS,
+)
+MODELS = [ImagesPage, ActionsPage, _ImageResponse, _ActionResponse]
+CALLS: list[Callable[[HetznerCloudClient], Awaitable[object]]] = [
+    lambda client: client.list_images(),
+    lambda client: client.get_image(1),
+    lambda client: client.list_actions_for_image(1),
+    lambda client: client.get_action_for_image(1, 2),
+    lambda client: client.change_image_protection(1, delete=True),
+    lambda client: client.list_image_actions(ids=[2]),
+    lambda client: client.get_image_action(2),
+    lambda client: client.list_actions([2]),
+]
+THOROUGH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+DEEP, LONG = b"[" * 200_000, b'{"images": [{"id": ' + b"9" * 6_000 + b"}]}"
+
+described = pytest.mark.skipif(not DESCRIPTION.exists(), reason=f"no OpenAPI description at {DESCRIPTION}")
+
+
+def valid(name: str) -> st.SearchStrategy[Any]:
+    """Answers as the description has them."""
+    if not DESCRIPTION.exists():
+        return st.nothing()
+    components = read_description()["components"]["schemas"]
+    return bodies(components[name], components)
+
+
+@described
+@settings(suppress_health_check=THOROUGH)
+@given(body=valid("list_images_response"))
+def test_every_valid_list_of_images_is_read(body: Any) -> None:
+    example_of("every valid list of images is read")
+    page = parse_model(ImagesPage, Answer("GET /images", 200, json.dumps(body).encode()))
+    assert [
+        (image.id, image.type, image.is_protected, image.description, image.status) for image in page.images
+    ] == [
+        (one["id"], one["type"], one["protection"]["delete"], one["description"], one["status"])
+        for one in body["images"]
+    ]
+    assert page.place.next_page == body["meta"]["pagination"]["next_page"]
+
+
+@described
+@settings(suppress_health_check=THOROUGH)
+@given(body=valid("list_actions_response"))
+def test_every_valid_list_of_actions_is_read(body: Any) -> None:
+    example_of("every valid list of actions is read")
+    page = parse_model(ActionsPage, Answer("GET /images/actions", 200, json.dumps(body).encode()))
+    assert [(action.id, action.status, action.command) for action in page.actions] == [
+        (one["id"], one["status"], one["command"]) for one in body["actions"]
+    ]
+
+
+@described
+@settings(suppress_health_check=THOROUGH)
+@given(body=valid("error_response"), status=st.integers(400, 599))
+def test_every_valid_error_is_read(body: Any, status: int) -> None:
+    example_of("every valid error is read")
+    error = parse_error(Answer("GET /images", status, json.dumps(body).encode(), "c0ffee"))
+    assert (error.status_code, error.correlation_id) == (status, "c0ffee")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@given(body=BODIES)
+@example(body=DEEP)
+@example(body=LONG)
+@example(body=b'{"images": [{"id": 1, "type": "snapshot", "protection": {"delete": true}, "labels": NaN}]}')
+def test_a_success_is_read_or_one_of_our_errors(model: type[Page], body: bytes) -> None:
+    example_of("bytes and JSON as a success: read, or one of our errors")
+    try:
+        read = parse_model(model, Answer("GET /x", 200, body))
+    except InvalidResponseError as error:
+        shown = str(error)
+    else:
+        shown = model.__name__ if isinstance(read, model) else ""
+    assert shown.isprintable()
+    assert 0 < len(shown) < 1_000
+
+
+@given(body=BODIES, status=st.integers(300, 599))
+@example(body=DEEP, status=500)
+@example(body=LONG, status=404)
+def test_an_error_is_one_of_ours_whatever_it_says(body: bytes, status: int) -> None:
+    example_of("bytes and JSON as an error: one of our errors")
+    error = parse_error(Answer("GET /x", status, body))
+    assert isinstance(error, ApiError)
+    for shown in (str(error), ErrorInfo.of(error).message, ErrorInfo.of(error).code):
+        assert shown.isprintable()
+        assert len(shown) < 3_000
+
+
+@settings(max_examples=200, suppress_health_check=THOROUGH)
+@given(
+    call=st.sampled_from(CALLS), status=st.integers(200, 599).filter(lambda code: code != 429),
+    headers=HEADERS, body=BODIES,
+)  # fmt: skip
+def test_a_call_returns_or_raises_one_of_our_errors(
+    call: Callable[[HetznerCloudClient], Awaitable[object]], status: int, headers: dict[str, str], body: bytes
+) -> None:
+    example_of("calls of the client, with any status, headers and body: a value, or one of our errors")
+
+    async def ask() -> None:
+        client = HetznerCloudClient(SecretStr(TOKEN), settings=Settings(rate_limit_timeout_seconds=1e-9))
+        with respx.mock(base_url=ENDPOINT) as router:
+            router.route().mock(return_value=httpx.Response(status, headers=headers, content=body))
+            async with client, asyncio.timeout(10):
+                await call(client)
+
+    shown = ""
+    try:
+        asyncio.run(ask())
+    except HetznerCloudError as error:
+        shown = f"{error!r}{error.args}"
+    assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("model", [Image, Action])
+@given(value=NEARLY)
+def test_a_model_takes_json_or_leaves_it(model: type[Image] | type[Action], value: Any) -> None:
+    example_of("JSON as an image or an action: taken, or refused as it should be")
+    with suppress(ValueError):
+        assert model.model_validate(value).id == value["id"]
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    asked: list[str] = []  # noqa: RUF012 - of the one server of a test
+
+    def do_GET(self) -> None:
+        self.asked.append(str(self.headers.get("Authorization")))
+        self.send_response(200)
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815 - http.server's own name
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Print nothing."""
+
+
+class _Redirects(_Elsewhere):
+    location = ""
+    status = 302
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Location", self.location)
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815 - http.server's own name
+
+
+class _Gigabyte(_Elsewhere):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(2**30))
+        self.end_headers()
+        part = b" " * 2**20
+        for _ in range(2**10):
+            self.wfile.write(part)
+
+
+def on_loopback(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client leaves early
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_an_endpoint_that_redirects_elsewhere_never_hands_on_the_token(status: int) -> None:
+    with on_loopback(_Elsewhere) as elsewhere:
+        kind = type("_", (_Redirects,), {"location": f"http://127.0.0.1:{elsewhere.server_port}/v1/images"})
+        kind.status = status  # type: ignore[attr-defined]  # of the class made above
+        with on_loopback(kind) as redirects:
+            endpoint = f"http://127.0.0.1:{redirects.server_port}/v1"
+            async with HetznerCloudClient(SecretStr(TOKEN), endpoint) as client:
+                for call in CALLS:
+                    with pytest.raises(ApiError, match=f"answered with {status}"):
+                        await call(client)
+            redirects.shutdown()
+        elsewhere.shutdown()
+    assert not _Elsewhere.asked
+
+
+_READS_A_GIGABYTE = """
+import asyncio, sys
+from pydantic import SecretStr
+from hetzner_cloud.client import HetznerCloudClient
+from hetzner_cloud.errors import InvalidResponseError
+
+def peak():
+    [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return int(line.split()[1])
+
+async def ask():
+    async with HetznerCloudClient(SecretStr("token-0123456789"), sys.argv[1]) as client:
+        before = peak()
+        try:
+            await client.get_image(1)
+        except InvalidResponseError as error:
+            print((peak() - before) // 1024)
+            print(error)
+            return
+    sys.exit("it was read")
+
+asyncio.run(ask())
+"""
+
+
+def test_a_gigabyte_does_not_eat_the_memory(record_figure: RecordFigure) -> None:
+    with on_loopback(_Gigabyte) as server:
+        endpoint = f"http://127.0.0.1:{server.server_port}/v1"
+        command = [sys.executable, "-c", _READS_A_GIGABYTE, endpoint]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        server.shutdown()
+    grown, error = done.stdout.splitlines()
+    record_figure("memory", megabytes=int(grown))
+    assert "has more than" in error
+    assert int(grown) < 128

@@ -1,0 +1,88 @@
+"""A worker's `--limit` bounds how many flow runs are in progress, and counts none that has died."""
+
+import os
+import signal
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, StateType
+
+from playground.server import PrefectServer, worker
+from sandbox import ManualClock
+from tests.conftest import MakeSandbox, SaveProject
+from tests.e2e.test_deployment import PROTECT, finished, make_deploy
+from tests.flows.test_protect_on_workers import process_of
+from tests.flows.test_protect_snapshots import unprotected
+from tests.reliability.test_reboot import begin, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_deployed")]
+
+_LIMIT = 2
+_PATIENCE_SECONDS = 240.0
+
+
+async def all_finished(runs: Sequence[FlowRun]) -> set[StateType | None]:
+    done = [await finished(run.id, patience_seconds=_PATIENCE_SECONDS) for run in runs]
+    return {run.state_type for run in done}
+
+
+async def max_concurrency(runs: Sequence[FlowRun]) -> int:
+    """How many of the runs were in progress at once, from Pending to their final state."""
+    changes: list[tuple[datetime, int]] = []
+    async with get_client() as client:
+        for run in runs:
+            states = await client.read_flow_run_states(run.id)
+            changes += [(min(state.timestamp for state in states if state.is_pending()), 1)]
+            changes += [(max(state.timestamp for state in states), -1)]
+    return max(accumulate(change for _, change in sorted(changes)))
+
+
+async def states_of(runs: Sequence[FlowRun]) -> list[StateType | None]:
+    async with get_client() as client:
+        return [(await client.read_flow_run(run.id)).state_type for run in runs]
+
+
+async def test_many_runs_started_at_once_never_exceed_the_limit_and_all_complete(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(snapshots=4, action_seconds=1)
+    save_project("limited", sandbox)
+    make_deploy(prefect_api)
+    runs = [await begin(PROTECT, projects=["limited"]) for _ in range(6)]
+    with worker(prefect_api, tmp_path, limit=_LIMIT):
+        assert await all_finished(runs) == {StateType.COMPLETED}
+    assert await max_concurrency(runs) == _LIMIT
+    assert not unprotected(sandbox)
+
+
+async def test_a_new_worker_runs_all_that_is_scheduled_after_the_last_one_was_killed_with_its_runs(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    sandbox = make_sandbox(snapshots=4, action_seconds=60, clock=clock)
+    save_project("limited", sandbox)
+    make_deploy(prefect_api)
+    runs = [await begin(PROTECT, projects=["limited"]) for _ in range(5)]
+
+    async def all_places_are_taken() -> bool:
+        return (await states_of(runs)).count(StateType.RUNNING) == _LIMIT and sandbox.calls(
+            "list_actions"
+        ) != []
+
+    with worker(prefect_api, tmp_path, limit=_LIMIT) as process:
+        await until(all_places_are_taken)
+        states = await states_of(runs)
+        killed = [run for run, state in zip(runs, states, strict=True) if state is StateType.RUNNING]
+        processes = [process_of(run.id) for run in killed]
+        for pid in (process.pid, *filter(None, processes)):
+            os.killpg(pid, signal.SIGKILL)
+    clock.advance(60)
+    others = [run for run in runs if run not in killed]
+    with worker(prefect_api, tmp_path, limit=_LIMIT):
+        assert await all_finished(others) == {StateType.COMPLETED}
+    assert await states_of(killed) == [StateType.RUNNING] * _LIMIT
+    assert not unprotected(sandbox)

@@ -1,0 +1,41 @@
+"""Lines of a run's log that are joined: few, and soon."""
+
+import asyncio
+
+import pytest
+
+import reporting.run_logging
+from reporting.run_logging import BatchedLogger
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """How many texts each line has."""
+    return [record.getMessage().count("text") for record in caplog.records]
+
+
+@pytest.fixture(autouse=True)
+def all_levels(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="hetzner_cloud")
+
+
+async def test_25_are_said_at_once_and_the_rest_when_told_to(caplog: pytest.LogCaptureFixture) -> None:
+    log = BatchedLogger("Done")
+    for _ in range(53):
+        log.add("text")
+    assert lines(caplog) == [25, 25]
+    log.flush()
+    log.flush()
+    assert lines(caplog) == [25, 25, 3]
+    assert caplog.records[-1].getMessage() == "Done: text; text; text"
+
+
+async def test_nothing_is_held_back_for_long(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting.run_logging, "_HELD_BACK_SECONDS", 0)
+    log = BatchedLogger("Done")
+    for _ in range(2):
+        log.add("text")
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert lines(caplog) == [1, 1]

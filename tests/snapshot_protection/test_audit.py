@@ -1,0 +1,157 @@
+"""What an audit finds, from a listing and what the last audit saw."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hetzner_cloud.models import Action, Image
+from snapshot_protection.audit import FindingName, find, remember, with_evidence
+from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
+
+NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+YOUNG, OLD = timedelta(hours=1), timedelta(days=30)
+
+
+def image(image_id: int, *, protected: bool, age: timedelta | None = OLD, kind: str = "snapshot") -> Image:
+    return Image.model_validate(
+        {
+            "id": image_id,
+            "type": kind,
+            "protection": {"delete": protected},
+            "description": f"snapshot {image_id}",
+            "created": (NOW - age).isoformat() if age is not None else None,
+            "created_from": {"id": 1, "name": "db-1"},
+            "image_size": 2.5,
+        }
+    )
+
+
+def memory(**protected: bool) -> AuditBaseline:
+    kept = {int(name[1:]): BaselineEntry(value, f"snapshot {name[1:]}") for name, value in protected.items()}
+    return AuditBaseline(NOW - timedelta(days=1), kept)
+
+
+def names(
+    images: list[Image], before: AuditBaseline | None, grace_hours: float = 0
+) -> list[tuple[int, FindingName]]:
+    found = find(images, before, now=NOW, grace_hours=grace_hours)
+    return [(finding.image_id, finding.finding) for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "grace_hours", "finding"),
+    [
+        (image(1, protected=True), None, 0, "protected"),
+        (image(1, protected=False), None, 0, "unprotected"),
+        (image(1, protected=False, age=YOUNG), None, 2, "in_grace_period"),
+        (image(1, protected=True), memory(_1=True), 0, "protected"),
+        (image(1, protected=True), memory(_1=False), 0, "newly_protected"),
+        (image(1, protected=True), memory(_2=True), 0, "new"),
+        (image(1, protected=False), memory(_1=True), 0, "newly_unprotected"),
+        (image(1, protected=False), memory(_1=False), 0, "unprotected"),
+        (image(1, protected=False), memory(_2=True), 0, "new_unprotected"),
+        (image(1, protected=False, age=YOUNG), memory(_2=True), 2, "in_grace_period"),
+        (image(1, protected=False, age=YOUNG), memory(_1=True), 2, "newly_unprotected"),
+        (image(1, protected=True, age=YOUNG), memory(_1=True), 2, "protected"),
+        (image(1, protected=False, age=timedelta(hours=2)), None, 2, "unprotected"),
+        (image(1, protected=False, age=None), None, 2, "unprotected"),
+    ],
+)
+def test_a_snapshot_is_judged_by_what_it_is_and_was(
+    now: Image, before: AuditBaseline | None, grace_hours: float, finding: FindingName
+) -> None:
+    assert (1, finding) in names([now], before, grace_hours)
+
+
+def test_what_is_listed_no_more_is_gone_and_it_matters_whether_it_was_protected() -> None:
+    assert names([], memory(_1=False, _2=True)) == [(2, "missing_protected"), (1, "missing")]
+
+
+def test_the_worst_comes_first_and_each_snapshot_once() -> None:
+    before = memory(_1=True, _2=False, _3=True, _4=False, _9=True)
+    images = [image(number, protected=number in {1, 4, 5}) for number in range(1, 7)]
+    assert names(images, before) == [
+        (3, "newly_unprotected"),
+        (9, "missing_protected"),
+        (6, "new_unprotected"),
+        (2, "unprotected"),
+        (4, "newly_protected"),
+        (5, "new"),
+        (1, "protected"),
+    ]
+
+
+def test_only_snapshots_are_audited() -> None:
+    assert names([image(1, protected=False, kind="backup"), image(2, protected=True)], None) == [
+        (2, "protected")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("finding", "counts", "unprotected"),
+    [
+        ("newly_unprotected", True, True),
+        ("missing_protected", False, False),
+        ("new_unprotected", True, True),
+        ("unprotected", True, True),
+        ("in_grace_period", False, False),
+        ("missing", False, False),
+        ("newly_protected", True, False),
+        ("new", True, False),
+        ("protected", True, False),
+    ],
+)
+def test_what_is_gone_or_in_its_time_of_grace_does_not_count(
+    finding: FindingName, *, counts: bool, unprotected: bool
+) -> None:
+    before = memory(_1=True, _2=False, _3=True, _4=False, _7=True, _8=False)
+    images = [
+        image(1, protected=True),
+        image(2, protected=False),
+        image(3, protected=False),
+        image(4, protected=True),
+        image(5, protected=True),
+        image(6, protected=False),
+        image(9, protected=False, age=YOUNG),
+    ]
+    [found] = [one for one in find(images, before, now=NOW, grace_hours=2) if one.finding == finding]
+    assert (found.counts, found.is_violation) == (counts, unprotected)
+
+
+def test_what_is_remembered_makes_the_next_audit_find_nothing_new() -> None:
+    images = [image(1, protected=True), image(2, protected=False)]
+    first = find(images, memory(_3=True), now=NOW, grace_hours=0)
+    again = AuditBaseline(NOW, remember(first))
+    assert names(images, again) == [(2, "unprotected"), (1, "protected")]
+
+
+def action(action_id: int, image_id: int, command: str = "change_protection") -> Action:
+    return Action.model_validate(
+        {
+            "id": action_id,
+            "status": "success",
+            "command": command,
+            "started": "2026-11-24T22:15:00Z",
+            "resources": [{"id": image_id, "type": "image"}],
+        }
+    )
+
+
+def test_the_newest_change_of_protection_is_the_evidence_and_only_where_protection_was_lifted() -> None:
+    findings = find([image(1, protected=False), image(2, protected=False)], memory(_1=True, _2=False),
+                    now=NOW, grace_hours=0)  # fmt: skip
+    actions = [action(9, 1, "transfer"), action(8, 1), action(7, 1), action(6, 2)]
+    found = {one.image_id: one.evidence for one in with_evidence(findings, actions)}
+    assert found == {1: "action 8 of 2026-11-24 22:15:00 UTC", 2: ""}
+
+
+def test_no_evidence_is_said_where_none_is_found() -> None:
+    findings = find([image(1, protected=False)], memory(_1=True), now=NOW, grace_hours=0)
+    assert [one.evidence for one in with_evidence(findings, [action(6, 2)])] == [""]
+
+
+def test_the_time_of_the_evidence_is_told_in_utc_whatever_the_api_s_zone() -> None:
+    elsewhere = action(8, 1).model_dump(mode="json") | {"started": "2026-11-25T00:15:00+02:00"}
+    findings = find([image(1, protected=False)], memory(_1=True), now=NOW, grace_hours=0)
+    [found] = with_evidence(findings, [Action.model_validate(elsewhere)])
+    assert found.evidence == "action 8 of 2026-11-24 22:15:00 UTC"

@@ -1,0 +1,163 @@
+"""What a run tells people."""
+
+import pickle
+
+import pytest
+
+from snapshot_protection.outcomes import ErrorInfo, OutcomeName, SnapshotOutcome
+from snapshot_protection.protection_report import (
+    COLUMNS,
+    MAX_TABLE_ROWS,
+    ProjectReport,
+    ProtectionReport,
+    SnapshotsNotProtectedError,
+    build_table,
+    describe,
+    format_message,
+    render_summary,
+)
+
+
+def outcome(image_id: int, name: OutcomeName = "protected", **fields: object) -> SnapshotOutcome:
+    known = {"project": "prod", "description": f"snapshot {image_id}", "server": ""} | fields
+    return SnapshotOutcome.model_validate(known | {"image_id": image_id, "outcome": name})
+
+
+def report(
+    *outcomes: SnapshotOutcome, dry_run: bool = False, inaccessible: ErrorInfo | None = None
+) -> ProtectionReport:
+    projects = [ProjectReport(project="prod", snapshots=outcomes)]
+    projects += [ProjectReport(project="dead", error=inaccessible)] if inaccessible else []
+    return ProtectionReport(dry_run=dry_run, projects=tuple(projects))
+
+
+FAILED = outcome(
+    7, "failed", code="action_failed", message="its action failed", correlation_id="c0ffee", action_id=42
+)
+UNFINISHED = outcome(8, "unfinished", code="locked", message="another action runs")
+GONE = outcome(9, "deleted")
+UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (report(), "No snapshot found in 1 project"),
+        (
+            report(outcome(1), outcome(2, "already_protected")),
+            "2 of 2 snapshots protected in 1 project (1 now, 1 before)",
+        ),
+        (
+            report(outcome(1), GONE),
+            "1 of 1 snapshot protected in 1 project (1 now, 0 before), 1 deleted; prod/9 deleted",
+        ),
+        (
+            report(outcome(1, "would_protect"), outcome(2, "already_protected"), dry_run=True),
+            "Dry run: would protect 1 of 2 snapshots in 1 project, 1 protected already",
+        ),
+        (
+            report(outcome(1), FAILED),
+            (
+                "1 of 2 snapshots protected in 1 project (1 now, 0 before), 1 failed; "
+                "prod/7 failed, action 42: its action failed (action_failed, c0ffee). "
+                "Mend the cause, then run it again: what is protected costs nothing."
+            ),
+        ),
+        (
+            report(UNFINISHED),
+            (
+                "0 of 1 snapshot protected in 1 project (0 now, 0 before), 1 unfinished; "
+                "prod/8 unfinished: another action runs (locked). "
+                "Run it again in a few minutes: what is protected by then costs nothing."
+            ),
+        ),
+        (
+            report(outcome(1), inaccessible=UNREAD),
+            (
+                "1 of 1 snapshot protected in 2 projects (1 now, 0 before), 1 project could not be read; "
+                "project 'dead' could not be read: example.test cannot be reached (unreachable). "
+                "Mend the cause, then run it again: what is protected costs nothing."
+            ),
+        ),
+    ],
+)
+def test_the_message_counts_names_and_advises(told: ProtectionReport, message: str) -> None:
+    assert format_message(told) == message
+
+
+def test_the_message_counts_no_snapshots_when_no_project_could_be_read() -> None:
+    told = ProtectionReport(dry_run=False, projects=(ProjectReport(project="dead", error=UNREAD),))
+    assert format_message(told).startswith("1 project could not be read; project 'dead' could not be read: ")
+
+
+def test_the_message_names_five_when_there_are_more() -> None:
+    failed = [outcome(number, "failed", message="no") for number in range(1, 8)]
+    text = format_message(report(*failed))
+    assert "prod/5 failed: no; and 2 more." in text
+    assert "prod/6" not in text
+
+
+@pytest.mark.parametrize(
+    ("told", "succeeded"),
+    [
+        (report(outcome(1), outcome(2, "already_protected"), GONE), True),
+        (report(outcome(1, "would_protect"), dry_run=True), True),
+        (report(outcome(1), FAILED), False),
+        (report(outcome(1), UNFINISHED), False),
+        (report(inaccessible=UNREAD), False),
+    ],
+)
+def test_a_run_succeeded_only_if_nothing_failed_and_nothing_is_unfinished(
+    told: ProtectionReport, *, succeeded: bool
+) -> None:
+    assert told.succeeded is succeeded
+
+
+def test_the_table_shows_those_first_that_need_a_person() -> None:
+    rows = build_table(report(outcome(1), GONE, UNFINISHED, FAILED, inaccessible=UNREAD))
+    assert [(row["snapshot"], row["outcome"]) for row in rows] == [
+        ("", "failed"),
+        (7, "failed"),
+        (8, "unfinished"),
+        (9, "deleted"),
+        (1, "protected"),
+    ]
+    assert all(tuple(row) == COLUMNS for row in rows)
+    assert rows[1]["action"] == 42
+    assert rows[1]["code"] == "action_failed"
+
+
+def test_the_table_is_bounded_and_says_so_when_there_are_too_many() -> None:
+    told = report(FAILED, *(outcome(number, "already_protected") for number in range(100, 2_200)))
+    assert len(build_table(told)) == MAX_TABLE_ROWS
+    assert build_table(told)[0]["snapshot"] == 7
+    assert "first 2000 of 2101 snapshots" in render_summary(told)
+
+
+def test_the_summary_counts_each_project_and_names_what_to_look_at() -> None:
+    text = render_summary(report(outcome(1), FAILED, inaccessible=UNREAD))
+    assert "| project | snapshots | failed | protected |" in text
+    assert "| prod | 2 | 1 | 1 |" in text
+    assert "| dead | 0 | 0 | 0 |" in text
+    assert "its action failed" in text
+    assert "cannot be reached" in text
+
+
+def test_the_summary_takes_all_meaning_from_what_others_wrote() -> None:
+    hostile = outcome(1, "failed", message="](https://evil.test) <script> | `x`")
+    text = render_summary(report(hostile))
+    assert "<script>" not in text
+    assert "](" not in text
+    assert " | `" not in text
+
+
+def test_an_outcome_is_described_in_one_line() -> None:
+    assert describe(outcome(1, action_id=5)) == "prod/1 protected, action 5"
+    assert describe(GONE) == "prod/9 deleted"
+
+
+def test_the_error_keeps_the_report_when_pickled() -> None:
+    error = SnapshotsNotProtectedError(report(FAILED))
+    copy = pickle.loads(pickle.dumps(error))
+    assert copy.report == error.report
+    assert str(copy) == str(error) == format_message(error.report)
