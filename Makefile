@@ -15,17 +15,20 @@ help: ## show this list
 
 install: $(VENV)/installed ## make .venv from the lock, editable
 
-$(VENV)/installed: requirements.lock
+$(VENV)/installed: $(VENV)/locked pyproject.toml
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing into $(VENV) (a minute or two, once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements.lock
-	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
-	@$(BIN)/python -m playground.demo
+	@$(BIN)/hetzner-snapshots demo
 
 test: install ## the quick suite
 	@$(BIN)/python -m pytest -m "not e2e and not reliability"
@@ -37,7 +40,7 @@ reliability: install ## prove what docs/reliability.md promises, and write its f
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
 	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot moving_lists hostile_responses secrets tls \
-	    older_prefect,tests/reliability/test_$(name).py)
+	    older_prefect prefect_defaults,tests/reliability/test_$(name).py) tests/deploy
 	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 
 bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)
@@ -56,13 +59,13 @@ format: install ## let ruff format and mend what it can
 	@$(BIN)/ruff format
 
 sandbox: install ## a stand-in for the image part of the Hetzner Cloud API, on loopback
-	@$(BIN)/python -m sandbox $(ARGS)
+	@$(BIN)/hetzner-snapshots sandbox $(ARGS)
 
 playground: install ## everything to click around in, without a Hetzner account
-	@$(BIN)/python -m playground
+	@$(BIN)/hetzner-snapshots playground
 
 deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
-	@$(BIN)/python -m deploy
+	@$(BIN)/hetzner-snapshots deploy
 
 audit-deps: ## look the locked packages up among known vulnerabilities; needs the advisory database
 	@$(PYTHON) -m venv build/audit-deps && build/audit-deps/bin/pip install -qq pip-audit

@@ -15,8 +15,8 @@ from benchmarks import auditing, fan_out, many_projects, protecting, start_up
 from benchmarks.bench import PROJECT, Bench
 from benchmarks.goals import goals
 from benchmarks.prefect_side import save_projects
-from benchmarks.processes import stand_in
-from benchmarks.results import forget_figures, machine, read_figures
+from benchmarks.processes import fake_cloud
+from benchmarks.results import machine, read_results, remove_results
 from benchmarks.tables import Table, tables
 from playground.server import ROOT, prefect_server
 
@@ -30,42 +30,44 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "projects": many_projects.measure,
     "fan_out": fan_out.measure,
 }
-_MEANWHILE = "one_by_one"
+_IN_BACKGROUND = "one_by_one"
 
 
 def main(sections: Collection[str], path: Path, *, quick: bool) -> None:
-    """Measure sections, replace their figures in a file, and print tables of all that is in it."""
-    forget_figures(path, sections)
+    """Measure sections, replace their results in a file, and print tables of all that is in it."""
+    remove_results(path, sections)
     home = _BUILD / "benchmark"
     shutil.rmtree(home, ignore_errors=True)
-    with prefect_server(home) as server, stand_in() as cloud:
+    with prefect_server(home) as server, fake_cloud() as cloud:
         save_projects(server, [PROJECT], cloud.endpoint)
         bench = Bench(server, cloud, quick, path)
-        with protecting.one_by_one(bench) if _MEANWHILE in sections else nullcontext():
+        with protecting.one_by_one(bench) if _IN_BACKGROUND in sections else nullcontext():
             for name, measure in _SECTIONS.items():
                 if name in sections:
                     _CONSOLE.print(f"Measuring: {name} ...")
                     measure(bench)
-            _CONSOLE.print("Waiting for what was measured meanwhile ..." if _MEANWHILE in sections else "")
-    figures = read_figures(path)
+            _CONSOLE.print(
+                "Waiting for what was measured meanwhile ..." if _IN_BACKGROUND in sections else ""
+            )
+    results = read_results(path)
     _CONSOLE.print(f"\nMeasured on {machine()}.")
-    for made in tables(figures):
-        _print(made)
-    _print(goals(figures))
+    for table in tables(results):
+        _print(table)
+    _print(goals(results))
 
 
-def _print(made: Table) -> None:
-    shown = RichTable(title=made.title, title_justify="left", title_style="bold")
-    for number, column in enumerate(made.columns):
+def _print(table: Table) -> None:
+    shown = RichTable(title=table.title, title_justify="left", title_style="bold")
+    for number, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if number < 2 else "right")
-    for row in made.rows:
+    for row in table.rows:
         shown.add_row(*row)
     _CONSOLE.print("\n", shown, sep="")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [*_SECTIONS, _MEANWHILE]
+    names = [*_SECTIONS, _IN_BACKGROUND]
     parser.add_argument("sections", nargs="*", metavar="SECTION", choices=[*names, []], help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: some minutes")
     parser.add_argument(
@@ -78,6 +80,6 @@ if __name__ == "__main__":
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started ends
     try:
-        main(options.sections or [*_SECTIONS, _MEANWHILE], options.figures, quick=options.quick)
+        main(options.sections or [*_SECTIONS, _IN_BACKGROUND], options.figures, quick=options.quick)
     except KeyboardInterrupt:
         sys.exit("Interrupted; the server and the stand-ins are ended.")

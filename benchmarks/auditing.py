@@ -2,12 +2,13 @@
 
 from math import ceil
 
-from benchmarks.bench import Bench, Settings, measured, project
+from benchmarks.bench import LOWER_BOUND, Bench, Settings, measured, project
 from benchmarks.prefect_side import save_projects
 
 SIZES = (100, 1_000, 10_000)
 _QUICK_SIZES = (100, 1_000)
 _PER_PAGE = 50
+_CONTENDERS = {LOWER_BOUND: "lower_bound", "ours": "ours"}  # modules by name
 
 
 def measure(bench: Bench) -> None:
@@ -15,8 +16,8 @@ def measure(bench: Bench) -> None:
     for snapshots in _sizes(bench):
         settings = _project(bench, "audited", snapshots, snapshots * 9 // 10)
         for _ in range(bench.rounds):
-            for contender in ("floor", "ours"):
-                done, task_runs = bench.run_contender(contender, "audit", [settings])
+            for contender, module in _CONTENDERS.items():
+                done, task_runs = bench.run_contender(module, "audit", [settings])
                 bench.record("audit", contender=contender, snapshots=snapshots, **measured(done, task_runs))
 
 
@@ -40,7 +41,7 @@ def _sizes(bench: Bench) -> tuple[int, ...]:
 
 
 def _project(bench: Bench, kind: str, snapshots: int, protected: int) -> Settings:
-    """A project of its own: an audit compares with what the last one of the same project saw."""
+    """A separate project: an audit compares with what the last one of the same project saw."""
     name = f"{kind}-{snapshots}"
     save_projects(bench.server, [name], bench.cloud.endpoint)
     return project(snapshots, protected=protected, token=name)

@@ -1,4 +1,4 @@
-"""What all sections of the benchmark have: a Prefect server, a cloud, and a file for figures."""
+"""What all sections of the benchmark have: a Prefect server, a cloud, and a file for results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from statistics import median
 from typing import Any
 
 from benchmarks.prefect_side import count_task_runs
-from benchmarks.processes import Run, StandIn, run
-from benchmarks.results import Figures, write_figure
+from benchmarks.processes import FakeCloud, Run, run
+from benchmarks.results import Results, write_result
 from playground.server import PrefectServer
 
 PROJECT = "bench"
+LOWER_BOUND = "lower bound"  # the contender that the others are measured against
 LATENCY_SECONDS = 0.03
 ACTION_SECONDS = 1.0
 
@@ -23,14 +24,14 @@ class Bench:
     """One run of the benchmark.
 
     Attributes:
-        server: Keeps the credentials of the project `bench`.
+        server: Stores the credentials of the project `bench`.
         cloud: Where that project is.
         quick: Whether small sizes and one round are enough.
-        path: Where figures go.
+        path: Where results go.
     """
 
     server: PrefectServer
-    cloud: StandIn
+    cloud: FakeCloud
     quick: bool
     path: Path
 
@@ -42,18 +43,18 @@ class Bench:
     def run_contender(
         self, contender: str, kind: str, projects: Sequence[Settings], **environment: str
     ) -> tuple[Run, int]:
-        """Let a contender do a job; returns its run, and how many task runs it had."""
+        """Run a contender's job; returns its run, and how many task runs it had."""
         done = run(contender, kind, self.cloud, projects, {**self.server.environment, **environment})
-        flow_run = done.said.get("flow_run")
+        flow_run = done.output.get("flow_run")
         return done, count_task_runs(self.server, flow_run) if flow_run else 0
 
-    def record(self, section: str, **figure: Any) -> None:  # noqa: ANN401 - JSON
-        """Write down a figure."""
-        write_figure(self.path, section, figure)
+    def record(self, section: str, **result: Any) -> None:  # noqa: ANN401 - JSON
+        """Write a result to the file."""
+        write_result(self.path, section, result)
 
 
 def project(snapshots: int, *, protected: int = 0, token: str = PROJECT) -> Settings:
-    """Describe a project to the stand-in, as slow as the real one."""
+    """Describe a project to the fake cloud, as slow as the real one."""
     return {
         "token": token,
         "snapshots": snapshots,
@@ -64,7 +65,7 @@ def project(snapshots: int, *, protected: int = 0, token: str = PROJECT) -> Sett
 
 
 def measured(done: Run, task_runs: int) -> dict[str, Any]:
-    """What is kept of a run."""
+    """The values of a run that are recorded."""
     return {
         "seconds": done.seconds,
         "process_seconds": done.process_seconds,
@@ -77,17 +78,17 @@ def measured(done: Run, task_runs: int) -> dict[str, Any]:
     }
 
 
-def median_of(figures: Figures, name: str, **where: object) -> float:
-    """The median of a figure over the rounds.
+def median_of(results: Results, name: str, **where: object) -> float:
+    """The median of a value over the rounds.
 
     Raises:
         LookupError: There is none.
     """
-    if not (found := matching(figures, **where)):
+    if not (found := matching(results, **where)):
         raise LookupError(f"no {name} of {where}")
     return float(median(one[name] for one in found))
 
 
-def matching(figures: Figures, **where: object) -> Figures:
-    """The figures that have these values."""
-    return [one for one in figures if all(one[key] == value for key, value in where.items())]
+def matching(results: Results, **where: object) -> Results:
+    """The results that have these values."""
+    return [one for one in results if all(one[key] == value for key, value in where.items())]

@@ -1,12 +1,12 @@
-"""The goals, and by how much they are met or missed."""
+"""The goals, and the margins by which they are met or missed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import NamedTuple
 
-from benchmarks.bench import median_of
+from benchmarks.bench import LOWER_BOUND, median_of
 from benchmarks.protecting import ALL_THEN_WAIT
-from benchmarks.results import Figures
+from benchmarks.results import Results
 from benchmarks.tables import Table, of_section
 
 _IN_FLIGHT = 10
@@ -28,13 +28,13 @@ class Goal(NamedTuple):
         return self.measured >= self.bound if self.at_least else self.measured <= self.bound
 
 
-def goals(figures: Mapping[str, Figures]) -> Table:
-    """Judge what was measured; what was not is left out."""
+def goals(results: Mapping[str, Results]) -> Table:
+    """Compare what was measured with its goals; what was not is left out."""
     found = [
         goal
-        for name, judge in _JUDGES.items()
-        if (measured := of_section(figures, name))
-        for goal in judge(measured)
+        for name, make_goals in _GOALS.items()
+        if (measured := of_section(results, name))
+        for goal in make_goals(measured)
     ]
     rows = [
         [
@@ -46,17 +46,17 @@ def goals(figures: Mapping[str, Figures]) -> Table:
         ]
         for goal in found
     ]
-    return Table("Goals", ["goal", "bound", "measured", "", "by"], rows)
+    return Table("Goals", ["goal", "bound", "measured", "", "margin"], rows)
 
 
-def _protect(figures: Figures) -> Iterator[Goal]:
-    for size in sorted({one["snapshots"] for one in figures}):
-        at = {name: _seconds(figures, name, size) for name in {one["contender"] for one in figures}}
-        floor, ours = at["floor"], at["ours"]
+def _protect(results: Results) -> Iterator[Goal]:
+    for size in sorted({one["snapshots"] for one in results}):
+        at = {name: _seconds(results, name, size) for name in {one["contender"] for one in results}}
+        lower_bound, ours = at[LOWER_BOUND], at["ours"]
         if size < 500:
-            yield Goal(f"protect {size:,}: on top of the floor", ours - floor, 1.5, unit=" s")
+            yield Goal(f"protect {size:,}: on top of the lower bound", ours - lower_bound, 1.5, unit=" s")
         else:
-            yield Goal(f"protect {size:,}: times the floor", ours / floor, 1.25)
+            yield Goal(f"protect {size:,}: times the lower bound", ours / lower_bound, 1.25)
         if size == 500:
             yield Goal(
                 "protect 500: hcloud-python, all then wait, takes times ours",
@@ -67,61 +67,61 @@ def _protect(figures: Figures) -> Iterator[Goal]:
             yield Goal(
                 "protect 500: plain Prefect takes times ours", at["plain Prefect"] / ours, 3, at_least=True
             )
-        peers = min(seconds for name, seconds in at.items() if name not in {"floor", "ours"})
+        peers = min(seconds for name, seconds in at.items() if name not in {LOWER_BOUND, "ours"})
         yield Goal(f"protect {size:,}: the fastest peer takes times ours", peers / ours, 1, at_least=True)
         least = 2 * ceil(size / 50) + size + ceil(size / 25)
-        requests = median_of(figures, "requests", contender="ours", snapshots=size)
+        requests = median_of(results, "requests", contender="ours", snapshots=size)
         yield Goal(f"protect {size:,}: requests, times the least", requests / least, 1.05)
-        connections = max(one["connections"] for one in figures if one["contender"] == "ours")
+        connections = max(one["connections"] for one in results if one["contender"] == "ours")
         yield Goal(f"protect {size:,}: connections", connections, _IN_FLIGHT)
 
 
-def _audit(figures: Figures) -> Iterator[Goal]:
-    sizes = sorted({one["snapshots"] for one in figures})
+def _audit(results: Results) -> Iterator[Goal]:
+    sizes = sorted({one["snapshots"] for one in results})
     if len(sizes) > 1:
         less, most = sizes[-2:]
-        memory = [median_of(figures, "peak_bytes", contender="ours", snapshots=size) for size in (less, most)]
+        memory = [median_of(results, "peak_bytes", contender="ours", snapshots=size) for size in (less, most)]
         yield Goal(f"audit {most:,}: peak memory", memory[1] / 1e6, 400, unit=" MB")
         growth = (memory[1] - memory[0]) / (most - less)
         yield Goal(f"audit {less:,} to {most:,}: memory for a snapshot more", growth / 1e3, 10, unit=" kB")
-        times = _seconds(figures, "ours", most) / _seconds(figures, "floor", most)
-        yield Goal(f"audit {most:,}: times the floor", times, 1.5)
+        times = _seconds(results, "ours", most) / _seconds(results, LOWER_BOUND, most)
+        yield Goal(f"audit {most:,}: times the lower bound", times, 1.5)
 
 
-def _nothing(figures: Figures) -> Iterator[Goal]:
-    more = max(one["requests"] - one["min_requests"] for one in figures)
+def _nothing(results: Results) -> Iterator[Goal]:
+    more = max(one["requests"] - one["min_requests"] for one in results)
     yield Goal("nothing to do: requests beyond one for each 50 snapshots", more, 0)
-    yield Goal("nothing to do: task runs", max(one["task_runs"] for one in figures), 5)
+    yield Goal("nothing to do: task runs", max(one["task_runs"] for one in results), 5)
 
 
-def _start_up(figures: Figures) -> Iterator[Goal]:
-    ours, smallest = (median_of(figures, "seconds", contender=name) for name in ("ours", "smallest flow"))
+def _start_up(results: Results) -> Iterator[Goal]:
+    ours, smallest = (median_of(results, "seconds", contender=name) for name in ("ours", "smallest flow"))
     yield Goal("start-up: on top of the smallest flow", ours - smallest, 0.3, unit=" s")
 
 
-def _projects(figures: Figures) -> Iterator[Goal]:
-    ours = [one for one in figures if one["contender"] != "floor"]
+def _projects(results: Results) -> Iterator[Goal]:
+    ours = [one for one in results if one["contender"] != LOWER_BOUND]
     yield Goal(
         "many projects: connections at once", max(one["connections_at_once"] for one in ours), _MAX_AT_ONCE
     )
     yield Goal("many projects: peak memory", max(one["peak_bytes"] for one in ours) / 1e6, 400, unit=" MB")
-    alone = median_of(figures, "healthy_seconds", contender="ours")
-    beside = median_of(figures, "healthy_seconds", contender="ours, one slow and one dead")
+    alone = median_of(results, "healthy_seconds", contender="ours")
+    beside = median_of(results, "healthy_seconds", contender="ours, one slow and one dead")
     yield Goal(
         "many projects: the healthy ones beside a slow and a dead one, times without", beside / alone, 1.25
     )
 
 
-def _fan_out(figures: Figures) -> Iterator[Goal]:
-    lost = sum(one["snapshots"] - one["protected"] for one in figures)
+def _fan_out(results: Results) -> Iterator[Goal]:
+    lost = sum(one["snapshots"] - one["protected"] for one in results)
     yield Goal("beyond one machine: snapshots lost with a worker", lost, 0)
 
 
-def _seconds(figures: Figures, contender: str, size: int) -> float:
-    return median_of(figures, "seconds", contender=contender, snapshots=size)
+def _seconds(results: Results, contender: str, size: int) -> float:
+    return median_of(results, "seconds", contender=contender, snapshots=size)
 
 
-_JUDGES: dict[str, Callable[[Figures], Iterator[Goal]]] = {
+_GOALS: dict[str, Callable[[Results], Iterator[Goal]]] = {
     "protect": _protect,
     "audit": _audit,
     "nothing": _nothing,

@@ -1,4 +1,4 @@
-"""Writes figures into docs/performance.md: `python -m benchmarks.page build/benchmark.jsonl`."""
+"""Writes results into docs/performance.md: `python -m benchmarks.page build/benchmark.jsonl`."""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.goals import goals
-from benchmarks.results import Figures, fill_page, read_figures, table, write_sections
+from benchmarks.results import Results, fill_page, read_results, table, write_sections
 from benchmarks.tables import TABLES, Table, of_section
 from playground.server import ROOT
 
@@ -15,15 +15,15 @@ PAGE = ROOT / "docs" / "performance.md"
 
 def main(path: Path) -> None:
     """Replace what stands between the marks of each section of the page."""
-    figures = read_figures(path)
-    found = {name: of_section(figures, name) for name in TABLES}
+    results = read_results(path)
+    found = {name: of_section(results, name) for name in TABLES}
     texts = write_sections(found, {name: partial(_written, make) for name, make in TABLES.items()})
-    fill_page(PAGE, {"goals": _in_markdown(goals(figures)), **texts})
-    print(f"{PAGE.name}: written, {sum(map(len, figures.values()))} figures")
+    fill_page(PAGE, {"goals": _in_markdown(goals(results)), **texts})
+    print(f"{PAGE.name}: written, {sum(map(len, results.values()))} figures")
 
 
-def _written(make: Callable[[Figures], Table], figures: Figures) -> str:
-    return _in_markdown(make(figures))
+def _written(make: Callable[[Results], Table], results: Results) -> str:
+    return _in_markdown(make(results))
 
 
 def _in_markdown(made: Table) -> str:

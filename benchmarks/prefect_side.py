@@ -1,4 +1,4 @@
-"""What the benchmark asks of the Prefect server: to keep credentials, and how many task runs there were."""
+"""What the benchmark needs of the Prefect server: storing credentials, and counting task runs."""
 
 import asyncio
 from collections.abc import Sequence

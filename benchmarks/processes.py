@@ -1,4 +1,4 @@
-"""The processes of a benchmark: the stand-in for the cloud, and one for each contender's run."""
+"""The processes of a benchmark: the fake cloud, and one for each contender's run."""
 
 import json
 import subprocess
@@ -13,25 +13,25 @@ from benchmarks.contenders.job import Job
 from playground.server import ROOT
 
 
-class StandIn:
-    """Projects in a process of their own, see `benchmarks.fake_cloud`."""
+class FakeCloud:
+    """Projects in a separate process, see `benchmarks.fake_cloud`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self.endpoint: str = self._read()
 
     def renew(self, *projects: Mapping[str, Any]) -> None:
-        """Make these projects, sandbox settings each, and forget all others."""
-        self._ask(projects)
+        """Replace all projects with these, sandbox settings each."""
+        self._request(projects)
 
-    def tell(self) -> dict[str, Any]:
-        """What has happened since, see `benchmarks.fake_cloud.Cloud.tell`."""
-        told: dict[str, Any] = self._ask(None)
-        return told
+    def stats(self) -> dict[str, Any]:
+        """What has happened since, see `benchmarks.fake_cloud.CloudApp.stats`."""
+        stats: dict[str, Any] = self._request(None)
+        return stats
 
-    def _ask(self, command: object) -> Any:  # noqa: ANN401 - JSON
+    def _request(self, command: object) -> Any:  # noqa: ANN401 - JSON
         if self._process.stdin is None:
-            raise RuntimeError("The stand-in cannot be spoken to.")
+            raise RuntimeError("The fake cloud has no stdin.")
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return self._read()
@@ -39,39 +39,39 @@ class StandIn:
     def _read(self) -> Any:  # noqa: ANN401 - JSON
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
-            raise RuntimeError("The stand-in has ended.")
+            raise RuntimeError("The fake cloud has ended.")
         return json.loads(line)
 
 
 @contextmanager
-def stand_in() -> Iterator[StandIn]:
-    """Run a stand-in while the context lasts."""
+def fake_cloud() -> Iterator[FakeCloud]:
+    """Run a fake cloud while the context lasts."""
     command = [sys.executable, "-m", "benchmarks.fake_cloud"]
     with subprocess.Popen(  # noqa: S603 - our own module
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            yield StandIn(process)
+            yield FakeCloud(process)
         finally:
             process.terminate()
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one contender's run came to.
+    """The result of one contender's run.
 
     Attributes:
         seconds: The job's, without imports.
         process_seconds: The whole process's.
         peak_bytes: The most memory of the process.
-        said: What the contender says of it, as a rule its flow run's id and state.
-        cloud: What the stand-in says of it.
+        output: What the contender reports of it, as a rule its flow run's id and state.
+        cloud: What the fake cloud counted.
     """
 
     seconds: float
     process_seconds: float
     peak_bytes: int
-    said: Mapping[str, str]
+    output: Mapping[str, str]
     cloud: Mapping[str, Any]
 
     @property
@@ -83,11 +83,11 @@ class Run:
 def run(
     contender: str,
     kind: str,
-    cloud: StandIn,
+    cloud: FakeCloud,
     projects: Sequence[Mapping[str, Any]],
     environment: Mapping[str, str],
 ) -> Run:
-    """Let a contender do a job on new projects.
+    """Run a contender's job on new projects.
 
     Args:
         contender: A module of `benchmarks.contenders`.
@@ -101,7 +101,7 @@ def run(
     """
     cloud.renew(*projects)
     job = Job(kind, cloud.endpoint, [project["token"] for project in projects])
-    began = time.monotonic()
+    started = time.monotonic()
     done = subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", f"benchmarks.contenders.{contender}", str(job)],
         cwd=ROOT,
@@ -110,8 +110,14 @@ def run(
         text=True,
         check=False,
     )
-    process_seconds = time.monotonic() - began
+    process_seconds = time.monotonic() - started
     if done.returncode:
         raise RuntimeError(f"{contender}, {kind}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    return Run(told["seconds"], process_seconds, told["peak_bytes"], told["said"] or {}, cloud=cloud.tell())
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return Run(
+        measured["seconds"],
+        process_seconds,
+        measured["peak_bytes"],
+        measured["output"] or {},
+        cloud=cloud.stats(),
+    )

@@ -1,4 +1,4 @@
-"""Protecting N snapshots of one project: ours beside the floor, and beside what people would use instead."""
+"""Protecting N snapshots of one project: ours beside the lower bound, and beside the alternatives."""
 
 import os
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from benchmarks.bench import Bench, measured, project
-from benchmarks.processes import Run, run, stand_in
+from benchmarks.bench import LOWER_BOUND, Bench, measured, project
+from benchmarks.processes import Run, fake_cloud, run
 
 ALL_THEN_WAIT = "hcloud-python, all then wait"
 ONE_BY_ONE = "hcloud-python, one by one"
@@ -24,7 +24,7 @@ class _Contender(NamedTuple):
 
 
 _CONTENDERS = {
-    "floor": _Contender("floor", "protect", 5, 5),
+    LOWER_BOUND: _Contender("lower_bound", "protect", 5, 5),
     "ours": _Contender("ours", "protect", 5, 5),
     "plain Prefect": _Contender("plain_prefect", "protect", 3, 1),
     ALL_THEN_WAIT: _Contender("hcloud_python", "all then wait", 3, 1),
@@ -45,7 +45,7 @@ def measure(bench: Bench) -> None:
 
 @contextmanager
 def one_by_one(bench: Bench) -> Iterator[None]:
-    """Meanwhile, measure what takes more than a second for each snapshot and hardly any of the machine's."""
+    """In the background, measure what takes more than a second for each snapshot but hardly any CPU time."""
     sizes = _QUICK_SIZES if bench.quick else SIZES
     with ThreadPoolExecutor(len(sizes)) as pool:
         runs: dict[int, Future[Run]] = {size: pool.submit(_one_by_one, size) for size in sizes}
@@ -55,7 +55,7 @@ def one_by_one(bench: Bench) -> Iterator[None]:
 
 
 def _one_by_one(snapshots: int) -> Run:
-    with stand_in() as cloud:
+    with fake_cloud() as cloud:
         return run("hcloud_python", "one by one", cloud, [project(snapshots)], os.environ)
 
 
@@ -64,6 +64,6 @@ def _record(
 ) -> None:
     if done.protected != snapshots:
         raise RuntimeError(
-            f"{contender} has protected {done.protected} of {snapshots} snapshots: {done.said}"
+            f"{contender} has protected {done.protected} of {snapshots} snapshots: {done.output}"
         )
     bench.record(section, contender=contender, snapshots=snapshots, **measured(done, task_runs))

@@ -1,4 +1,4 @@
-"""Figures as lines of JSON in a file, tables of them, and the pages that they are written into."""
+"""Results as lines of JSON in a file, tables of them, and the pages that they are written into."""
 
 import json
 import os
@@ -10,31 +10,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-Figure = dict[str, Any]
-Figures = Sequence[Figure]
+Result = dict[str, Any]
+Results = Sequence[Result]
 
 
-def write_figure(path: Path | None, section: str, figure: Mapping[str, Any]) -> None:
-    """Append a figure of a section to a file, if there is one."""
+def write_result(path: Path | None, section: str, result: Mapping[str, Any]) -> None:
+    """Append a result of a section to a file, if there is one."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as lines:
-            lines.write(json.dumps({"section": section, **figure}, ensure_ascii=False) + "\n")
+            lines.write(json.dumps({"section": section, **result}, ensure_ascii=False) + "\n")
 
 
-def forget_figures(path: Path, sections: Collection[str]) -> None:
-    """Take the figures of some sections out of a file, if it is there."""
+def remove_results(path: Path, sections: Collection[str]) -> None:
+    """Remove the results of some sections from a file, if it is there."""
     if path.exists():
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if json.loads(line)["section"] not in sections))
 
 
-def read_figures(path: Path) -> dict[str, list[Figure]]:
-    """Read a file's figures by section."""
-    sections: defaultdict[str, list[Figure]] = defaultdict(list)
+def read_results(path: Path) -> dict[str, list[Result]]:
+    """Read a file's results by section."""
+    sections: defaultdict[str, list[Result]] = defaultdict(list)
     for line in path.read_text().splitlines():
-        figure = json.loads(line)
-        sections[figure.pop("section")].append(figure)
+        result = json.loads(line)
+        sections[result.pop("section")].append(result)
     return dict(sections)
 
 
@@ -45,21 +45,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def write_sections(
-    figures: Mapping[str, Figures], sections: Mapping[str, Callable[[Figures], str]]
+    results: Mapping[str, Results], sections: Mapping[str, Callable[[Results], str]]
 ) -> dict[str, str]:
     """Write the text of each section.
 
     Raises:
-        SystemExit: There are no figures of one.
+        SystemExit: There are no results of one.
     """
     for name in sections:
-        if not figures.get(name):
+        if not results.get(name):
             raise SystemExit(f"There are no figures of '{name}': what brings them did not run.")
-    return {name: write(figures[name]) for name, write in sections.items()}
+    return {name: write(results[name]) for name, write in sections.items()}
 
 
 def fill_page(page: Path, texts: Mapping[str, str]) -> None:
-    """Replace what stands between the marks of each section of a page, and say when and where.
+    """Replace what stands between the marks of each section of a page; write when and where it was measured.
 
     Raises:
         SystemExit: The page has no marks of a section, or several.
@@ -75,7 +75,7 @@ def fill_page(page: Path, texts: Mapping[str, str]) -> None:
 
 
 def machine() -> str:
-    """Say when and on what something was measured."""
+    """Describe when and on what something was measured."""
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     gigabytes = round(pages * page_bytes / 2**30)
     where = f"Python {platform.python_version()}, {os.cpu_count()} cores, {gigabytes} GB"

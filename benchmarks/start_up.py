@@ -19,7 +19,7 @@ def measure(bench: Bench) -> None:
     for _ in range(bench.rounds * 2):
         for name, arguments in commands.items():
             bench.cloud.renew(project(1, protected=1))
-            began = time.monotonic()
+            started = time.monotonic()
             subprocess.run(  # noqa: S603 - our own modules
                 [sys.executable, "-m", *arguments],
                 cwd=ROOT,
@@ -27,5 +27,5 @@ def measure(bench: Bench) -> None:
                 check=True,
                 capture_output=True,
             )
-            first = bench.cloud.tell()["projects"][0]["began"]
-            bench.record("start_up", contender=name, seconds=first - began)
+            first = bench.cloud.stats()["projects"][0]["started"]
+            bench.record("start_up", contender=name, seconds=first - started)

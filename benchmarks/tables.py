@@ -1,10 +1,10 @@
-"""Tables of the figures, as they are printed and as they stand on the page."""
+"""Tables of the results, as they are printed and as they stand on the page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.bench import matching, median_of
-from benchmarks.results import Figures
+from benchmarks.bench import LOWER_BOUND, matching, median_of
+from benchmarks.results import Results
 
 Cells = list[Any]  # texts
 
@@ -20,25 +20,25 @@ class Table(NamedTuple):
 _COSTS = ("requests", "connections", "memory", "task runs")
 
 
-def protect(figures: Figures) -> Table:
+def protect(results: Results) -> Table:
     """Protecting N snapshots."""
     rows = []
-    for size in _distinct(figures, "snapshots"):
-        floor = median_of(figures, "seconds", contender="floor", snapshots=size)
-        for name in _distinct(figures, "contender"):
-            found = matching(figures, contender=name, snapshots=size)
+    for size in _distinct(results, "snapshots"):
+        lower_bound = median_of(results, "seconds", contender=LOWER_BOUND, snapshots=size)
+        for name in _distinct(results, "contender"):
+            found = matching(results, contender=name, snapshots=size)
             if found:
-                rows.append([f"{size:,}", name, *_times(found, floor), *_costs(found), str(len(found))])
-    columns = ["snapshots", "contender", "seconds", "of the floor", "with imports", *_COSTS, "rounds"]
+                rows.append([f"{size:,}", name, *_times(found, lower_bound), *_costs(found), str(len(found))])
+    columns = ["snapshots", "contender", "seconds", "of the lower bound", "with imports", *_COSTS, "rounds"]
     return Table("Protect", columns, rows)
 
 
-def audit(figures: Figures) -> Table:
+def audit(results: Results) -> Table:
     """Auditing N snapshots."""
-    return protect(figures)._replace(title="Audit")
+    return protect(results)._replace(title="Audit")
 
 
-def nothing(figures: Figures) -> Table:
+def nothing(results: Results) -> Table:
     """Runs where all is protected."""
     rows = [
         [
@@ -49,35 +49,35 @@ def nothing(figures: Figures) -> Table:
             str(one["min_requests"]),
             str(one["task_runs"]),
         ]
-        for one in figures
+        for one in results
     ]
     columns = ["snapshots", "flow", "seconds", "requests", "pages of 50", "task runs"]
     return Table("Nothing to do", columns, rows)
 
 
-def start_up(figures: Figures) -> Table:
+def start_up(results: Results) -> Table:
     """Until the first request."""
     rows = [
         [
             name,
-            f"{median_of(figures, 'seconds', contender=name):.2f}",
-            str(len(matching(figures, contender=name))),
+            f"{median_of(results, 'seconds', contender=name):.2f}",
+            str(len(matching(results, contender=name))),
         ]
-        for name in _distinct(figures, "contender")
+        for name in _distinct(results, "contender")
     ]
     return Table("From the command to the first request", ["contender", "seconds", "rounds"], rows)
 
 
-def projects(figures: Figures) -> Table:
+def projects(results: Results) -> Table:
     """Many projects in one run."""
-    floor = median_of(figures, "seconds", contender="floor")
+    lower_bound = median_of(results, "seconds", contender=LOWER_BOUND)
     rows = []
-    for name in _distinct(figures, "contender"):
-        found = matching(figures, contender=name)
+    for name in _distinct(results, "contender"):
+        found = matching(results, contender=name)
         rows.append(
             [
                 name,
-                *_times(found, floor)[:2],
+                *_times(found, lower_bound)[:2],
                 f"{median_of(found, 'healthy_seconds'):.1f}",
                 f"{median_of(found, 'protected'):,.0f}",
                 _whole(found, "requests"),
@@ -86,13 +86,20 @@ def projects(figures: Figures) -> Table:
                 str(len(found)),
             ]
         )
-    columns = ["contender", "seconds", "of the floor", "healthy projects done after", "protected", "requests"]
+    columns = [
+        "contender",
+        "seconds",
+        "of the lower bound",
+        "healthy projects done after",
+        "protected",
+        "requests",
+    ]
     columns += ["connections at once", "memory", "task runs", "rounds"]
-    count = f"{figures[0]['projects']} projects of {figures[0]['snapshots']} snapshots"
+    count = f"{results[0]['projects']} projects of {results[0]['snapshots']} snapshots"
     return Table(f"Many projects: {count}", columns, rows)
 
 
-def fan_out(figures: Figures) -> Table:
+def fan_out(results: Results) -> Table:
     """Beyond one machine."""
     rows = [
         [
@@ -101,44 +108,44 @@ def fan_out(figures: Figures) -> Table:
             f"{one['protected']:,} of {one['snapshots']:,}",
             str(one["runs"]),
             str(one["crashed"]),
-            one["told"],
+            one["report"],
         ]
-        for one in figures
+        for one in results
     ]
     columns = ["workers", "seconds", "protected", "runs", "of them crashed", "the one report"]
-    return Table(f"Beyond one machine: {figures[0]['projects']} projects on PostgreSQL", columns, rows)
+    return Table(f"Beyond one machine: {results[0]['projects']} projects on PostgreSQL", columns, rows)
 
 
-def _times(found: Figures, floor: float) -> Cells:
+def _times(found: Results, lower_bound: float) -> Cells:
     seconds = median_of(found, "seconds")
-    return [f"{seconds:.2f}", f"{seconds / floor:.2f}", f"{median_of(found, 'process_seconds'):.2f}"]
+    return [f"{seconds:.2f}", f"{seconds / lower_bound:.2f}", f"{median_of(found, 'process_seconds'):.2f}"]
 
 
-def _costs(found: Figures) -> Cells:
+def _costs(found: Results) -> Cells:
     memory = f"{median_of(found, 'peak_bytes') / 1e6:.0f} MB"
     return [_whole(found, "requests"), _whole(found, "connections"), memory, _whole(found, "task_runs")]
 
 
-def _whole(found: Figures, name: str) -> str:
+def _whole(found: Results, name: str) -> str:
     return f"{median_of(found, name):,.0f}"
 
 
-def _distinct(figures: Figures, name: str) -> list[object]:
-    return list(dict.fromkeys(one[name] for one in figures))
+def _distinct(results: Results, name: str) -> list[object]:
+    return list(dict.fromkeys(one[name] for one in results))
 
 
-def tables(figures: Mapping[str, Figures]) -> list[Table]:
-    """Make all tables of which there are figures."""
-    return [make(found) for name, make in TABLES.items() if (found := of_section(figures, name))]
+def tables(results: Mapping[str, Results]) -> list[Table]:
+    """Make all tables of which there are results."""
+    return [make(found) for name, make in TABLES.items() if (found := of_section(results, name))]
 
 
-def of_section(figures: Mapping[str, Figures], name: str) -> Figures:
-    """The figures of a section; what was measured one by one stands beside the others that protect."""
-    meanwhile = figures.get("one_by_one", ()) if name == "protect" and figures.get(name) else ()
-    return [*figures.get(name, ()), *meanwhile]
+def of_section(results: Mapping[str, Results], name: str) -> Results:
+    """The results of a section; what was measured one by one is shown beside the others that protect."""
+    in_background = results.get("one_by_one", ()) if name == "protect" and results.get(name) else ()
+    return [*results.get(name, ()), *in_background]
 
 
-TABLES: dict[str, Callable[[Figures], Table]] = {
+TABLES: dict[str, Callable[[Results], Table]] = {
     "protect": protect,
     "audit": audit,
     "nothing": nothing,

@@ -1,1 +1,1 @@
-"""The credentials block: where a token is kept, and how it becomes a client."""
+"""What is saved in Prefect: credentials, and which projects a run covers."""

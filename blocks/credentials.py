@@ -1,6 +1,5 @@
 """Where a project's token is kept, and how it becomes a client."""
 
-import sys
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
@@ -8,9 +7,13 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from hetzner_cloud.client import DEFAULT_ENDPOINT, HetznerCloudClient
+from hetzner_cloud import __version__
+from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.client_pool import pooled_client
+from hetzner_cloud.config import DEFAULT_ENDPOINT, ClientConfig
 from hetzner_cloud.validation import validate_endpoint, validate_reserve, validate_token
+
+_USER_AGENT = f"hetzner-snapshot-protection/{__version__}"
 
 
 class HetznerCloudCredentials(Block):
@@ -58,10 +61,10 @@ class HetznerCloudCredentials(Block):
         try:
             super().__init__(*args, **kwargs)
         except ValidationError as error:
-            refused = _without_input(error)
+            rejected = _without_input(error)
         else:
             return
-        raise refused  # outside of the handler: the error that knows the token is let go
+        raise rejected  # outside of the handler: the error that holds the token is dropped
 
     @field_validator("token")
     @classmethod
@@ -85,39 +88,34 @@ class HetznerCloudCredentials(Block):
         return self._block_document_name or ""
 
     @property
-    def owner(self) -> str:
-        """Whose token it is, for messages: the saved block by its name, where it was loaded by one."""
+    def credentials_label(self) -> str:
+        """What messages call these credentials: the saved block by its name, if it was loaded by one."""
         return f"the credentials block '{self.project}'" if self.project else "these credentials"
 
     def get_client(self) -> AbstractAsyncContextManager[HetznerCloudClient]:
-        """Lend the client of this project that all tasks on the running event loop share.
+        """Return the client of this project, shared by all tasks on the running event loop.
 
-        Leaving the context closes its connections only when nobody else is inside; hold it open around a
+        Leaving the last such context closes its connections; hold it open around a
         whole run, so that the run has one connection pool and one view of the rate limit.
         """
         return pooled_client(
-            self.token, self.endpoint, rate_limit_reserve=self.rate_limit_reserve, owner=self.owner
+            ClientConfig(
+                self.token, self.endpoint, self.rate_limit_reserve, self.credentials_label, _USER_AGENT
+            )
         )
 
 
 def _without_input(error: ValidationError) -> ValidationError:
-    """Pydantic keeps what was passed beside each complaint: here that is the token."""
+    """Pydantic keeps the input in each error's details: here that is the token."""
     return ValidationError.from_exception_data(
         error.title,
         [
             InitErrorDetails(
-                type=PydanticCustomError("refused", "{text}", {"text": fault["msg"]}),
-                loc=fault["loc"],
+                type=PydanticCustomError("rejected", "{message}", {"message": detail["msg"]}),
+                loc=detail["loc"],
                 input="**********",
             )
-            for fault in error.errors(include_input=False, include_context=False, include_url=False)
+            for detail in error.errors(include_input=False, include_context=False, include_url=False)
         ],
         hide_input=True,
     )
-
-
-if __name__ == "__main__":
-    sys.modules["blocks.credentials"] = sys.modules["__main__"]  # or the block type would be made twice
-    from cli.credentials import main
-
-    sys.exit(main())

@@ -1,12 +1,11 @@
-"""Saving a token from the shell: it is asked for without echo, tried, and never printed."""
+"""Saving a token from the shell: it is requested without echo, tried, and never printed."""
 
-import argparse
 import asyncio
 import os
 import re
 import sys
-from collections.abc import Sequence
 from getpass import getpass
+from typing import Any
 
 import httpx
 from prefect.settings import get_current_settings
@@ -17,14 +16,13 @@ from blocks.projects import Project, load_projects
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def save_credentials(name: str, *, endpoint: str = "", replace: bool = False) -> int:
     """Save a credentials block; returns the exit status, 0 only if it was saved."""
-    options = _parser().parse_args(arguments)
     try:
-        asyncio.run(save(options.name, endpoint=options.endpoint, replace=options.replace))
+        asyncio.run(save(name, endpoint=endpoint, replace=replace))
     except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False)
-        return _fail("; ".join(str(fault["msg"]) for fault in faults))
+        details = error.errors(include_input=False, include_url=False)
+        return _fail("; ".join(str(detail["msg"]) for detail in details))
     except HetznerCloudError as error:
         return _fail(str(error))
     except httpx.TransportError as error:
@@ -35,28 +33,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def save(name: str, *, endpoint: str | None = None, replace: bool = False) -> None:
+async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     """Try a token with one request that changes nothing, then save it as a credentials block.
 
     Args:
         name: The project's name: small letters, digits and dashes.
         endpoint: The API's base URL, by default the saved block's, else Hetzner's.
-        replace: Whether a block of that name that is there may be replaced.
+        replace: Whether an existing block of that name may be replaced.
 
     Raises:
-        InvalidArgumentError: The name cannot be used, there is one already, or nobody is there to be asked.
-        HetznerCloudError: The token was refused, or could not be tried; nothing was saved.
+        InvalidArgumentError: The name is invalid or already exists, or there is no terminal to prompt for
+            the token.
+        HetznerCloudError: The token was rejected, or could not be tried; nothing was saved.
     """
     _validate_name(name)
-    before = await _saved(name)
-    if before and not replace:
+    existing = await _load_existing(name)
+    if existing and not replace:
         raise InvalidArgumentError(
             f"The project '{name}' is saved already. To give it a new token: --replace."
         )
-    known = before.credentials if before else None
-    settings = {"endpoint": known.endpoint, "rate_limit_reserve": known.rate_limit_reserve} if known else {}
-    settings |= {"endpoint": endpoint} if endpoint else {}
-    credentials = HetznerCloudCredentials(token=SecretStr(_ask(name)), **settings)
+    settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
+    credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     async with credentials.get_client() as client:
         await client.list_image_actions(limit=1)
     await credentials.asave(name, overwrite=replace)
@@ -73,7 +70,7 @@ def _validate_name(name: str) -> None:
         )
 
 
-async def _saved(name: str) -> Project | None:
+async def _load_existing(name: str) -> Project | None:
     try:
         [project] = await load_projects([name], deployed=True)
     except InvalidArgumentError:  # there is none of that name
@@ -81,7 +78,13 @@ async def _saved(name: str) -> Project | None:
     return project
 
 
-def _ask(name: str) -> str:
+def _settings_of(existing: Project | None) -> dict[str, Any]:
+    if existing is None or existing.credentials is None:
+        return {}
+    return existing.credentials.model_dump(include={"endpoint", "rate_limit_reserve"})
+
+
+def _read_token(name: str) -> str:
     if token := os.environ.get("HCLOUD_TOKEN"):
         print("Taking the token from HCLOUD_TOKEN.")
         return token
@@ -93,13 +96,3 @@ def _ask(name: str) -> str:
 def _fail(text: str) -> int:
     print(f"Not saved: {text}", file=sys.stderr)
     return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m blocks.credentials", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("save", help="save the token of a project", description=__doc__)
-    command.add_argument("name", metavar="NAME", help="the project's name, e.g. prod")
-    command.add_argument("--endpoint", metavar="URL", help="the API's base URL, unless it is Hetzner's")
-    command.add_argument("--replace", action="store_true", help="give a project that is saved a new token")
-    return parser

@@ -15,10 +15,10 @@ from blocks.credentials import HetznerCloudCredentials
 from deploy.apply import ROOT, CommandError, apply_changes, create_missing, create_pool
 from deploy.automation import RUNS, ensure_automation
 from deploy.changes import find_changes
-from deploy.drift import Drift, digest_settings, find_drift
+from deploy.drift import Drift, digest_described, digest_settings, find_drift
 from deploy.merge import describe_parts, digest_parts
 from deploy.plan import DeploymentSpec, PlanError, read_plan
-from deploy.record import Entry, Record, load_record, save_record
+from deploy.record import VARIABLE, Entry, Record, excess, load_record, save_record
 from deploy.report import format_deployment
 from deploy.state import fetch, fetch_updates, find_abandoned
 
@@ -41,10 +41,11 @@ async def deploy(*, recreate_automation: bool = False) -> None:
     async with get_client() as client:
         await _check_server(client, url)
         await HetznerCloudCredentials.aregister_type_and_schema(client=client)
-        plan = await read_plan(ROOT)
+        plan, record = await read_plan(ROOT), await load_record(client)
+        _check_room(plan, record)
         for pool in sorted({spec.work_pool for spec in plan}):
             print(f"work pool {pool}: {await create_pool(client, pool)}")
-        await _Deploy(client, await load_record(client), plan).run(recreate_automation=recreate_automation)
+        await _Deploy(client, record, plan).run(recreate_automation=recreate_automation)
 
 
 async def _check_server(client: PrefectClient, url: str) -> None:
@@ -60,6 +61,21 @@ async def _check_server(client: PrefectClient, url: str) -> None:
             f"The Prefect server at {url} returned {error.response.status_code}. "
             "Are PREFECT_API_URL and PREFECT_API_KEY or PREFECT_API_AUTH_STRING right?"
         ) from None
+
+
+def _check_room(plan: list[DeploymentSpec], record: Record) -> None:
+    """Before any change: one that is not recorded would be made again, over what operators set since then."""
+    entries = {
+        spec.name: Entry(described=digest_parts(describe_parts(spec)), deployed=digest_described(spec))
+        for spec in plan
+    }
+    more = excess(record.model_copy(update={"deployments": {**record.deployments, **entries}}))
+    if more > 0:
+        raise DeployError(
+            f"prefect.yaml describes too much: its record would be {more:,} bytes larger than a variable "
+            "of Prefect may be. Nothing was changed. Set job variables on the work pool; or, if the record "
+            f"is full of deployments that were deleted, delete the variable {VARIABLE}."
+        )
 
 
 @dataclass(frozen=True)
@@ -130,17 +146,23 @@ class _Deploy:
         await save_record(self.client, put)
 
 
+def main(*, recreate_automation: bool = False) -> None:
+    """Deploy as a command does: an error is one message, and exit status 1.
+
+    Raises:
+        SystemExit: Deploying failed or was interrupted.
+    """
+    try:
+        asyncio.run(deploy(recreate_automation=recreate_automation))
+    except (DeployError, CommandError, PlanError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. Each deployment is as before or updated; run it again to finish.")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
     parser.add_argument(
         "--recreate-automation", action="store_true", help="create the automation again if it was deleted"
     )
-    options = parser.parse_args()
-    try:
-        asyncio.run(deploy(recreate_automation=options.recreate_automation))
-    except (DeployError, CommandError, PlanError) as error:
-        sys.exit(str(error))
-    except httpx.HTTPError as error:
-        sys.exit(f"The Prefect server failed: {error}\nRun it again to finish.")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. Each deployment is as before or updated; run it again to finish.")
+    main(recreate_automation=parser.parse_args().recreate_automation)

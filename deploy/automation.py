@@ -18,7 +18,7 @@ from reporting.events import UNPROTECTED
 NAME = "Protect unprotected snapshots"
 RUNS = "protect-snapshots/on-demand"
 _PAGE = 200
-_RECREATE = "python -m deploy --recreate-automation"
+_RECREATE = "hetzner-snapshots deploy --recreate-automation"
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,11 @@ async def _keep(client: PrefectClient, found: Sequence[Automation], deployment_i
     kept, *others = found
     state = "enabled" if kept.enabled else "disabled"
     also = f"; the same is done by: {', '.join(other.name for other in others)}" if others else ""
-    dead = {action.deployment_id for action in _runs(kept)} - await _existing(client, _runs(kept))
+    protecting = [action for action in _runs(kept) if _protects(action)]
+    dead = {action.deployment_id for action in protecting} - await _existing(client, protecting)
     if not dead:
         return Ensured(kept.id, kept.name, f"already exists, {state}, unchanged{also}")
-    for action in _runs(kept):
+    for action in protecting:
         if action.deployment_id in dead:
             action.deployment_id = deployment_id
     await client.update_automation(kept.id, _core(kept))
@@ -131,8 +132,14 @@ async def _find(client: PrefectClient, deployment_id: UUID) -> list[Automation]:
         item for item in await _fetch_all(client) if UNPROTECTED in _expected(item.trigger) and _runs(item)
     ]
     runs = [action for item in found for action in _runs(item)]
-    others = await _existing(client, runs) - {deployment_id}
-    return [item for item in found if any(action.deployment_id not in others for action in _runs(item))]
+    existing = await _existing(client, runs)
+    ours = [
+        action
+        for action in runs
+        if action.deployment_id == deployment_id
+        or (action.deployment_id not in existing and _protects(action))
+    ]
+    return [item for item in found if any(action in ours for action in _runs(item))]
 
 
 async def _existing(client: PrefectClient, runs: Iterable[RunDeployment]) -> set[UUID | None]:
@@ -147,6 +154,11 @@ def _runs(automation: Automation) -> list[RunDeployment]:
     return [
         action for action in automation.actions if isinstance(action, RunDeployment) and action.deployment_id
     ]
+
+
+def _protects(action: RunDeployment) -> bool:
+    """Whether it runs protect-snapshots, as far as can be known of a deployment that was deleted."""
+    return "projects" in (action.parameters or {})
 
 
 def _expected(trigger: object) -> set[str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import SCHEDULE_TYPES
+from prefect.client.schemas.schedules import SCHEDULE_TYPES, IntervalSchedule
 from prefect.utilities.callables import ParameterSchema
 
 from deploy.merge import (
@@ -18,6 +18,7 @@ from deploy.merge import (
     described_slugs,
     merge_mapping,
     merge_tags,
+    replaced_parts,
 )
 from deploy.plan import DeploymentSpec, ScheduleSpec
 from deploy.record import Digests
@@ -45,11 +46,13 @@ class Changes:
         fields: For one request, named as in Prefect's API.
         schedules: One request each, by id.
         notes: What the operator should know.
+        replaced: What operators have set, and prefect.yaml has changed since then, e.g. `parameters.dry_run`.
     """
 
     fields: Mapping[str, Any]
     schedules: Sequence[ScheduleChange] = ()
     notes: Sequence[str] = ()
+    replaced: Sequence[str] = ()
 
 
 def find_changes(spec: DeploymentSpec, last: Digests | None, deployed: DeploymentResponse) -> Changes:
@@ -65,9 +68,37 @@ def find_changes(spec: DeploymentSpec, last: Digests | None, deployed: Deploymen
     changed = changed_parts(parts, last)
     merged, notes = _merge_fields(deployed, parts, changed)
     limit, removed = _clear_limit(deployed)
-    schedules, kept = _find_schedule_changes(spec, changed, last, deployed.schedules)
+    schedules, kept = _find_schedule_changes(spec, parts, changed, last, deployed.schedules)
     always = {name: value for name, value in spec.always.items() if not _equal(name, value, deployed)}
-    return Changes(always | merged | limit, tuple(schedules), (*removed, *notes, *kept))
+    replaced = replaced_parts(_describe(deployed), parts, changed, last)
+    return Changes(
+        always | merged | limit,
+        tuple(schedules),
+        (*removed, *notes, *kept),
+        tuple(name for name in replaced if not (notes and name.startswith("parameters."))),
+    )
+
+
+def _describe(deployed: DeploymentResponse) -> Parts:
+    """As prefect.yaml would describe it; intervals, whose anchor date it may leave open, are left out."""
+    return describe_parts(
+        DeploymentSpec(
+            name="",
+            short_name="",
+            always={},
+            work_pool=deployed.work_pool_name or "",
+            work_queue=None if deployed.work_queue_name == "default" else deployed.work_queue_name,
+            parameters=deployed.parameters,
+            job_variables=deployed.job_variables,
+            paused=deployed.paused,
+            enforce_parameter_schema=deployed.enforce_parameter_schema,
+            schedules=[
+                ScheduleSpec(item.slug, item.schedule, item.active, item.parameters)
+                for item in deployed.schedules
+                if item.slug and not isinstance(item.schedule, IntervalSchedule)
+            ],
+        )
+    )
 
 
 def _equal(name: str, value: object, deployed: DeploymentResponse) -> bool:
@@ -115,7 +146,11 @@ def _clear_limit(deployed: DeploymentResponse) -> tuple[dict[str, Any], list[str
 
 
 def _find_schedule_changes(
-    spec: DeploymentSpec, changed: set[Part], last: Digests | None, deployed: Sequence[DeploymentSchedule]
+    spec: DeploymentSpec,
+    parts: Parts,
+    changed: set[Part],
+    last: Digests | None,
+    deployed: Sequence[DeploymentSchedule],
 ) -> tuple[list[ScheduleChange], list[str]]:
     described = {schedule.slug: schedule for schedule in spec.schedules}
     existing = {schedule.slug: schedule for schedule in deployed if schedule.slug}
@@ -123,7 +158,7 @@ def _find_schedule_changes(
     for slug in sorted({part[1] for part in changed if part[0] == "schedules"}):
         now, before = described.get(slug), existing.get(slug)
         if now and before:
-            changes.append(_update_schedule(now, before, changed))
+            changes.append(_update_schedule(now, before, parts, changed))
         elif before:
             changes.append(ScheduleChange("deleted", slug, before.id))
         elif now and slug not in described_slugs(last):
@@ -133,7 +168,9 @@ def _find_schedule_changes(
     return changes, notes
 
 
-def _update_schedule(spec: ScheduleSpec, before: DeploymentSchedule, changed: set[Part]) -> ScheduleChange:
+def _update_schedule(
+    spec: ScheduleSpec, before: DeploymentSchedule, parts: Parts, changed: set[Part]
+) -> ScheduleChange:
     here = ("schedules", spec.slug)
     return ScheduleChange(
         action="updated",
@@ -141,5 +178,5 @@ def _update_schedule(spec: ScheduleSpec, before: DeploymentSchedule, changed: se
         schedule_id=before.id,
         schedule=spec.schedule if (*here, "schedule") in changed else None,
         active=spec.active if (*here, "active") in changed else None,
-        parameters=spec.parameters if (*here, "parameters") in changed else before.parameters,
+        parameters=merge_mapping(before.parameters, parts, changed, *here, "parameters"),
     )

@@ -29,6 +29,12 @@ def digest_settings(deployed: DeploymentResponse) -> Digests:
     }
 
 
+def digest_described(spec: DeploymentSpec) -> Digests:
+    """Digests of the same fields, as prefect.yaml describes them."""
+    described = {name: digest(value) for name, value in _described(spec).items()}
+    return described | {_IDS: digest([schedule.slug for schedule in spec.schedules])}
+
+
 def find_drift(
     spec: DeploymentSpec, last: Digests, deployed: DeploymentResponse, updates: Iterable[Sequence[str]]
 ) -> Drift:

@@ -24,9 +24,11 @@ def describe_parts(spec: DeploymentSpec) -> dict[Part, Any]:
     parts |= {("job_variables", *path): value for path, value in _leaves(spec.job_variables)}
     for schedule in spec.schedules:
         here = ("schedules", schedule.slug)
-        parts[(*here, "schedule")] = schedule.schedule.model_dump(mode="json")
-        parts[(*here, "parameters")] = schedule.parameters
+        # Without an anchor date, Prefect takes the time at which prefect.yaml is read.
+        unset = {"anchor_date"} - schedule.schedule.model_fields_set
+        parts[(*here, "schedule")] = schedule.schedule.model_dump(mode="json", exclude=unset)
         parts[(*here, "active")] = schedule.active
+        parts |= {(*here, "parameters", *path): value for path, value in _leaves(schedule.parameters)}
     return parts
 
 
@@ -49,14 +51,27 @@ def described_slugs(last: Digests | None) -> set[str]:
     return {part[1] for part in parts if part[0] == "schedules"}
 
 
+def replaced_parts(deployed: Parts, parts: Parts, changed: set[Part], last: Digests | None) -> list[str]:
+    """Find the changed parts that an operator has set to something else since the last deploy."""
+    theirs = digest_parts({part: deployed[part] for part in changed & deployed.keys()})
+    known = digest_parts({part: parts[part] for part in changed & parts.keys()})
+    differing = [key for key, value in theirs.items() if value not in ((last or {}).get(key), known.get(key))]
+    paths = sorted(tuple(json.loads(key)) for key in differing)
+    return [".".join(map(str, path)) for path in paths if path[-1] != "active" or parts.get(path) is not None]
+
+
 def merge_mapping(
-    deployed: Mapping[str, Any], parts: Parts, changed: set[Part], field: str
+    deployed: Mapping[str, Any], parts: Parts, changed: set[Part], *field: str
 ) -> dict[str, Any]:
     """Apply the changed parts of a field to what the server has; all else stays as it is there."""
     merged = deepcopy(dict(deployed))
-    for part in sorted(changed):
-        if part[0] == field:
-            _set(merged, part[1:], parts.get(part), remove=part not in parts)
+    inside = sorted(part for part in changed if part[: len(field)] == field)
+    for part in inside:  # first, so that a value can replace a mapping of which nothing is left
+        if part not in parts:
+            _remove(merged, part[len(field) :])
+    for part in inside:
+        if part in parts:
+            _set(merged, part[len(field) :], parts[part])
     return merged
 
 
@@ -76,13 +91,24 @@ def _leaves(mapping: Mapping[str, Any]) -> Iterator[tuple[Part, Any]]:
             yield (key,), value
 
 
-def _set(mapping: dict[str, Any], path: Part, value: object, *, remove: bool) -> None:
-    for key in path[:-1]:
-        inner = mapping.setdefault(key, {}) if not remove else mapping.get(key)
+def _remove(mapping: dict[str, Any], path: Part) -> None:
+    name, *rest = path
+    inner = mapping.get(name)
+    if not rest:
+        if not (inner and isinstance(inner, dict)):  # what is in a mapping is an operator's
+            mapping.pop(name, None)
+    elif isinstance(inner, dict):
+        _remove(inner, tuple(rest))
+        if not inner:
+            del mapping[name]
+
+
+def _set(mapping: dict[str, Any], path: Part, value: object) -> None:
+    for name in path[:-1]:
+        inner = mapping.setdefault(name, {})
         if not isinstance(inner, dict):  # an operator's, of another shape
             return
         mapping = inner
-    if remove:
-        mapping.pop(path[-1], None)
-    else:
+    now = mapping.get(path[-1])
+    if not (now and isinstance(now, dict)):  # what is in a mapping is an operator's
         mapping[path[-1]] = value

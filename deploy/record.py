@@ -12,11 +12,11 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.types import DateTime
+from prefect.types import MAX_VARIABLE_VALUE_LENGTH, DateTime
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 VARIABLE = "hetzner_snapshot_protection_deployed"
-_DIGITS = 8  # a variable holds 5,000 characters
+_DIGITS = 8  # a variable holds 5,000 characters, see `excess`
 
 Digests = Mapping[str, str]
 
@@ -62,7 +62,15 @@ async def load_record(client: PrefectClient) -> Record:
 
 def _had_trigger(value: object) -> bool:
     """Whether 0.4.0 created the automation, so that it was deleted if it is missing now."""
-    return isinstance(value, dict) and any("triggers" in parts for parts in value.values() if parts)
+    return isinstance(value, dict) and any(
+        "triggers" in parts for parts in value.values() if isinstance(parts, dict)
+    )
+
+
+def excess(record: Record) -> int:
+    """By how many bytes a record is larger than what a variable holds; not above 0 if it fits."""
+    sample = record.model_copy(update={"automation": UUID(int=0)})
+    return len(sample.model_dump_json().encode()) - MAX_VARIABLE_VALUE_LENGTH
 
 
 async def save_record(client: PrefectClient, change: Callable[[Record], Record]) -> None:

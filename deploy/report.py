@@ -12,7 +12,7 @@ _NOTED = {"concurrency_limit", "concurrency_options", "global_concurrency_limit_
 
 def format_deployment(changes: Changes, drift: Drift, *, created: bool) -> str:
     """Say exactly what was changed, and what happened to the settings of operators."""
-    notes = [*changes.notes, *_format_drift(drift)]
+    notes = [*changes.notes, *_format_replaced(changes), *_format_drift(drift, changes.replaced)]
     return "; ".join(["created" if created else _format_changes(changes), *notes])
 
 
@@ -23,10 +23,16 @@ def _format_changes(changes: Changes) -> str:
     return f"updated ({', '.join(changed)})" if changed else "unchanged"
 
 
-def _format_drift(drift: Drift) -> Sequence[str]:
+def _format_replaced(changes: Changes) -> Sequence[str]:
+    replaced = ", ".join(changes.replaced)
+    return [f"CHECK {replaced}: set in Prefect, and replaced: prefect.yaml has changed"] if replaced else []
+
+
+def _format_drift(drift: Drift, replaced: Sequence[str]) -> Sequence[str]:
     reset = (
         f"CHECK {', '.join(drift.reset)}: changed since the last `make deploy` and now as in prefect.yaml. "
         "A bare `prefect deploy` resets what operators have set"
     )
-    edited = f"edited in Prefect and kept: {', '.join(drift.edited)}"
-    return [*([reset] if drift.reset else []), *([edited] if drift.edited else [])]
+    kept = [name for name in drift.edited if name not in replaced]
+    edited = f"edited in Prefect and {'otherwise ' if replaced else ''}kept: {', '.join(kept)}"
+    return [*([reset] if drift.reset else []), *([edited] if kept else [])]

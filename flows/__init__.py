@@ -1,1 +1,1 @@
-"""The stories: what a person deploys, schedules and starts."""
+"""The flows that can be deployed, and their parts, which start with an underscore."""

@@ -1,4 +1,4 @@
-"""One project's part of an audit: load_baseline, list, compare, look for who did it."""
+"""One project's part of an audit: load the baseline, list, compare, look for evidence."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._projects import run_isolated
 from hetzner_cloud.errors import HetznerCloudError
-from reporting.audit_artifacts import load_baseline
-from snapshot_protection.audit import SnapshotFinding, find, with_evidence
+from records.baselines import load_baseline
+from snapshot_protection.audit import SnapshotFinding, compare_with_baseline, with_evidence
 from snapshot_protection.audit_baseline import AuditBaseline
 from snapshot_protection.audit_report import ProjectAudit
 from tasks.image_actions import list_image_actions
@@ -20,12 +20,12 @@ _MAX_ACTIONS = 200  # four pages
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """What is asked of each project's part of an audit.
+    """The options of each project's part of an audit.
 
     Attributes:
         now: When the audit began.
         label_selector: Only snapshots with these labels; empty: all.
-        grace_hours: Unprotected snapshots that are younger do not count.
+        grace_hours: Unprotected snapshots that are younger are not counted.
     """
 
     now: datetime
@@ -44,9 +44,9 @@ async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit
 
 async def _audit(name: str, credentials: HetznerCloudCredentials, options: AuditOptions) -> ProjectAudit:
     before = await load_baseline(name, options.label_selector)
-    listing = list_images.with_options(task_run_name=f"list-snapshots-of-{name}")
+    listing = list_images.with_options(task_run_name=f"list-snapshots-{name}")
     images = await listing(credentials, type="snapshot", label_selector=options.label_selector)
-    findings = find(images, before, now=options.now, grace_hours=options.grace_hours)
+    findings = compare_with_baseline(images, before, now=options.now, grace_hours=options.grace_hours)
     findings, note = await _look_for_evidence(name, credentials, findings)
     return _project_audit(name, findings, before, note)
 
@@ -56,7 +56,7 @@ async def _look_for_evidence(
 ) -> tuple[list[SnapshotFinding], str]:
     if not any(finding.protection_removed for finding in findings):
         return findings, ""
-    listing = list_image_actions.with_options(task_run_name=f"list-image-actions-of-{name}")
+    listing = list_image_actions.with_options(task_run_name=f"list-image-actions-{name}")
     try:
         actions = await listing(credentials, sort="id:desc", limit=_MAX_ACTIONS)
     except HetznerCloudError as error:
@@ -73,4 +73,4 @@ def _project_audit(
         previous=before.audited if before else None,
         note=note,
     )
-    return audit.model_copy(update={"trend": (*(before.trend if before else ()), audit.count)})
+    return audit.model_copy(update={"trend": (*(before.trend if before else ()), audit.coverage)})

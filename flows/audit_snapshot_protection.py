@@ -4,32 +4,27 @@ import sys
 from datetime import UTC, datetime
 
 from prefect import flow
-from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from blocks.projects import load_projects
 from flows._audit_project import AuditOptions, audit_project
-from flows._projects import end, for_each_project, is_deployed, run_name, with_unpublished
+from flows._conclusion import with_unpublished
+from flows._projects import for_each_project
+from flows._run_context import is_deployed, returned_state
+from flows._run_names import audit_run_name
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.validation import validate_grace, validate_label_selector
+from hetzner_cloud.validation import validate_label_selector
+from records.baselines import save_baselines
 from records.interrupted_runs import find_interrupted_runs
-from reporting.audit_artifacts import publish_audit, store_baselines
+from reporting.artifacts import publish, publishing_error
 from reporting.events import emit_unprotected
-from reporting.run_logging import run_logger
-from snapshot_protection.audit_report import (
-    AuditFailedError,
-    AuditReport,
-    describe,
-    format_message,
-    mark_duplicates,
-)
+from reporting.run_logging import log_report
+from snapshot_protection.audit_report import AuditFailedError, AuditReport, mark_duplicates
+from snapshot_protection.parameters import validate_grace
+from snapshot_protection.rendering import render_audit_report
 
 
-def _run_name() -> str:
-    return run_name("audit", flow_run.parameters["projects"])
-
-
-@flow(name="audit-snapshot-protection", flow_run_name=_run_name, retries=0, retry_delay_seconds=0)
+@flow(name="audit-snapshot-protection", flow_run_name=audit_run_name, retries=0, retry_delay_seconds=0)
 async def audit_snapshot_protection(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
@@ -44,7 +39,7 @@ async def audit_snapshot_protection(
     Args:
         projects: The names of the credentials blocks to take. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
-        grace_hours: Unprotected snapshots younger than this are listed, and not pluralize.
+        grace_hours: Unprotected snapshots younger than this are listed, and not counted.
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
 
     Returns:
@@ -59,7 +54,7 @@ async def audit_snapshot_protection(
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
-        return end(Failed(message=str(error), data=error))
+        return returned_state(Failed(message=str(error), data=error))
     options = AuditOptions(datetime.now(UTC), selector, grace_hours)
     audits = await for_each_project(chosen, lambda project: audit_project(project, options))
     endpoints = {one.name: one.credentials.endpoint for one in chosen if one.credentials}
@@ -70,26 +65,26 @@ async def audit_snapshot_protection(
         grace_hours=grace_hours,
         interrupted=await find_interrupted_runs(),
     )
-    return await _conclude(report, fail_on_unprotected=fail_on_unprotected)
+    return await _finish_audit(report, fail_on_unprotected=fail_on_unprotected)
 
 
-async def _conclude(report: AuditReport, *, fail_on_unprotected: bool) -> AuditReport:
-    for project, finding in report.with_protection_removed:
-        run_logger().error("%s", describe(project, finding))
-    unpublished = await publish_audit(report)
+async def _finish_audit(report: AuditReport, *, fail_on_unprotected: bool) -> AuditReport:
+    rendered = render_audit_report(report)
+    log_report(rendered)
+    unpublished = await publishing_error(publish(rendered))
     for (
         project
-    ) in report.distinct:  # here, for publishing waits while the server restarts, and an event is lost
+    ) in report.distinct:  # here: publishing waits while the server restarts, an event would be lost
         if project.unprotected:
             emit_unprotected(project)
-    unpublished = unpublished or await store_baselines(report)
+    unpublished = unpublished or await publishing_error(save_baselines(report))
+    message = with_unpublished(rendered.message, unpublished)
     if report.inaccessible or (fail_on_unprotected and report.unprotected):
-        error = AuditFailedError(report)
-        return end(Failed(message=with_unpublished(str(error), unpublished), data=error))
-    return end(Completed(message=with_unpublished(format_message(report), unpublished), data=report))
+        return returned_state(Failed(message=message, data=AuditFailedError(report)))
+    return returned_state(Completed(message=message, data=report))
 
 
 if __name__ == "__main__":
-    from cli.flow_commands import run_audit_snapshot_protection
+    from cli.app import app
 
-    sys.exit(run_audit_snapshot_protection(audit_snapshot_protection))
+    app(["audit", *sys.argv[1:]])

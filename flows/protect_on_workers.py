@@ -17,26 +17,26 @@ from prefect.states import Cancelling, Failed
 
 from blocks.projects import find_projects
 from flows._conclusion import finish_run
-from flows._projects import end, protection_run_name
+from flows._run_context import returned_state
+from flows._run_names import protection_on_workers_run_name
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
-from hetzner_cloud.sanitize import pluralize
-from hetzner_cloud.validation import validate_count, validate_label_selector, validate_timeout
-from reporting.artifacts import find_report
+from hetzner_cloud.validation import validate_label_selector, validate_timeout
+from records.batch_reports import find_report
 from reporting.run_logging import run_logger
-from snapshot_protection.outcomes import ErrorInfo
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.parameters import validate_count
 from snapshot_protection.protection_report import ProjectReport, ProtectionReport
+from snapshot_protection.wording import pluralize
 
-_BATCH = "protect-snapshots/slice"
+_BATCH = "protect-snapshots/batch"
 _MAX_STARTS = 3
 _PATIENCE_SECONDS = 3 * 3600.0  # beyond the wait for actions: changes, retries, a rate limit, busy workers
 _POLL_SECONDS = 2.0
 
 
-def _run_name() -> str:
-    return f"{protection_run_name()}-on-workers"
-
-
-@flow(name="protect-on-workers", flow_run_name=_run_name, retries=0, retry_delay_seconds=0)
+@flow(
+    name="protect-on-workers", flow_run_name=protection_on_workers_run_name, retries=0, retry_delay_seconds=0
+)
 async def protect_on_workers(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
@@ -47,7 +47,7 @@ async def protect_on_workers(
 ) -> ProtectionReport:
     """Protect every snapshot of many projects: some projects a flow run, on any worker, and one report.
 
-    Needs what protect-snapshots needs, and its deployment `slice`. A run whose worker dies is started again;
+    Needs what protect-snapshots needs, and its deployment `batch`. A run whose worker dies is started again;
     what is done it leaves as it is.
 
     Args:
@@ -76,7 +76,7 @@ async def protect_on_workers(
         names = await find_projects(projects)
         await _check_deployed()
     except HetznerCloudError as error:
-        return end(Failed(message=str(error), data=error))
+        return returned_state(Failed(message=str(error), data=error))
     batches = [_Batch(names[at : at + size], parameters) for at in range(0, len(names), size)]
     run_logger().info("%s in %s", pluralize(len(names), "project"), pluralize(len(batches), "run"))
     try:
@@ -101,7 +101,7 @@ class _Batch:
         async with places:
             try:
                 known, lost = await self._run()
-            except Exception as error:  # noqa: BLE001 - the Prefect server went away; no other slice is stopped
+            except Exception as error:  # noqa: BLE001 - the Prefect server went away; no other batch is stopped
                 run_logger().exception("The run of %s cannot be followed", ", ".join(self.projects))
                 known, lost = {}, ErrorInfo.of(error)
         return [known.get(name) or ProjectReport(project=name, error=lost) for name in self.projects]

@@ -7,8 +7,10 @@ from prefect.states import Failed
 
 from blocks.projects import load_projects
 from flows._conclusion import finish_run
-from flows._projects import are_many, end, for_each_project, is_deployed, protection_run_name
+from flows._projects import are_many, for_each_project
 from flows._protect_project import ProtectionOptions, protect_project
+from flows._run_context import is_deployed, returned_state
+from flows._run_names import protection_run_name
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector, validate_timeout
 from snapshot_protection.protection_report import ProtectionReport
@@ -45,7 +47,7 @@ async def protect_snapshots(
         selector, timeout_seconds = validate_label_selector(label_selector), validate_timeout(timeout_seconds)
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
-        return end(Failed(message=str(error), data=error))
+        return returned_state(Failed(message=str(error), data=error))
     order = ProtectionOptions(
         selector,
         dry_run,
@@ -58,6 +60,6 @@ async def protect_snapshots(
 
 
 if __name__ == "__main__":
-    from cli.flow_commands import run_protect_snapshots
+    from cli.app import app
 
-    sys.exit(run_protect_snapshots(protect_snapshots))
+    app(["protect", *sys.argv[1:]])

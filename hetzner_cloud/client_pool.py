@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from pydantic import SecretStr
-
 from hetzner_cloud.client import HetznerCloudClient
+from hetzner_cloud.config import ClientConfig
 
-_Key = tuple[SecretStr, str, float, str]
+_MAX_IN_FLIGHT = 200  # requests of all projects on a loop; but each may have one
 
 
 @dataclass
@@ -19,40 +18,33 @@ class _Lease:
     users: int = 0
 
 
-_LEASES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Lease]] = WeakKeyDictionary()
-
-_MAX_IN_FLIGHT = 200  # requests of all projects on a loop; but each may have one
+_LEASES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ClientConfig, _Lease]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def pooled_client(
-    token: SecretStr, endpoint: str, *, rate_limit_reserve: float, owner: str
-) -> AsyncIterator[HetznerCloudClient]:
+async def pooled_client(config: ClientConfig) -> AsyncIterator[HetznerCloudClient]:
     """Lend the running event loop's client for a project; the last user to leave closes it.
 
     Raises:
-        InvalidArgumentError: The token, the endpoint or the reserve is not usable.
+        InvalidArgumentError: A setting of the environment is invalid.
     """
     leases = _LEASES.setdefault(asyncio.get_running_loop(), {})
-    key = (token, endpoint, rate_limit_reserve, owner)
-    if key not in leases:
-        leases[key] = _Lease(
-            HetznerCloudClient(token, endpoint, rate_limit_reserve=rate_limit_reserve, owner=owner)
-        )
+    if config not in leases:
+        leases[config] = _Lease(HetznerCloudClient(config))
         _rebalance(leases.values())
-    lease = leases[key]
+    lease = leases[config]
     lease.users += 1
     try:
         yield lease.client
     finally:
         lease.users -= 1
         if lease.users == 0:
-            del leases[key]
+            del leases[config]
             _rebalance(leases.values())
             await lease.client.__aexit__(None, None, None)
 
 
 def _rebalance(leases: Collection[_Lease]) -> None:
-    """Of many projects each gets less, so that connections and memory are bounded."""
+    """Give each of many projects fewer connections, so that connections and memory are bounded."""
     for lease in leases:
-        lease.client.share(_MAX_IN_FLIGHT // len(leases))
+        lease.client.limit_concurrency(_MAX_IN_FLIGHT // len(leases))

@@ -1,24 +1,24 @@
-"""What can go wrong, split by what a caller can do about it.
+"""The errors, split by what a caller can do about them.
 
 * HetznerCloudError
-  * InvalidArgumentError: refused here, before any request: mend the argument
-  * ApiError: the API answered with an error
-    * AuthenticationError: the token is not valid: save another
+  * InvalidArgumentError: rejected before any request: fix the argument
+  * ApiError: the API returned an error
+    * AuthenticationError: the token is invalid: save another
     * PermissionDeniedError: the token may not do this
       * ReadOnlyTokenError: it may only read
-    * InvalidRequestError: the API did not understand or not accept the request; `fields` names what
-    * NotFoundError: there is no such image or action (any more)
-    * ConflictError: something changed at the same time: ask again
-    * LockedError: another action runs on this resource: ask again later
-    * ProtectedError: the resource is protected from what was asked
+    * InvalidRequestError: the API did not accept the request; `fields` names what is invalid
+    * NotFoundError: there is no such image or action, or no longer
+    * ConflictError: something changed at the same time: retry
+    * LockedError: another action runs on this resource: retry later
+    * ProtectedError: the resource is protected from the requested change
     * ResourceUnavailableError: the resource cannot be used now
-    * DeprecatedEndpointError: the endpoint is gone; `announcement` says where to read about it
+    * DeprecatedEndpointError: the endpoint was removed; `announcement` says where to read about it
     * RateLimitError: the project's request budget stayed empty for too long
-    * ServerError: the API is at fault: ask again
-  * TransportError: no answer came, or not a whole one: ask again
-    * InvalidResponseError: an answer came, but not what is documented: ask again
-  * ActionError: a wait for actions ended with some that did not succeed
-    * ActionFailedError: at least one ended in error
+    * ServerError: the API failed: retry
+  * TransportError: no response was received, or not a whole one: retry
+    * InvalidResponseError: the response is not as documented: retry
+  * ActionError: after a wait, some actions did not succeed
+    * ActionFailedError: at least one failed
     * ActionUnfinishedError: none failed, some still run: wait for them again
     * ActionNotFoundError: all others succeeded, some are unknown to the API
 
@@ -37,13 +37,13 @@ _MAX_FIELDS_LENGTH = 1000
 
 
 class HetznerCloudError(Exception):
-    """The base of all errors raised here.
+    """The base of all errors of this package.
 
     Attributes:
-        message: What happened, for a person.
-        code: The API's error code, e.g. `not_found`; ours where the API gave none; None where there is none.
-        status_code: The HTTP status of the answer, None where there was no answer.
-        correlation_id: What Hetzner's support asks for; None where there was no answer.
+        message: What happened.
+        code: The API's error code, e.g. `not_found`; ours where the response has none; else None.
+        status_code: The HTTP status of the response, None where there was no response.
+        correlation_id: Identifies the request to Hetzner's support; None where there was no response.
     """
 
     def __init__(
@@ -62,25 +62,25 @@ class HetznerCloudError(Exception):
 
     @property
     def detail(self) -> str:
-        """What happened, with all that a person needs to mend it."""
+        """What happened, with all that is needed to fix it."""
         return self.message
 
     def __str__(self) -> str:
         """Format as the official clients do: message (code, correlation id)."""
-        particulars = ", ".join(part for part in (self.code, self.correlation_id) if part)
-        return f"{self.detail} ({particulars})" if particulars else self.detail
+        references = ", ".join(part for part in (self.code, self.correlation_id) if part)
+        return f"{self.detail} ({references})" if references else self.detail
 
     def __repr__(self) -> str:
-        """Stay readable in a log: some errors carry what became of thousands of snapshots."""
+        """Stay readable in a log: some errors hold thousands of actions."""
         return f"{type(self).__name__}({str(self)!r})"
 
 
 class InvalidArgumentError(HetznerCloudError, ValueError):
-    """An argument was refused before any request was sent."""
+    """An argument was rejected before any request was sent."""
 
 
 class ApiError(HetznerCloudError):
-    """The API answered with an error.
+    """The API returned an error.
 
     Attributes:
         details: What the API's error body has under `details`; empty where it has none.
@@ -99,7 +99,7 @@ class ApiError(HetznerCloudError):
 
 
 class AuthenticationError(ApiError):
-    """The token is not valid."""
+    """The token is invalid."""
 
 
 class PermissionDeniedError(ApiError):
@@ -111,23 +111,23 @@ class ReadOnlyTokenError(PermissionDeniedError):
 
 
 class InvalidRequestError(ApiError):
-    """The API did not understand or not accept the request."""
+    """The API did not accept the request."""
 
     @property
     def fields(self) -> dict[str, list[str]]:
-        """The fields at fault, each with the API's messages."""
+        """The invalid fields, each with the API's messages."""
         fields = self.details.get("fields")
         if not isinstance(fields, list):
             return {}
         return {
-            printable(str(field.get("name", ""))): _texts(field.get("messages"))
+            printable(str(field.get("name", ""))): _strings(field.get("messages"))
             for field in fields
             if isinstance(field, Mapping)
         }
 
     @property
     def detail(self) -> str:
-        """The message, then the fields at fault."""
+        """The message, then the invalid fields."""
         fields = "; ".join(f"{name}: {', '.join(texts)}".rstrip(": ") for name, texts in self.fields.items())
         return (
             f"{self.message}: {printable(fields, max_length=_MAX_FIELDS_LENGTH)}" if fields else self.message
@@ -135,7 +135,7 @@ class InvalidRequestError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """There is no such image or action (any more)."""
+    """There is no such image or action, or no longer."""
 
 
 class ConflictError(ApiError):
@@ -147,7 +147,7 @@ class LockedError(ApiError):
 
 
 class ProtectedError(ApiError):
-    """The resource is protected from what was asked."""
+    """The resource is protected from the requested change."""
 
 
 class ResourceUnavailableError(ApiError):
@@ -155,11 +155,11 @@ class ResourceUnavailableError(ApiError):
 
 
 class DeprecatedEndpointError(ApiError):
-    """The endpoint is gone."""
+    """The endpoint was removed."""
 
     @property
     def announcement(self) -> str:
-        """Where Hetzner announced it, empty if the answer does not say."""
+        """Where Hetzner announced it, empty if the response does not contain it."""
         return printable(str(self.details.get("announcement") or ""))
 
 
@@ -168,26 +168,26 @@ class RateLimitError(ApiError):
 
 
 class ServerError(ApiError):
-    """The API is at fault."""
+    """The API failed."""
 
 
 class TransportError(HetznerCloudError):
-    """No answer came, or not a whole one."""
+    """No response was received, or not a whole one."""
 
 
 class InvalidResponseError(TransportError):
-    """An answer came, but not what is documented."""
+    """The response is not as documented."""
 
 
 class ActionError(HetznerCloudError):
-    """A wait for actions ended, and not all of them succeeded.
+    """A wait for actions is over, and not all of them succeeded.
 
     Attributes:
-        succeeded: The actions that ended in success, in the order in which they were given.
-        failed: The actions that ended in error.
-        unfinished: The actions that still ran when the wait ended, as last seen.
-        missing: The actions that the API did not know, as they were given.
-        reason: Why the wait ended before they did, empty if it did not.
+        succeeded: The actions that succeeded, in the order given.
+        failed: The actions that failed.
+        unfinished: The actions that still ran when the wait was over, as last seen.
+        missing: The actions that the API did not know, as given.
+        reason: Why the wait was over before they finished; empty if it was not.
     """
 
     def __init__(
@@ -203,8 +203,8 @@ class ActionError(HetznerCloudError):
         self.unfinished = list(unfinished)
         self.missing = list(missing)
         self.reason = reason
-        fault = self.failed[0].error if self.failed else None
-        super().__init__(self._describe(), fault.code if fault else None)
+        error = self.failed[0].error if self.failed else None
+        super().__init__(self._describe(), error.code if error else None)
         self.args = (self.succeeded, self.failed, self.unfinished, self.missing, reason)
 
     def __str__(self) -> str:
@@ -214,28 +214,28 @@ class ActionError(HetznerCloudError):
     def _describe(self) -> str:
         total = len(self.succeeded) + len(self.failed) + len(self.unfinished) + len(self.missing)
         parts = [f"{len(self.succeeded)} of {total} actions succeeded"]
-        parts += [f"failed: {_listed(self.failed)}"] if self.failed else []
-        parts += [f"still running: {_listed(self.unfinished)}"] if self.unfinished else []
-        parts += [f"not found: {_listed(self.missing)}"] if self.missing else []
+        parts += [f"failed: {_join(self.failed)}"] if self.failed else []
+        parts += [f"still running: {_join(self.unfinished)}"] if self.unfinished else []
+        parts += [f"not found: {_join(self.missing)}"] if self.missing else []
         parts += [self.reason] if self.reason else []
         return "; ".join(parts)
 
 
 class ActionFailedError(ActionError):
-    """At least one action ended in error."""
+    """At least one action failed."""
 
 
 class ActionUnfinishedError(ActionError):
-    """No action failed, some still ran when the wait ended."""
+    """No action failed, some still ran when the wait was over."""
 
 
 class ActionNotFoundError(ActionError):
     """All other actions succeeded, some are unknown to the API."""
 
 
-def _texts(value: object) -> list[str]:
+def _strings(value: object) -> list[str]:
     return [printable(str(text)) for text in (value if isinstance(value, list) else [value]) if text]
 
 
-def _listed(actions: Sequence["Action"]) -> str:
+def _join(actions: Sequence["Action"]) -> str:
     return ", ".join(str(action) for action in actions)

@@ -1,4 +1,4 @@
-"""Label selectors: what the API filters by, checked here before it is asked.
+"""Label selectors: what the API filters by, checked before a request is sent.
 
 The grammar: requirements joined by commas, all of which must hold: ``key``, ``!key``, ``key=value``,
 ``key==value``, ``key!=value``, ``key in (a,b)``, ``key notin (a,b)``.
@@ -14,15 +14,17 @@ from typing import Self
 from hetzner_cloud.errors import InvalidArgumentError
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_PREFIX = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?/"
+_DNS_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PREFIX = rf"(?=[^/]{{1,253}}/){_DNS_LABEL}(?:\.{_DNS_LABEL})*/"
 _KEY = rf"(?:{_PREFIX})?{_NAME}"
 _VALUE = rf"(?:{_NAME})?"
 
-_ABSENT = re.compile(rf"!\s*(?P<key>{_KEY})")
+_BLANKS = " \t\r\n"
+_ABSENT = re.compile(rf"![ \t\r\n]*(?P<key>{_KEY})")
 _PRESENT = re.compile(rf"(?P<key>{_KEY})")
-_COMPARED = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<value>{_VALUE})")
+_COMPARED = re.compile(rf"(?P<key>{_KEY})[ \t\r\n]*(?P<operator>==|=|!=)[ \t\r\n]*(?P<value>{_VALUE})")
 _ONE_VALUE = re.compile(_VALUE)
-_LISTED = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
+_LISTED = re.compile(rf"(?P<key>{_KEY})[ \t\r\n]+(?P<operator>in|notin)[ \t\r\n]*\((?P<values>[^()]*)\)")
 _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^()]*\))")
 
 
@@ -50,14 +52,16 @@ class LabelSelector:
         """Parse a selector.
 
         Raises:
-            InvalidArgumentError: The text is no label selector; the message names the part at fault.
+            InvalidArgumentError: The text is no label selector; the message names the invalid part.
         """
-        if not text.strip():
+        if not text.strip(_BLANKS):
             return cls(())
-        return cls(tuple(_requirement(part.strip()) for part in _COMMA_OUTSIDE_PARENTHESES.split(text)))
+        return cls(
+            tuple(_requirement(part.strip(_BLANKS)) for part in _COMMA_OUTSIDE_PARENTHESES.split(text))
+        )
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether labels fulfil every requirement."""
+        """Return whether labels fulfil every requirement."""
         return all(requirement.holds(labels) for requirement in self.requirements)
 
 
@@ -65,7 +69,7 @@ def _requirement(part: str) -> Requirement:
     if match := _COMPARED.fullmatch(part):
         return Requirement(match["key"], frozenset({match["value"]}), negated=match["operator"] == "!=")
     if match := _LISTED.fullmatch(part):
-        values = frozenset(value.strip() for value in match["values"].split(","))
+        values = frozenset(value.strip(_BLANKS) for value in match["values"].split(","))
         if all(map(_ONE_VALUE.fullmatch, values)):
             return Requirement(match["key"], values, negated=match["operator"] == "notin")
     if match := _ABSENT.fullmatch(part):

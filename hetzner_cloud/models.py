@@ -1,6 +1,6 @@
 """Images and actions as the API describes them, lenient to its growth.
 
-Only what we decide by is required; fields and values that are unknown today are let through.
+Only what decisions depend on is required; fields and values that are unknown today are accepted.
 
 https://docs.hetzner.cloud/reference/cloud#images
 https://docs.hetzner.cloud/reference/cloud#image-actions
@@ -28,7 +28,7 @@ _TIME = TypeAdapter(datetime)
 
 
 def _time_or_none(value: object) -> datetime | None:
-    """A time in UTC; one that cannot be read is no reason to lose a snapshot out of sight."""
+    """Return a time in UTC; an invalid one is no reason to lose a snapshot."""
     try:
         time = _TIME.validate_python(value)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
@@ -37,7 +37,7 @@ def _time_or_none(value: object) -> datetime | None:
 
 
 def _none_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    """Nor is another shape of what nothing is decided by."""
+    """Nor is an invalid value of a field that no decision depends on."""
     try:
         return read(value)
     except ValidationError:
@@ -80,14 +80,14 @@ class Resource(_Model):
 
 
 class ActionErrorInfo(_Model):
-    """Why an action ended in error."""
+    """Why an action failed."""
 
     code: Text = ""
     message: Text = ""
 
 
 class Action(_Model):
-    """An asynchronous request to the API; judge it by `status` only.
+    """An asynchronous request to the API; only `status` is its result.
 
     Attributes:
         status: `running`, `success` or `error`; one that is unknown today counts as running.
@@ -106,32 +106,32 @@ class Action(_Model):
 
     @property
     def image_id(self) -> int | None:
-        """The image that the action relates to, None if the answer does not say."""
+        """The image that the action relates to, None if the response does not contain it."""
         return next((resource.id for resource in self.resources if resource.type == "image"), None)
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended in success."""
+        """Whether it finished with success."""
         return self.status == "success"
 
     @property
     def failed(self) -> bool:
-        """Whether it ended in error."""
+        """Whether it finished with an error."""
         return self.status == "error"
 
     @property
-    def ended(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether it will change no more."""
         return self.succeeded or self.failed
 
     def __str__(self) -> str:
-        """Tell what a person needs to find it again."""
+        """Describe what is needed to find it again."""
         image = f" of image {self.image_id}" if self.image_id is not None else ""
         command = f" ({printable(self.command)})" if self.command else ""
         about = f"action {self.id}{command}{image}"
         if self.failed:
             return f"{about}: {describe_action_error(self.error)}"
-        return about if self.ended else f"{about} at {self.progress:g} %"
+        return about if self.is_finished else f"{about} at {self.progress:g} %"
 
 
 class Protection(_Model):
@@ -141,14 +141,14 @@ class Protection(_Model):
 
 
 class CreatedFrom(_Model):
-    """The server that a snapshot was made of; it may be gone."""
+    """The server that a snapshot was created from; it may be deleted."""
 
     id: Annotated[int | None, Lenient] = None
     name: Text = ""
 
 
 class Deprecation(_Model):
-    """When an image was announced to go, and when it goes."""
+    """When an image's removal was announced, and when it becomes unavailable."""
 
     announced: Time = None
     unavailable_after: Time = None
@@ -161,8 +161,8 @@ class Image(_Model):
         type: `system`, `app`, `snapshot` or `backup`.
         status: `available`, `creating` or `unavailable`.
         name: Set for system images and apps only.
-        disk_size: The size of the disk inside, GB.
-        image_size: What is stored and paid for, GB; None while creating.
+        disk_size: The size of its disk, GB.
+        image_size: The size that is stored and billed, GB; None while creating.
         bound_to: The id of the server that a backup belongs to.
     """
 
@@ -198,7 +198,7 @@ class Image(_Model):
 
 
 class Pagination(_Model):
-    """Where a page stands in its list; None where the API does not tell.
+    """The position of a page in its list; None where the API does not report it.
 
     Without `next_page` a list would be cut short unnoticed, so that one must be readable.
     """
@@ -209,14 +209,14 @@ class Pagination(_Model):
 
 
 class Meta(_Model):
-    """What a list's answer says about the list."""
+    """What a response of a list reports about the list."""
 
     pagination: Annotated[Pagination, BeforeValidator(lambda value: value or {})] = Pagination()
 
 
-def describe_action_error(fault: ActionErrorInfo | None) -> str:
+def describe_action_error(error: ActionErrorInfo | None) -> str:
     """Format an action's error as the official clients do: message (code)."""
-    if fault is None:
+    if error is None:
         return "no reason given"
-    message = printable(fault.message) or "no message given"
-    return f"{message} ({printable(fault.code)})" if fault.code else message
+    message = printable(error.message) or "no message given"
+    return f"{message} ({printable(error.code)})" if error.code else message

@@ -1,4 +1,4 @@
-"""From an answer's status, headers and body to a model or an error: functions of data, no I/O."""
+"""From a response's status and body to a model or an error: functions of data, no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,17 +27,6 @@ from hetzner_cloud.sanitize import printable
 
 M = TypeVar("M", bound=BaseModel)
 
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer, whole; `request` names what was asked, e.g. `GET /images`."""
-
-    request: str
-    status_code: int
-    body: bytes
-    correlation_id: str | None = None
-
-
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: InvalidRequestError,
     401: AuthenticationError,
@@ -51,62 +40,78 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     423: ProtectedError,
     429: RateLimitError,
 }
-_BY_STATUS_AND_CODE: dict[tuple[int, str], type[ApiError]] = {
-    (401, "token_readonly"): ReadOnlyTokenError,
-    (403, "token_readonly"): ReadOnlyTokenError,
-    (423, "locked"): LockedError,
-}
 _ADVICE: dict[type[ApiError], str] = {
-    AuthenticationError: ". The token of {owner} is not valid (any more): make a new one in the Hetzner "
-    "Console, on the project's page Security, API tokens, and save it",
-    ReadOnlyTokenError: ". The token of {owner} may only read: make one with the permission Read & Write in "
-    "the Hetzner Console, on the project's page Security, API tokens, and save it",
+    AuthenticationError: ". The token of {credentials} is not valid (any more): make a new one in the "
+    "Hetzner Console, on the project's page Security, API tokens, and save it",
+    ReadOnlyTokenError: ". The token of {credentials} may only read: make one with the permission "
+    "Read & Write in the Hetzner Console, on the project's page Security, API tokens, and save it",
 }
 
 
-def parse_model(model: type[M], answer: Answer) -> M:
-    """Parse a successful answer.
+@dataclass(frozen=True)
+class ApiResponse:
+    """A response, read to its end; `request` names the request, e.g. `GET /images`."""
+
+    request: str
+    status_code: int
+    body: bytes
+    correlation_id: str | None = None
+
+
+def parse_model(model: type[M], response: ApiResponse) -> M:
+    """Parse a successful response.
 
     Raises:
         InvalidResponseError: The body is empty, no JSON, or not of the documented shape.
     """
     try:
-        return model.model_validate_json(answer.body)
+        return model.model_validate_json(response.body)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in fault["loc"]) or "the body"
-        what = f"{place}: {fault['msg']}" if answer.body else "the body is empty"
-    text = f"{answer.request} was answered with {answer.status_code} and not what is documented: {what}"
-    raise InvalidResponseError(text, "invalid_response", answer.status_code, answer.correlation_id)
+        reason = _describe_invalid(error) if response.body else "the body is empty"
+    status = response.status_code
+    message = f"{response.request} was answered with {status} and not what is documented: {reason}"
+    raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
 
 
-def parse_error(answer: Answer, owner: str = "this project") -> ApiError:
-    """Make the error of an answer that is none of success, whatever its body.
-
-    `owner` says whose token it is, where that is refused.
-    """
-    content = _error_content(answer.body)
-    code = printable(content["code"]) if isinstance(content.get("code"), str) else ""
-    message = printable(content["message"]) if isinstance(content.get("message"), str) else ""
+def parse_error(response: ApiResponse, credentials_label: str = "this project") -> ApiError:
+    """Return the error of an unsuccessful response, whatever its body; the label names a rejected token."""
+    status, content = response.status_code, _error_content(response.body)
+    code, reported = _string(content, "code"), _string(content, "message")
+    error_class = error_class_for(status, code, response.request)
+    message = f"{response.request} was answered with {status}" + (f": {reported}" if reported else "")
+    message += _ADVICE.get(error_class, "").format(credentials=credentials_label)
     details = content.get("details") if isinstance(content.get("details"), Mapping) else None
-    kind = _BY_STATUS_AND_CODE.get((answer.status_code, code), _BY_STATUS.get(answer.status_code, ApiError))
-    if answer.status_code >= 500:
-        kind = ServerError
-    if kind is LockedError and not answer.request.endswith("/change_protection"):
-        kind = (
-            ProtectedError  # that another action runs keeps nobody from reading: waiting for it helps nothing
-        )
-    text = f"{answer.request} was answered with {answer.status_code}" + (f": {message}" if message else "")
-    text += _ADVICE.get(kind, "").format(owner=owner)
-    return kind(
-        text, code or f"http_{answer.status_code}", answer.status_code, answer.correlation_id, details
-    )
+    return error_class(message, code or f"http_{status}", status, response.correlation_id, details)
+
+
+def error_class_for(status: int, code: str, request: str) -> type[ApiError]:
+    """Return the class of an error by the response's status, its error code and what was requested."""
+    match status, code:
+        case ((401 | 403), "token_readonly"):
+            return ReadOnlyTokenError
+        case 423, "locked" if request.endswith("/change_protection"):  # anything else does not wait for it
+            return LockedError
+        case _ if status >= 500:
+            return ServerError
+        case _:
+            return _BY_STATUS.get(status, ApiError)
+
+
+def _describe_invalid(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the body"
+    return f"{place}: {first['msg']}"
+
+
+def _string(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    return printable(value) if isinstance(value, str) else ""
 
 
 def _error_content(body: bytes) -> Mapping[str, Any]:
     try:
         content = from_json(body)
-    except ValueError:  # empty, HTML or cut short: a gateway between the API and us
+    except ValueError:  # empty, HTML or cut short: a gateway between the API and this client
         return {}
     error = content.get("error") if isinstance(content, dict) else None
     return error if isinstance(error, dict) else {}

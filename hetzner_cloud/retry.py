@@ -1,17 +1,17 @@
-"""The one policy for faults: which of them heal, how often to try again, how long to pause.
+"""The one retry policy: which errors are transient, how often to retry, after what delays.
 
 ================================================  ==========================================
-fault                                             tried again
+error                                             repeated
 ================================================  ==========================================
-no answer, or not a whole one, or not documented  yes: everything we send is idempotent
+no response, or a broken or undocumented one      yes: every request is idempotent
 500 and above                                     yes
 409 `conflict`                                    yes
-423 `locked`                                      on change_protection only: it passes
-429                                               by the client, as the bucket refills
-anything else                                     never: the same request gets the same answer
+423 `locked`                                      on change_protection only
+429                                               by the transport, as the bucket refills
+anything else                                     never: it would fail again
 ================================================  ==========================================
 
-The pauses are those of the official clients: doubling, with full jitter.
+The delays are those of the official clients: doubling, with full jitter.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Tell whether the same request can succeed a little later."""
+    """Return whether the same request can succeed a little later."""
     if isinstance(error, ConflictError):
         return error.code == "conflict"
     return isinstance(error, TransportError | ServerError | LockedError)
@@ -35,7 +35,7 @@ def is_transient(error: BaseException | None) -> bool:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and after what pauses a request is tried again."""
+    """How often and after what delays a request is repeated."""
 
     retries: int = 5
     base_seconds: float = 1.0
@@ -46,8 +46,8 @@ class RetryPolicy:
         """Take the retry's part of the settings."""
         return cls(settings.max_retries, settings.retry_base_delay_seconds, settings.retry_max_delay_seconds)
 
-    def bounds(self) -> list[float]:
-        """List the upper bound, in seconds, of the pause before each retry."""
+    def max_delays(self) -> list[float]:
+        """List the maximum delay before each retry in seconds."""
         return [
             min(self.max_seconds, self.base_seconds * 2 ** min(retry, 100)) for retry in range(self.retries)
         ]
@@ -56,28 +56,28 @@ class RetryPolicy:
         self,
         attempt: Callable[[], Awaitable[T]],
         *,
-        on_retry: Callable[[HetznerCloudError, float], None] = lambda _error, _pause: None,
+        on_retry: Callable[[HetznerCloudError, float], None] = lambda _error, _delay: None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> T:
-        """Make attempts until one succeeds, none is left, or a fault does not heal.
+        """Make attempts until one succeeds, none is left, or an error is not transient.
 
         Args:
             attempt: Sends the request once.
-            on_retry: Is told the fault and the pause in seconds before each retry.
-            sleep: Pauses; replaced by tests.
-            jitter: Draws the pause between 0 and its bound.
+            on_retry: Receives the error and the delay in seconds before each retry.
+            sleep: Sleeps; replaced by tests.
+            jitter: Draws the delay between 0 and its maximum.
 
         Raises:
-            HetznerCloudError: The last attempt's fault.
+            HetznerCloudError: The last attempt's error.
         """
-        for bound in self.bounds():
+        for max_delay in self.max_delays():
             try:
                 return await attempt()
             except HetznerCloudError as error:
                 if not is_transient(error):
                     raise
-                pause = jitter(0, bound)
-                on_retry(error, pause)
-                await sleep(pause)
+                delay = jitter(0, max_delay)
+                on_retry(error, delay)
+                await sleep(delay)
         return await attempt()

@@ -1,38 +1,42 @@
-"""Times and bounds that a test or an unusual network sets otherwise, by environment variables."""
+"""Timeouts and limits, set by environment variables for a test or an unusual network."""
 
-import os
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hetzner_cloud.errors import InvalidArgumentError
 
 _PREFIX = "HETZNER_CLOUD_"
-_MAX_RETRIES = 50  # as many pauses as Prefect takes
+_MAX_RETRIES = 50
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Each field is read from `HETZNER_CLOUD_<FIELD>`.
+class Settings(BaseSettings):
+    """Each field that is not passed is read from `HETZNER_CLOUD_<FIELD>`.
 
     Attributes:
         request_timeout_seconds: For one request, from the connection to the last byte.
-        max_concurrent_requests: How many requests of a project are under way at once, at most.
-        max_retries: How often a fault that can heal is met with another try.
-        retry_base_delay_seconds: The upper bound of the pause before the first retry; it doubles with each.
-        retry_max_delay_seconds: What the bound of a pause never exceeds.
-        rate_limit_timeout_seconds: How long one request is held back by answers of 429 before it fails.
-        poll_interval_seconds: The least pause between two rounds of asking for running actions.
+        max_concurrent_requests: How many requests of a project are in flight at once, at most.
+        max_retries: How often a request is repeated after a transient error.
+        retry_base_delay_seconds: The maximum delay before the first retry; it doubles with each.
+        retry_max_delay_seconds: What that maximum never exceeds.
+        rate_limit_timeout_seconds: How long one request is held back by 429 responses before it fails.
+        poll_interval_seconds: The shortest delay between two polls of running actions.
         poll_max_interval_seconds: The longest.
     """
 
-    request_timeout_seconds: float = 30.0
-    max_concurrent_requests: int = 10
-    max_retries: int = 5
-    retry_base_delay_seconds: float = 1.0
-    retry_max_delay_seconds: float = 60.0
-    rate_limit_timeout_seconds: float = 900.0
-    poll_interval_seconds: float = 0.5
-    poll_max_interval_seconds: float = 5.0
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
+
+    request_timeout_seconds: Seconds = 30.0
+    max_concurrent_requests: int = Field(default=10, gt=0)
+    max_retries: int = Field(default=5, ge=0, le=_MAX_RETRIES)
+    retry_base_delay_seconds: Seconds = 1.0
+    retry_max_delay_seconds: Seconds = 60.0
+    rate_limit_timeout_seconds: Seconds = 900.0
+    poll_interval_seconds: Seconds = 0.5
+    poll_max_interval_seconds: Seconds = 5.0
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -41,20 +45,10 @@ class Settings:
         Raises:
             InvalidArgumentError: A variable is set and is no number above zero (`max_retries`: from 0 to 50).
         """
-        values: dict[str, Any] = {field.name: _read(field.name, field.default) for field in fields(cls)}
-        return cls(**values)
-
-
-def _read(name: str, default: object) -> float:
-    kind = int if isinstance(default, int) else float
-    variable = _PREFIX + name.upper()
-    text = os.environ.get(variable, str(default))
-    try:
-        value = kind(text)
-    except ValueError:
-        value = kind(-1)
-    if name == "max_retries" and not 0 <= value <= _MAX_RETRIES:
-        raise InvalidArgumentError(f"{variable} must be a number from 0 to {_MAX_RETRIES}, not {text!r}.")
-    if name != "max_retries" and not 0 < value < float("inf"):
-        raise InvalidArgumentError(f"{variable} must be a number above zero, not {text!r}.")
-    return value
+        try:
+            return cls()
+        except ValidationError as error:
+            invalid = error.errors(include_url=False)[0]
+        name, value = str(invalid["loc"][0]), invalid["input"]
+        allowed = f"from 0 to {_MAX_RETRIES}" if name == "max_retries" else "above zero"
+        raise InvalidArgumentError(f"{_PREFIX}{name.upper()} must be a number {allowed}, not {value!r}.")

@@ -8,10 +8,9 @@ import httpx
 
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.label_selector import LabelSelector
-from hetzner_cloud.sanitize import printable
+from hetzner_cloud.sanitize import printable_repr
 
 MAX_ID = 2**53 - 1
-_MAX_GRACE_HOURS = 24 * 366 * 100
 IMAGE_TYPES = ("system", "app", "snapshot", "backup")
 IMAGE_STATUSES = ("available", "creating", "unavailable")
 ACTION_STATUSES = ("running", "success", "error")
@@ -22,31 +21,33 @@ def validate_id(value: object, what: str) -> int:
     """Return an id if it is an integer from 1 to 2^53-1.
 
     Raises:
-        InvalidArgumentError: It is anything else; `what` names it in the text.
+        InvalidArgumentError: It is anything else; `what` names it in the message.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_ID:
-        raise InvalidArgumentError(f"{what} must be an integer from 1 to {MAX_ID}, not {_shown(value)}.")
+        raise InvalidArgumentError(
+            f"{what} must be an integer from 1 to {MAX_ID}, not {printable_repr(value)}."
+        )
     return value
 
 
 def validate_limit(value: object) -> int | None:
-    """Return how many are wanted, None for all.
+    """Return a limit, None for all.
 
     Raises:
         InvalidArgumentError: It is no integer above 0.
     """
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise InvalidArgumentError(
-            f"The limit must be an integer above 0, or None for all, not {_shown(value)}."
+            f"The limit must be an integer above 0, or None for all, not {printable_repr(value)}."
         )
     return value
 
 
 def validate_flag(value: object, what: str) -> None:
-    """Refuse anything but True and False.
+    """Reject anything but True and False.
 
     Raises:
-        InvalidArgumentError: It is anything else; `what` names it in the text.
+        InvalidArgumentError: It is anything else; `what` names it in the message.
     """
     if not isinstance(value, bool):
         raise InvalidArgumentError(f"{what} must be True or False, not {value!r}.")
@@ -56,10 +57,10 @@ def validate_choices(values: str | Iterable[str] | None, allowed: Sequence[str],
     """Return the values as a list (a single one may come bare, None is none) if each is allowed.
 
     Raises:
-        InvalidArgumentError: At least one is not; the text lists those that are.
+        InvalidArgumentError: At least one is not; the message lists those that are.
     """
     if not isinstance(values, str | Iterable | None):
-        raise InvalidArgumentError(f"The {what} must be a text or several, not {_shown(values)}.")
+        raise InvalidArgumentError(f"The {what} must be a text or several, not {printable_repr(values)}.")
     chosen = [values] if isinstance(values, str) else list(values or ())
     for value in chosen:
         if value not in allowed:
@@ -78,7 +79,7 @@ def validate_sort(values: str | Iterable[str] | None, keys: Sequence[str] = ACTI
 
 
 def validate_label_selector(text: object) -> str:
-    """Return a label selector without blanks around it; the empty one selects everything.
+    """Return a label selector without surrounding whitespace; the empty one selects everything.
 
     Raises:
         InvalidArgumentError: It is malformed.
@@ -86,11 +87,11 @@ def validate_label_selector(text: object) -> str:
     if not isinstance(text, str):
         raise InvalidArgumentError(f"The label selector must be a text, not {text!r}.")
     LabelSelector.parse(text)
-    return text.strip()
+    return text.strip(" \t\r\n")
 
 
 def validate_timeout(seconds: object) -> float:
-    """Return a time-out in seconds if it is finite and more than zero.
+    """Return a timeout in seconds if it is finite and more than zero.
 
     Raises:
         InvalidArgumentError: It is anything else.
@@ -100,33 +101,11 @@ def validate_timeout(seconds: object) -> float:
     return seconds
 
 
-def validate_grace(hours: object) -> float:
-    """Return a time of grace in hours if it is from 0 to 100 years.
-
-    Raises:
-        InvalidArgumentError: It is anything else.
-    """
-    if not isinstance(hours, int | float) or isinstance(hours, bool) or not 0 <= hours <= _MAX_GRACE_HOURS:
-        raise InvalidArgumentError(f"The time of grace must be 0 hours or more, not {_shown(hours)}.")
-    return hours
-
-
-def validate_count(value: object, what: str) -> int:
-    """Return a number if it is a whole one from 1 on.
-
-    Raises:
-        InvalidArgumentError: It is anything else; `what` says what it counts.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgumentError(f"The number of {what} must be 1 or more, not {_shown(value)}.")
-    return value
-
-
 def validate_token(token: str) -> str:
     """Return an API token if it can be sent in a header.
 
     Raises:
-        InvalidArgumentError: It is empty, or has blanks, line breaks or characters outside ASCII; the text
+        InvalidArgumentError: It is empty, or has whitespace or characters outside ASCII; the message
             does not contain it.
     """
     if not token:
@@ -168,13 +147,6 @@ def validate_reserve(share: float) -> float:
     if not 0 <= share < 1:
         raise InvalidArgumentError(f"The rate limit reserve must be from 0 to below 1, not {share!r}.")
     return share
-
-
-def _shown(value: object) -> str:
-    try:
-        return printable(repr(value), max_length=80)
-    except ValueError:  # an integer of thousands of digits
-        return "one of thousands of digits"
 
 
 def _split_url(url: str) -> tuple[SplitResult | None, str]:

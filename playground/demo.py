@@ -1,7 +1,5 @@
 """The main job from nothing: protect all snapshots of a sandbox, on a Prefect server of the demo's own."""
 
-import argparse
-import signal
 import subprocess
 import sys
 import time
@@ -16,14 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from blocks.credentials import HetznerCloudCredentials
-from playground.server import ROOT, PrefectServer, ServerNotStartedError, prefect_server
+from playground.server import ROOT, PrefectServer, prefect_server
 from sandbox import Sandbox, serve
 
 _PROJECT = "sandbox"
 _CONSOLE = Console(highlight=False)
 
 
-def main(home: Path) -> int:
+def run_demo(home: Path) -> int:
     """Run the demo; `home` keeps the server's database and log.
 
     Returns:
@@ -39,12 +37,12 @@ def main(home: Path) -> int:
             f"Saved the credentials block '{_PROJECT}': {_protected(sandbox)} of its "
             f"{len(_snapshots(sandbox))} snapshots are protected.\nRunning the flow 'protect-snapshots':\n"
         )
-        status, told = _run_flow(server, sandbox)
-        _CONSOLE.print(f"\n{told}", markup=False, soft_wrap=True)
-        witnessed = _protected(sandbox)
-    _CONSOLE.print(f"The sandbox itself says: {witnessed} of {len(_snapshots(sandbox))} snapshots protected.")
+        status, output = _run_flow(server, sandbox)
+        _CONSOLE.print(f"\n{output}", markup=False, soft_wrap=True)
+        protected = _protected(sandbox)
+    _CONSOLE.print(f"The sandbox itself says: {protected} of {len(_snapshots(sandbox))} snapshots protected.")
     _CONSOLE.print("Look next: README.md, 'Protect your own snapshots'.")
-    return status or int(witnessed < len(_snapshots(sandbox)))
+    return status or int(protected < len(_snapshots(sandbox)))
 
 
 def _save_credentials(server: PrefectServer, sandbox: Sandbox) -> None:
@@ -67,8 +65,8 @@ def _run_flow(server: PrefectServer, sandbox: Sandbox) -> tuple[int, str]:
                 show()
         finally:
             run.terminate()  # whatever ends us ends it; nothing happens to one that has ended
-        told, _ = run.communicate()
-    return run.returncode, told
+        output, _ = run.communicate()
+    return run.returncode, output
 
 
 @contextmanager
@@ -86,18 +84,3 @@ def _snapshots(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 def _protected(sandbox: Sandbox) -> int:
     return sum(image["protection"]["delete"] for image in _snapshots(sandbox))
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m playground.demo", description=__doc__)
-    parser.add_argument(
-        "--home", type=Path, default=ROOT / ".playground" / "demo", help="default: %(default)s"
-    )
-    for kind in (signal.SIGTERM, signal.SIGHUP):  # so that the server ends with us
-        signal.signal(kind, signal.default_int_handler)
-    try:
-        sys.exit(main(parser.parse_args().home))
-    except ServerNotStartedError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; the server and the sandbox are ended.")

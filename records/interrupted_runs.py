@@ -15,15 +15,13 @@ from prefect.context import FlowRunContext
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound
 
-from reporting.run_logging import run_logger
+from records.prefect_errors import describe_prefect_error
 from snapshot_protection.interrupted_runs import (
     CLOCKS_DIFFER,
     InterruptedRuns,
     UnfinishedRun,
-    describe_run,
     select_silent,
 )
-from tasks.prefect_errors import describe_prefect_error
 
 FLOW_NAMES = ["protect-snapshots", "audit-snapshot-protection", "protect-on-workers"]
 _STATE_TYPES = ["RUNNING", "PENDING", "CANCELLING"]
@@ -36,17 +34,13 @@ _RESOURCE = "prefect.flow-run."
 async def find_interrupted_runs() -> InterruptedRuns:
     """Find this project's unfinished flow runs without a heartbeat or state change; this run is none of them.
 
-    They are logged as warnings. A check that fails is logged, is part of the result, and stops no run.
+    A check that fails is part of the result, and stops no run.
     """
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS), get_client() as client:
-            interrupted = await _find(client)
+            return await _find(client)
     except Exception as error:  # noqa: BLE001 - what the audit found matters more
-        run_logger().warning("The check for interrupted flow runs failed: %s", _describe(error))
         return InterruptedRuns(error=_describe(error))
-    for run in interrupted.runs:
-        run_logger().warning("May be interrupted, or never started: %s", describe_run(run))
-    return interrupted
 
 
 async def _find(client: PrefectClient) -> InterruptedRuns:

@@ -1,4 +1,4 @@
-"""What automations can act on: see deploy/automation.py."""
+"""The event that automations can trigger on, see deploy/automation.py."""
 
 from prefect.events import emit_event
 
@@ -9,7 +9,7 @@ _MAX_IDS = 100
 
 
 def emit_unprotected(project: ProjectAudit) -> None:
-    """Say that snapshots of a project are unprotected: how many, and the ids of 100 of them at most."""
+    """Emit that snapshots of a project are unprotected: how many, and at most 100 of their ids."""
     unprotected = project.unprotected
     newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
     emit_event(

@@ -35,7 +35,7 @@ def _serve(parser: argparse.ArgumentParser, options: dict[str, Any]) -> None:
             print(_first_line(sandbox), flush=True)  # noqa: T201 - the command's output
             threading.Event().wait()
     except ValidationError as error:
-        parser.error(_texts(error))
+        parser.error(_describe_errors(error))
     except (ValueError, OSError) as error:
         parser.error(str(error))
 
@@ -81,13 +81,13 @@ def _fault(spec: str) -> Fault:
     try:
         return Fault.parse(spec)
     except ValidationError as error:
-        raise argparse.ArgumentTypeError(_texts(error)) from error
+        raise argparse.ArgumentTypeError(_describe_errors(error)) from error
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _texts(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, fault['loc'][:1]))}: {fault['msg']}" for fault in error.errors())
+def _describe_errors(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, detail['loc'][:1]))}: {detail['msg']}" for detail in error.errors())
 
 
 if __name__ == "__main__":

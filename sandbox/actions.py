@@ -7,7 +7,7 @@ from sandbox.clock import rfc3339
 from sandbox.faults import Fault
 from sandbox.settings import SandboxSettings
 
-_STUCK_PERCENT = 80  # where actions that never end were seen to stay
+_STUCK_PERCENT = 80  # where actions that never finish were seen to stay
 _ODD_ERROR = {"code": "action_failed", "message": "Action failed"}
 
 
@@ -17,11 +17,11 @@ class ActionRecord:
 
     Attributes:
         started: UNIX seconds.
-        seconds: How long it runs; None if it never ends.
-        delete: The deletion protection it sets at its end; None if it sets none.
-        error: With this it ends, None if it ends in success.
-        shown_status: A status it shows for ever instead of its own.
-        known: Whether lists and look-ups find it.
+        seconds: How long it runs; None if it never finishes.
+        delete: The deletion protection it sets when it finishes; None if it sets none.
+        error: What it fails with; None if it succeeds.
+        shown_status: A status it shows forever instead of its own.
+        known: Whether lists and lookups find it.
         success_carries_error: Whether it shows an error object although it succeeded.
     """
 
@@ -38,7 +38,7 @@ class ActionRecord:
 
     @property
     def end(self) -> float:
-        """When it ends, in UNIX seconds; infinite if never."""
+        """When it finishes, in UNIX seconds; infinite if never."""
         return float("inf") if self.seconds is None else self.started + self.seconds
 
     def is_running(self, now: float) -> bool:
@@ -47,12 +47,12 @@ class ActionRecord:
     def as_json(self, now: float) -> dict[str, Any]:
         """Show it as the API does at a time."""
         running = self.shown_status is not None or self.is_running(now)
-        settled = "success" if self.error is None else "error"
+        result = "success" if self.error is None else "error"
         error = self.error or (_ODD_ERROR if self.success_carries_error else None)
         return {
             "id": self.id,
             "command": self.command,
-            "status": self.shown_status or ("running" if running else settled),
+            "status": self.shown_status or ("running" if running else result),
             "progress": self._progress(now) if running else 100,
             "started": rfc3339(self.started),
             "finished": None if running else rfc3339(self.end),
@@ -77,10 +77,10 @@ def plan_action(settings: SandboxSettings, fault: Fault | None, *, delete: bool 
         delete=delete,
         success_carries_error=settings.success_carries_error,
     )
-    return action if fault is None else _spoiled(action, fault)
+    return action if fault is None else _with_fault(action, fault)
 
 
-def _spoiled(action: ActionRecord, fault: Fault) -> ActionRecord:
+def _with_fault(action: ActionRecord, fault: Fault) -> ActionRecord:
     match fault.kind:
         case "action_error":
             error = {"code": fault.code or "action_failed", "message": fault.message}
@@ -93,5 +93,5 @@ def _spoiled(action: ActionRecord, fault: Fault) -> ActionRecord:
             return replace(action, shown_status=fault.code or "paused")
         case "action_unknown":
             return replace(action, known=False)
-        case _:  # the others spoil no action
+        case _:  # the others affect no action
             return action

@@ -1,4 +1,4 @@
-"""The ASGI application: routes under /v1, behind the gate."""
+"""The ASGI application: routes under /v1, behind the middleware."""
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -7,9 +7,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from sandbox import api_errors
-from sandbox.handlers import make_endpoint
-from sandbox.http_responses import json_answer
-from sandbox.middleware import Gate
+from sandbox.handlers import make_handler
+from sandbox.http_responses import json_response
+from sandbox.middleware import RequestMiddleware
 from sandbox.operations import OPERATIONS
 from sandbox.sandbox import Sandbox
 
@@ -19,17 +19,17 @@ PREFIX = "/v1"
 def create_app(sandbox: Sandbox) -> ASGIApp:
     """Make the application that serves a sandbox.
 
-    The handlers are plain functions of the request: what they answer is made here, and validating it, as
-    FastAPI does for annotated handlers, would only cost time.
+    The handlers are plain functions of the request: they make their responses themselves, and
+    validating those, as FastAPI does for annotated handlers, would only cost time.
     """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     for name, (method, path, operation) in OPERATIONS.items():
-        app.router.add_route(PREFIX + path, make_endpoint(sandbox, name, operation), methods=[method])
+        app.router.add_route(PREFIX + path, make_handler(sandbox, name, operation), methods=[method])
     app.add_exception_handler(HTTPException, _not_routed)
-    return Gate(app, sandbox)
+    return RequestMiddleware(app, sandbox)
 
 
 async def _not_routed(_request: Request, error: Exception) -> Response:
     wrong_method = isinstance(error, HTTPException) and error.status_code == 405
-    refusal = api_errors.method_not_allowed() if wrong_method else api_errors.not_found("endpoint")
-    return json_answer(refusal.status, refusal.body)
+    rejection = api_errors.method_not_allowed() if wrong_method else api_errors.not_found("endpoint")
+    return json_response(rejection.status, rejection.body)

@@ -42,7 +42,7 @@ class Bucket:
             return True
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Describe it as every answer does; Reset is when it is full again, rounded up to whole seconds."""
+        """Describe it as every response does; Reset is when it is full again, rounded up to whole seconds."""
         with self._lock:
             now = self._clock()
             level = self._refilled(now)

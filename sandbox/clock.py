@@ -7,7 +7,7 @@ Clock = Callable[[], float]
 
 
 class ManualClock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until it is advanced."""
 
     def __init__(self, now: float = 1_780_000_000.0) -> None:
         self.now = now
@@ -16,7 +16,7 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Go on by some seconds."""
+        """Advance by some seconds."""
         self.now += seconds
 
 

@@ -1,4 +1,4 @@
-"""The faults in force, and which of them hits a request."""
+"""The active faults, and which of them affects a request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,25 +8,26 @@ from sandbox.faults import Fault
 
 
 @dataclass
-class _Armed:
+class _ArmedFault:
     fault: Fault
     seen: int = 0
 
     def fires(self) -> bool:
+        """Count a request, and return whether the fault affects it."""
         self.seen += 1
         turn = self.seen - self.fault.after
         return turn > 0 and (self.fault.times is None or turn <= self.fault.times)
 
 
-class Faults:
-    """The faults in force, in the order they were added; of several that fit, the first that fires hits."""
+class FaultInjector:
+    """The active faults, in the order they were added; of several that match, the first that fires wins."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._armed = [_Armed(fault) for fault in faults]
+        self._armed = [_ArmedFault(fault) for fault in faults]
         self._lock = Lock()
 
     def add(self, *faults: Fault) -> None:
-        self._armed = [*self._armed, *map(_Armed, faults)]
+        self._armed = [*self._armed, *map(_ArmedFault, faults)]
 
     def clear(self) -> None:
         self._armed = []
@@ -34,19 +35,19 @@ class Faults:
     def __len__(self) -> int:
         return len(self._armed)
 
-    def take_answer_fault(self, operation: str, image_ids: Iterable[int]) -> Fault | None:
-        """Return what goes wrong with this answer; each call counts as one request."""
+    def take_response_fault(self, operation: str, image_ids: Iterable[int]) -> Fault | None:
+        """Return the fault of this response, if any; each call counts as one request."""
         return self._take(operation, image_ids, of_action=False)
 
     def take_action_fault(self, image_id: int) -> Fault | None:
-        """Return what goes wrong with the action that this change starts; each call counts as one request."""
+        """Return the fault of the action that this change starts, if any; each call counts as one request."""
         return self._take("change_image_protection", (image_id,), of_action=True)
 
     def _take(self, operation: str, image_ids: Iterable[int], *, of_action: bool) -> Fault | None:
         with self._lock:
-            fitting = (
+            matching = (
                 armed
                 for armed in self._armed
                 if armed.fault.is_of_action is of_action and armed.fault.concerns(operation, image_ids)
             )
-            return next((armed.fault for armed in fitting if armed.fires()), None)
+            return next((armed.fault for armed in matching if armed.fires()), None)

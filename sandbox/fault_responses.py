@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sandbox.api_errors import error_body
 from sandbox.faults import Fault
-from sandbox.http_responses import CutAnswer, GatewayAnswer, NoAnswer, disconnected, gateway_page
+from sandbox.http_responses import CutResponse, GatewayResponse, NoResponse, disconnected, gateway_page
 
 _CODES = {
     400: "json_error",
@@ -30,33 +30,33 @@ _CODES = {
 _WRONG_SHAPE = b'{"unexpected":[]}'
 
 
-async def go_wrong(fault: Fault, carry_out: Callable[[], Response], request: Request) -> Response:
-    """Answer as the fault demands, and carry out what was asked only where it says so."""
+async def respond_with_fault(fault: Fault, execute: Callable[[], Response], request: Request) -> Response:
+    """Respond as the fault demands, and execute the request only where it says so."""
     match fault.kind:
         case "delay":
-            return NoAnswer() if await _client_leaves(request, fault.seconds) else carry_out()
+            return NoResponse() if await _client_leaves(request, fault.seconds) else execute()
         case "drop":
-            return NoAnswer()
+            return NoResponse()
         case "drop_after":
-            carry_out()
-            return NoAnswer()
+            execute()
+            return NoResponse()
         case "error":
             return _error(fault, fault.status or 500)
         case _:
-            return _spoiled(fault, carry_out)
+            return _corrupted(fault, execute)
 
 
-def _spoiled(fault: Fault, carry_out: Callable[[], Response]) -> Response:
+def _corrupted(fault: Fault, execute: Callable[[], Response]) -> Response:
     status = fault.status or (502 if fault.kind in {"html", "empty"} else 200)
-    whole = carry_out() if status < 300 else _error(fault, status)
+    whole = execute() if status < 300 else _error(fault, status)
     status = fault.status or (whole.status_code if status < 300 else status)
     match fault.kind:
         case "html":
-            return GatewayAnswer(_body(fault, gateway_page(status)), status, media_type="text/html")
+            return GatewayResponse(_body(fault, gateway_page(status)), status, media_type="text/html")
         case "empty":
-            return GatewayAnswer(b"", status)
+            return GatewayResponse(b"", status)
         case "cut":
-            return CutAnswer(whole.body, status, media_type="application/json")
+            return CutResponse(whole.body, status, media_type="application/json")
         case "truncated":
             cut_short = bytes(whole.body[: len(whole.body) // 2])
             return Response(_body(fault, cut_short), status, media_type="application/json")
@@ -72,8 +72,8 @@ def _error(fault: Fault, status: int) -> Response:
     return Response(_body(fault, orjson.dumps(body)), status, media_type="application/json")
 
 
-def _body(fault: Fault, otherwise: bytes) -> bytes:
-    return otherwise if fault.body is None else fault.body.encode()
+def _body(fault: Fault, default: bytes) -> bytes:
+    return default if fault.body is None else fault.body.encode()
 
 
 async def _client_leaves(request: Request, seconds: float) -> bool:

@@ -36,10 +36,10 @@ from pydantic import (
     field_validator,
 )
 
-AnswerFault = Literal[
+ResponseFaultKind = Literal[
     "error", "html", "empty", "truncated", "wrong_shape", "cut", "delay", "drop", "drop_after"
 ]
-ActionFault = Literal[
+ActionFaultKind = Literal[
     "action_error",
     "action_without_effect",
     "action_never_ends",
@@ -72,22 +72,22 @@ class Fault(BaseModel):
 
     Attributes:
         kind: What goes wrong.
-        operation: With which requests; `poll` is any of those that ask for actions by their id.
-        image_ids: With which images; for polls, those whose actions are asked for. Empty: all.
+        operation: With which requests; `poll` is any of those that return actions by their id.
+        image_ids: With which images; for polls, those whose actions are polled. Empty: all.
         after: How many such requests pass before.
         times: How many it hits then; None for all.
-        status: The HTTP status of the answer.
+        status: The HTTP status of the response.
         code: The API's error code; by default what goes with the status. Empty: a body without one.
         message: The error's text.
         details: The error's details.
-        body: The very body to answer with, instead of the kind's own.
+        body: The body to return instead of the kind's own.
         seconds: How long a delay lasts.
-        takes_effect: Whether an action that ends in error does what it should nevertheless.
+        takes_effect: Whether an action that fails still makes its change.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: AnswerFault | ActionFault
+    kind: ResponseFaultKind | ActionFaultKind
     operation: OperationName = "any"
     image_ids: frozenset[int] = frozenset()
     after: NonNegativeInt = 0
@@ -107,7 +107,7 @@ class Fault(BaseModel):
         Several ids are joined by commas.
 
         Raises:
-            ValueError: The text is no fault.
+            ValueError: The string is not a fault.
         """
         kind, *rest = shlex.split(spec) or [""]
         return cls.model_validate({"kind": kind} | dict(_named(part) for part in rest))
@@ -119,10 +119,10 @@ class Fault(BaseModel):
 
     @property
     def is_of_action(self) -> bool:
-        return self.kind in get_args(ActionFault)
+        return self.kind in get_args(ActionFaultKind)
 
     def concerns(self, operation: str, image_ids: Iterable[int]) -> bool:
-        """Tell whether a request is one of those it goes wrong with."""
+        """Return whether it affects a request."""
         return (
             self.operation in {"any", operation} or (self.operation == "poll" and operation in POLLS)
         ) and (not self.image_ids or not self.image_ids.isdisjoint(image_ids))

@@ -1,4 +1,4 @@
-"""How one request becomes an answer."""
+"""How one HTTP request becomes a response."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,53 +6,57 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from sandbox.api_errors import RefusedError
-from sandbox.fault_responses import go_wrong
+from sandbox.api_errors import RequestRejectedError
+from sandbox.fault_responses import respond_with_fault
 from sandbox.faults import Fault
-from sandbox.http_responses import json_answer
+from sandbox.http_responses import json_response
 from sandbox.operations import Operation
-from sandbox.request import Call
+from sandbox.request import OperationRequest
 from sandbox.sandbox import Sandbox
 
 
-def make_endpoint(
+def make_handler(
     sandbox: Sandbox, name: str, operation: Operation
 ) -> Callable[[Request], Awaitable[Response]]:
     """Make what the router calls for an operation."""
 
-    async def endpoint(request: Request) -> Response:
-        record = request.state.record
+    async def handle(http_request: Request) -> Response:
+        record = http_request.state.record
         try:
-            body = await request.body()
-        except ClientDisconnect:  # nobody is there to be answered
+            body = await http_request.body()
+        except ClientDisconnect:  # no one is left to receive a response
             return Response(status_code=400)
-        call = Call(operation=name, query=record.query, body=body, **request.path_params)
-        record.operation, record.json = name, _json_or_none(call.body)
+        request = OperationRequest(operation=name, query=record.query, body=body, **http_request.path_params)
+        record.operation, record.json = name, _json_or_none(body)
 
-        def carry_out() -> Response:
-            return _carry_out(sandbox, operation, call)
+        def execute() -> Response:
+            return _execute(sandbox, operation, request)
 
-        fault = _fault_of(sandbox, call)
-        return carry_out() if fault is None else await go_wrong(fault, carry_out, request)
+        fault = _take_fault(sandbox, request)
+        return execute() if fault is None else await respond_with_fault(fault, execute, http_request)
 
-    return endpoint
+    return handle
 
 
-def _carry_out(sandbox: Sandbox, operation: Operation, call: Call) -> Response:
+def _execute(sandbox: Sandbox, operation: Operation, request: OperationRequest) -> Response:
     try:
-        return json_answer(*operation(sandbox, call))
-    except RefusedError as refusal:
-        return json_answer(refusal.status, refusal.body)
+        return json_response(*operation(sandbox, request))
+    except RequestRejectedError as error:
+        return json_response(error.status, error.body)
 
 
-def _fault_of(sandbox: Sandbox, call: Call) -> Fault | None:
+def _take_fault(sandbox: Sandbox, request: OperationRequest) -> Fault | None:
     if not sandbox.faults:
         return None
-    image_ids = {call.image_id}
-    if not call.image_id:
-        asked = [int(value) for value in call.values("id") if value.isdigit()] + [call.action_id]
-        image_ids |= {action.image_id for action in sandbox.state.actions(asked)}
-    return sandbox.faults.take_answer_fault(call.operation, image_ids)
+    return sandbox.faults.take_response_fault(request.operation, _image_ids(sandbox, request))
+
+
+def _image_ids(sandbox: Sandbox, request: OperationRequest) -> set[int]:
+    """Return the images that a request is about; of actions, those that they change."""
+    if request.image_id:
+        return {request.image_id}
+    action_ids = [int(value) for value in request.values("id") if value.isdigit()] + [request.action_id]
+    return {action.image_id for action in sandbox.state.actions(action_ids)} | {0}
 
 
 def _json_or_none(body: bytes) -> object:

@@ -1,4 +1,4 @@
-"""Answers as they go out: whole ones, those of a gateway, and those that never arrive."""
+"""Responses as they are sent: whole ones, those of a gateway, and those that never arrive."""
 
 import socket
 import struct
@@ -11,15 +11,15 @@ from starlette.types import Receive, Scope, Send
 _GATEWAY_PAGE = b"<html><head><title>%d</title></head><body><h1>%d</h1><hr>gateway</body></html>"
 
 
-def json_answer(status: int, payload: dict[str, Any] | None) -> Response:
-    """Answer with JSON, or with no body at all."""
+def json_response(status: int, payload: dict[str, Any] | None) -> Response:
+    """Make a response with JSON, or with no body at all."""
     if payload is None:
         return Response(status_code=status)
     return Response(orjson.dumps(payload), status, media_type="application/json")
 
 
-class GatewayAnswer(Response):
-    """An answer that the API itself has never seen: it lacks the API's headers."""
+class GatewayResponse(Response):
+    """A response that the API itself has never seen: it lacks the API's headers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["by_gateway"] = True
@@ -30,8 +30,8 @@ def gateway_page(status: int) -> bytes:
     return _GATEWAY_PAGE % (status, status)
 
 
-class NoAnswer(Response):
-    """Reset the connection without an answer."""
+class NoResponse(Response):
+    """Reset the connection without a response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
         connection = scope["state"]["transport"].get_extra_info("socket")
@@ -39,7 +39,7 @@ class NoAnswer(Response):
         await close_connection(scope, receive)
 
 
-class CutAnswer(Response):
+class CutResponse(Response):
     """Send half of the body, then close the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class CutAnswer(Response):
 
 
 async def close_connection(scope: Scope, receive: Receive) -> None:
-    """Close the client's connection, see `server.Connection`; what was sent before still arrives."""
+    """Close the client's connection, see `server.ClosableConnection`; what was sent before still arrives."""
     scope["state"]["transport"].close()
     await disconnected(receive)
 

@@ -1,4 +1,4 @@
-"""Image records as the API sends them, made up but plausible, and alike for alike settings."""
+"""Image records as the API sends them, made up but plausible, and the same for the same settings."""
 
 from itertools import product
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.clock import rfc3339
 from sandbox.settings import SandboxSettings
 
-Image = dict[str, Any]
+ImageRecord = dict[str, Any]
 
 _YEAR_SECONDS = 365 * 86_400
 _FIRST_SERVER_ID = 40_000_001
@@ -29,13 +29,13 @@ _SYSTEMS = (
 _APPS = ("docker-ce", "gitlab", "jitsi", "lamp", "nextcloud", "wireguard", "wordpress")
 
 
-def make_image(image_id: int, created: float, /, **fields: object) -> Image:
+def make_image(image_id: int, created: float, /, **fields: object) -> ImageRecord:
     """Make a record with every documented field; the default is an available, unprotected snapshot.
 
     Raises:
         TypeError: A field is not among the documented ones.
     """
-    image: Image = {
+    image: ImageRecord = {
         "id": image_id,
         "type": "snapshot",
         "status": "available",
@@ -60,7 +60,7 @@ def make_image(image_id: int, created: float, /, **fields: object) -> Image:
     return image | fields
 
 
-def seed_images(settings: SandboxSettings, now: float) -> list[Image]:
+def seed_images(settings: SandboxSettings, now: float) -> list[ImageRecord]:
     """Make the images a sandbox starts with, oldest snapshot first; ids ascend without a gap."""
     made = [_snapshot(settings, number, now) for number in range(settings.snapshots)]
     made += [_backup(number, now) for number in range(settings.backups)]
@@ -71,7 +71,7 @@ def seed_images(settings: SandboxSettings, now: float) -> list[Image]:
     return made
 
 
-def _snapshot(settings: SandboxSettings, number: int, now: float) -> Image:
+def _snapshot(settings: SandboxSettings, number: int, now: float) -> ImageRecord:
     created = now - _YEAR_SECONDS * (settings.snapshots - number) / (settings.snapshots + 1)
     creating = number >= settings.snapshots - settings.creating
     server = _server(number)
@@ -92,7 +92,7 @@ def _snapshot(settings: SandboxSettings, number: int, now: float) -> Image:
     )
 
 
-def _backup(number: int, now: float) -> Image:
+def _backup(number: int, now: float) -> ImageRecord:
     server, created = _server(number), now - (number + 1) * 86_400
     description = f"Backup {rfc3339(created)[:10]}"
     return make_image(
@@ -100,7 +100,7 @@ def _backup(number: int, now: float) -> Image:
     )
 
 
-def _system_image(number: int, now: float) -> Image:
+def _system_image(number: int, now: float) -> ImageRecord:
     (flavor, version), architecture = _SYSTEMS[number // 2 % len(_SYSTEMS)], ("x86", "arm")[number % 2]
     old = {"announced": rfc3339(now - 30 * 86_400), "unavailable_after": rfc3339(now + 60 * 86_400)}
     return make_image(
@@ -119,7 +119,7 @@ def _system_image(number: int, now: float) -> Image:
     )
 
 
-def _app(number: int, now: float) -> Image:
+def _app(number: int, now: float) -> ImageRecord:
     name = _APPS[number % len(_APPS)]
     return make_image(
         0, now - _YEAR_SECONDS, type="app", name=name, description=name, image_size=None, disk_size=5

@@ -1,19 +1,19 @@
-"""What all lists have in common: sorting by several keys, and pages with their `meta`."""
+"""What all lists share: sorting by several keys, and pages with their `meta`."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from sandbox.request import Call
+from sandbox.request import OperationRequest
 
 Record = dict[str, Any]
 
 
-def in_order(records: Iterable[Record], keys: Sequence[tuple[str, bool]]) -> list[Record]:
-    """Sort by several keys, the weightiest first; by id without any, and where all are alike."""
+def sort_records(records: Iterable[Record], keys: Sequence[tuple[str, bool]]) -> list[Record]:
+    """Sort by several keys, the most significant first; by id without any, and where all are the same."""
     ordered = sorted(records, key=itemgetter("id"))
-    for key, descending in reversed(keys):  # sorting is stable, so the weightiest goes last
+    for key, descending in reversed(keys):  # sorting is stable, so the most significant goes last
         ordered.sort(key=partial(_sort_value, key), reverse=descending)
     return ordered
 
@@ -23,9 +23,9 @@ def _sort_value(key: str, record: Record) -> tuple[bool, Any]:
     return value is None, "" if value is None else value
 
 
-def one_page(name: str, records: Sequence[Record], call: Call) -> Record:
-    """Cut out the page that was asked for."""
-    page, per_page = call.page()
+def paginate(name: str, records: Sequence[Record], request: OperationRequest) -> Record:
+    """Return the page that was requested, under the list's name, with its `meta`."""
+    page, per_page = request.page()
     last_page = max(1, -(-len(records) // per_page))
     pagination = {
         "page": page,

@@ -1,4 +1,4 @@
-"""What every request passes, whatever it asks for: the record, the token, the rate limit, the headers."""
+"""What every request passes, whatever it requests: the record, the token, the rate limit, the headers."""
 
 import asyncio
 import hmac
@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import api_errors
-from sandbox.http_responses import json_answer
+from sandbox.http_responses import json_response
 from sandbox.request_log import RequestRecord
 from sandbox.sandbox import Sandbox
 
 
-class Gate:
+class RequestMiddleware:
     """The ASGI application around the routes."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
@@ -24,21 +24,21 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._in_flight += 1
-        record = _recorded(scope, self._in_flight)
+        record = _make_record(scope, self._in_flight)
         scope["state"]["record"] = record
         self._sandbox.keep(record)
         try:
-            await self._answer(scope, receive, send, record)
+            await self._respond(scope, receive, send, record)
         finally:
             record.finished = time.monotonic()
             self._in_flight -= 1
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
         if self._sandbox.settings.latency_seconds:
             await asyncio.sleep(self._sandbox.settings.latency_seconds)
-        refusal = self._refusal(scope)
+        rejection = self._rejection(scope)
         record.remaining = self._sandbox.bucket.remaining
-        app = self._app if refusal is None else json_answer(refusal.status, refusal.body)
+        app = self._app if rejection is None else json_response(rejection.status, rejection.body)
         headers = [(b"x-correlation-id", token_hex(8).encode()), *self._sandbox.bucket.headers()]
 
         async def send_with_headers(message: Message) -> None:
@@ -50,7 +50,7 @@ class Gate:
 
         await app(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> api_errors.RefusedError | None:
+    def _rejection(self, scope: Scope) -> api_errors.RequestRejectedError | None:
         settings = self._sandbox.settings
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         read_only = _is_bearer(token, settings.read_only_token)
@@ -67,7 +67,7 @@ def _is_bearer(header: bytes, token: str | None) -> bool:
     return token is not None and hmac.compare_digest(header, b"Bearer " + token.encode())
 
 
-def _recorded(scope: Scope, in_flight: int) -> RequestRecord:
+def _make_record(scope: Scope, in_flight: int) -> RequestRecord:
     return RequestRecord(
         method=scope["method"],
         path=scope["path"],

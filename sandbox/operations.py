@@ -1,16 +1,16 @@
-"""The API's operations: functions from state and call to an answer, named as everywhere in this project."""
+"""The API's operations: functions from a sandbox and a request to a response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sandbox import api_errors
-from sandbox.actions import plan_action
-from sandbox.listing import Record, in_order, one_page
-from sandbox.request import Call
+from sandbox.actions import ActionRecord, plan_action
+from sandbox.listing import Record, paginate, sort_records
+from sandbox.request import OperationRequest
 from sandbox.sandbox import Sandbox
 
-Answer = tuple[int, dict[str, Any] | None]
-Operation = Callable[[Sandbox, Call], Answer]
+OperationResponse = tuple[int, dict[str, Any] | None]
+Operation = Callable[[Sandbox, OperationRequest], OperationResponse]
 
 _TYPES = frozenset({"system", "app", "snapshot", "backup"})
 _STATUSES = frozenset({"available", "creating", "unavailable"})
@@ -24,92 +24,99 @@ _ACTIONS_REMOVED = (
 )
 
 
-def list_images(sandbox: Sandbox, call: Call) -> Answer:
-    wanted: dict[str, list[Any]] = {
-        "type": call.choices("type", _TYPES),
-        "status": call.choices("status", _STATUSES),
-        "architecture": call.choices("architecture", _ARCHITECTURES),
-        "name": call.values("name"),
-        "bound_to": call.numbers("bound_to"),
+def list_images(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    images = _filter_by_fields(sandbox.images.values(), request)
+    if not request.flag("include_deprecated"):
+        images = [image for image in images if image.get("deprecation") is None]
+    if (selector := request.label_selector()).requirements:
+        images = [image for image in images if selector.matches(image["labels"])]
+    return 200, paginate("images", sort_records(images, request.sort_keys(_IMAGE_SORTS)), request)
+
+
+def _filter_by_fields(images: Iterable[Record], request: OperationRequest) -> list[Record]:
+    filters: dict[str, list[Any]] = {
+        "type": request.choices("type", _TYPES),
+        "status": request.choices("status", _STATUSES),
+        "architecture": request.choices("architecture", _ARCHITECTURES),
+        "name": request.values("name"),
+        "bound_to": request.numbers("bound_to"),
     }
-    chosen = list(sandbox.images.values())
-    for key, values in wanted.items():
-        if values:
-            chosen = [image for image in chosen if image[key] in values]
-    if not call.flag("include_deprecated"):
-        chosen = [image for image in chosen if image.get("deprecation") is None]
-    if (selector := call.label_selector()).requirements:
-        chosen = [image for image in chosen if selector.matches(image["labels"])]
-    return 200, one_page("images", in_order(chosen, call.sort_keys(_IMAGE_SORTS)), call)
+    active = {key: values for key, values in filters.items() if values}
+    return [image for image in images if all(image[key] in values for key, values in active.items())]
 
 
-def get_image(sandbox: Sandbox, call: Call) -> Answer:
-    return 200, {"image": sandbox.state.image(call.image_id)}
+def get_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    return 200, {"image": sandbox.state.image(request.image_id)}
 
 
-def update_image(sandbox: Sandbox, call: Call) -> Answer:
-    changes = call.json_object(description=str, labels=dict, type=str)
-    image = _snapshot_or_backup(sandbox, call)
+def update_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    changes = request.json_object(description=str, labels=dict, type=str)
+    image = _snapshot_or_backup(sandbox, request)
     if changes.get("type", "snapshot") != "snapshot":
         raise api_errors.invalid_input("type", "must be snapshot")
     image.update(changes)
     return 200, {"image": image}
 
 
-def delete_image(sandbox: Sandbox, call: Call) -> Answer:
-    if _snapshot_or_backup(sandbox, call)["protection"]["delete"]:
+def delete_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    if _snapshot_or_backup(sandbox, request)["protection"]["delete"]:
         raise api_errors.protected()
-    sandbox.state.delete_image(call.image_id)
+    sandbox.state.delete_image(request.image_id)
     return 204, None
 
 
-def change_image_protection(sandbox: Sandbox, call: Call) -> Answer:
-    delete = call.json_object(delete=bool).get("delete")
-    fault = sandbox.faults.take_action_fault(call.image_id)
+def change_image_protection(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    delete = request.json_object(delete=bool).get("delete")
+    fault = sandbox.faults.take_action_fault(request.image_id)
     if fault and fault.kind == "image_deleted":
-        sandbox.images.pop(call.image_id, None)
+        sandbox.images.pop(request.image_id, None)
     planned = plan_action(sandbox.settings, fault, delete=delete)
-    action = sandbox.state.change_protection(call.image_id, planned)
+    action = sandbox.state.change_protection(request.image_id, planned)
     return 201, {"action": action.as_json(sandbox.clock())}
 
 
-def list_actions_for_image(sandbox: Sandbox, call: Call) -> Answer:
-    sandbox.state.image(call.image_id)
-    actions = sandbox.state.actions_of(call.image_id)
-    return _page_of_actions([action.as_json(sandbox.clock()) for action in actions], call)
+def list_actions_for_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    sandbox.state.image(request.image_id)
+    actions = sandbox.state.actions_of(request.image_id)
+    return _actions_page(_as_json(sandbox, actions), request)
 
 
-def get_action_for_image(sandbox: Sandbox, call: Call) -> Answer:
+def get_action_for_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
     if sandbox.settings.action_for_image_gone:
         raise api_errors.deprecated_api_endpoint(_CHANGELOG)
-    if sandbox.state.action(call.action_id).image_id != call.image_id:
+    if sandbox.state.action(request.action_id).image_id != request.image_id:
         raise api_errors.not_found("action")
-    return get_action(sandbox, call)
+    return get_action(sandbox, request)
 
 
-def list_image_actions(sandbox: Sandbox, call: Call) -> Answer:
-    actions = sandbox.state.actions(call.ids() or None)
-    return _page_of_actions([action.as_json(sandbox.clock()) for action in actions], call)
+def list_image_actions(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    actions = sandbox.state.actions(request.ids() or None)
+    return _actions_page(_as_json(sandbox, actions), request)
 
 
-def list_actions(sandbox: Sandbox, call: Call) -> Answer:
-    if not call.ids():
+def list_actions(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    if not request.ids():
         raise api_errors.deprecated_api_endpoint(_ACTIONS_REMOVED)
-    return 200, {"actions": [action.as_json(sandbox.clock()) for action in sandbox.state.actions(call.ids())]}
+    return 200, {"actions": _as_json(sandbox, sandbox.state.actions(request.ids()))}
 
 
-def get_action(sandbox: Sandbox, call: Call) -> Answer:
-    return 200, {"action": sandbox.state.action(call.action_id).as_json(sandbox.clock())}
+def get_action(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    return 200, {"action": sandbox.state.action(request.action_id).as_json(sandbox.clock())}
 
 
-def _page_of_actions(actions: list[Record], call: Call) -> Answer:
-    statuses = call.choices("status", _ACTION_STATUSES)
+def _as_json(sandbox: Sandbox, actions: Iterable[ActionRecord]) -> list[Record]:
+    now = sandbox.clock()
+    return [action.as_json(now) for action in actions]
+
+
+def _actions_page(actions: list[Record], request: OperationRequest) -> OperationResponse:
+    statuses = request.choices("status", _ACTION_STATUSES)
     chosen = [action for action in actions if not statuses or action["status"] in statuses]
-    return 200, one_page("actions", in_order(chosen, call.sort_keys(_ACTION_SORTS)), call)
+    return 200, paginate("actions", sort_records(chosen, request.sort_keys(_ACTION_SORTS)), request)
 
 
-def _snapshot_or_backup(sandbox: Sandbox, call: Call) -> Record:
-    image = sandbox.state.image(call.image_id)
+def _snapshot_or_backup(sandbox: Sandbox, request: OperationRequest) -> Record:
+    image = sandbox.state.image(request.image_id)
     if image["type"] not in {"snapshot", "backup"}:
         raise api_errors.unsupported("only snapshots and backups can be changed")
     return image

@@ -1,4 +1,4 @@
-"""One request as the operations read it, and the checks on what its query asks for."""
+"""One request as the operations read it, and the validation of its parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,18 @@ from typing import Any, cast
 
 import orjson
 
-from hetzner_cloud.errors import InvalidArgumentError
-from hetzner_cloud.label_selector import LabelSelector
 from sandbox import api_errors
+from sandbox.label_selector import LabelSelector, SelectorSyntaxError, parse_label_selector
 
 MAX_PER_PAGE = 50
-MAX_IDS = 25  # further ones are silently not answered
+MAX_IDS = 25  # further ones are silently left out, as the API does
 _TRUE = frozenset({"true", "True", "1"})  # hcloud-python sends Python's True
 _FALSE = frozenset({"false", "False", "0"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
-    """One request: which operation it calls, on which image or action, with which query and body."""
+class OperationRequest:
+    """One request to an operation: on which image or action, with which query and body."""
 
     operation: str
     query: Sequence[tuple[str, str]] = ()
@@ -52,7 +51,7 @@ class Call:
         return (self.numbers(name) or [default])[-1]
 
     def ids(self) -> list[int]:
-        """Return the ids asked for, cut to as many as the API answers."""
+        """Return the ids requested, at most as many as the API returns."""
         return self.numbers("id")[:MAX_IDS]
 
     def flag(self, name: str) -> bool:
@@ -61,23 +60,23 @@ class Call:
         return bool(values) and values[-1] in _TRUE
 
     def page(self) -> tuple[int, int]:
-        """Return the page asked for and how many entries it holds."""
+        """Return the number of the page requested and how many entries it holds."""
         per_page = self.number("per_page", 25)
         if per_page > MAX_PER_PAGE:
             raise api_errors.invalid_input("per_page", f"must be at most {MAX_PER_PAGE}")
         return self.number("page", 1), per_page
 
     def sort_keys(self, allowed: frozenset[str]) -> list[tuple[str, bool]]:
-        """Return what to sort by, the weightiest first, each with whether it descends."""
+        """Return what to sort by, the most significant first, each with whether it descends."""
         directions = frozenset(f"{key}{suffix}" for key in allowed for suffix in ("", ":asc", ":desc"))
         values = self.choices("sort", directions)
         return [(value.partition(":")[0], value.endswith(":desc")) for value in values]
 
     def label_selector(self) -> LabelSelector:
-        """Return what the labels must fulfil."""
+        """Return what the labels must match; of repeated parameters, all of them."""
         try:
-            return LabelSelector.parse(",".join(self.values("label_selector")))
-        except InvalidArgumentError as error:
+            return parse_label_selector(",".join(self.values("label_selector")))
+        except SelectorSyntaxError as error:
             raise api_errors.invalid_input("label_selector", str(error)) from error
 
     def json_object(self, **fields: type) -> dict[str, Any]:

@@ -1,28 +1,28 @@
-"""One sandbox: the project it stands for, the faults in force, and what it was asked."""
+"""One sandbox: the project it stands for, the active faults, and the requests it received."""
 
 import time
 from typing import Any
 
 from sandbox.bucket import Bucket
 from sandbox.clock import Clock
-from sandbox.fault_injector import Faults
-from sandbox.images import Image
+from sandbox.fault_injector import FaultInjector
+from sandbox.images import ImageRecord
 from sandbox.request_log import RequestRecord
 from sandbox.settings import SandboxSettings
 from sandbox.state import State
 
-_KEPT_REQUESTS = 100_000
+_MAX_LOGGED_REQUESTS = 100_000
 
 
 class Sandbox:
-    """A stand-in for one project in Hetzner Cloud; `serve` puts it on loopback.
+    """A fake server for one project in Hetzner Cloud; `serve` puts it on loopback.
 
     Attributes:
         settings: What it was made of.
         state: Its images and actions.
         bucket: Its rate limit; `bucket.remaining` can be set.
-        faults: What goes wrong.
-        requests: What it was asked, in order.
+        faults: The faults to inject.
+        requests: The requests it received, in order.
         endpoint: The URL that stands for https://api.hetzner.cloud/v1; empty until it is served.
     """
 
@@ -30,7 +30,7 @@ class Sandbox:
         """Make a project.
 
         Args:
-            clock: What tells the time in UNIX seconds, for actions and the rate limit.
+            clock: The time in UNIX seconds, for actions and the rate limit.
             settings: The fields of SandboxSettings.
         """
         self.settings = SandboxSettings.model_validate(settings)
@@ -38,7 +38,7 @@ class Sandbox:
         self.state = State(self.settings, clock)
         refill_per_second = self.settings.rate_refill_per_second or self.settings.rate_limit / 3600
         self.bucket = Bucket(self.settings.rate_limit, refill_per_second, clock)
-        self.faults = Faults()
+        self.faults = FaultInjector()
         self.requests: list[RequestRecord] = []
         self.endpoint = ""
 
@@ -47,7 +47,7 @@ class Sandbox:
         return self.settings.token
 
     @property
-    def images(self) -> dict[int, Image]:
+    def images(self) -> dict[int, ImageRecord]:
         """All images by id; what is changed in a record is seen by the next request."""
         return self.state.images
 
@@ -73,7 +73,7 @@ class Sandbox:
         return self.state.set_protection(image_id, delete=delete).id
 
     def keep(self, record: RequestRecord) -> None:
-        """Remember a request; of a sandbox that runs for days the oldest are forgotten."""
-        if len(self.requests) >= _KEPT_REQUESTS:
-            del self.requests[: _KEPT_REQUESTS // 2]
+        """Log a request; of a sandbox that runs for days the oldest are dropped."""
+        if len(self.requests) >= _MAX_LOGGED_REQUESTS:
+            del self.requests[: _MAX_LOGGED_REQUESTS // 2]
         self.requests.append(record)

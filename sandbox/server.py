@@ -1,4 +1,4 @@
-"""Serving a sandbox over HTTP, from a thread of its own, on loopback only."""
+"""Serving a sandbox over HTTP, from a separate thread, on loopback only."""
 
 import asyncio
 import ipaddress
@@ -49,7 +49,7 @@ def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterat
         thread.join()
 
 
-class Connection(H11Protocol):
+class ClosableConnection(H11Protocol):
     """A connection that the application can close: its transport is in the request's state."""
 
     def __init__(self, config: uvicorn.Config, server_state: ServerState) -> None:
@@ -59,7 +59,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._request_state["transport"] = transport
-        # asyncio does this only for sockets it has made itself; without it answers wait 40 ms for an ACK
+        # asyncio does this only for sockets it has made itself; without it responses wait 40 ms for an ACK
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
 
@@ -67,7 +67,7 @@ class Connection(H11Protocol):
 class _Server:
     """uvicorn's protocol on a listening socket, without uvicorn's signal handlers, log and ticks.
 
-    uvicorn.Server looks ten times a second whether it should end, and then waits for idle connections: too
+    uvicorn.Server checks ten times a second whether it should end, and then waits for idle connections: too
     slow for tests that start one each.
     """
 
@@ -88,12 +88,12 @@ class _Server:
     async def _serve(self) -> None:
         self._config.load()
         server = await self._loop.create_server(
-            lambda: Connection(self._config, self._state), sock=self._listener
+            lambda: ClosableConnection(self._config, self._state), sock=self._listener
         )
         await self._stopped.wait()
         server.close()
         for connection in list(self._state.connections):
-            connection.transport.abort()  # delayed answers notice, and end
+            connection.transport.abort()  # delayed responses notice, and end
         await asyncio.gather(*self._state.tasks, return_exceptions=True)
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 
 class SandboxSettings(BaseModel):
-    """The project a sandbox stands for, and how it answers."""
+    """The project a sandbox stands for, and how it responds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

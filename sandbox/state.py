@@ -11,12 +11,12 @@ from threading import RLock
 from sandbox import api_errors
 from sandbox.actions import ActionRecord
 from sandbox.clock import Clock
-from sandbox.images import Image, make_image, seed_images
+from sandbox.images import ImageRecord, make_image, seed_images
 from sandbox.settings import SandboxSettings
 
 
 class State:
-    """What the API would keep; every method first lets happen what was due by now."""
+    """What the API would store; every method first applies the changes that are due by now."""
 
     def __init__(self, settings: SandboxSettings, clock: Clock) -> None:
         self._settings = settings
@@ -32,19 +32,19 @@ class State:
         self._finish_creating()
 
     @property
-    def images(self) -> dict[int, Image]:
+    def images(self) -> dict[int, ImageRecord]:
         """All images by id; what is changed in a record is seen by the next request."""
-        self._settle()
+        self._apply_due_changes()
         return self._images
 
-    def image(self, image_id: int) -> Image:
-        """Return an image, or refuse as not found."""
+    def image(self, image_id: int) -> ImageRecord:
+        """Return an image, or reject as not found."""
         if (image := self.images.get(image_id)) is None:
             raise api_errors.not_found("image")
         return image
 
     def action(self, action_id: int) -> ActionRecord:
-        """Return an action that look-ups find, or refuse as not found."""
+        """Return an action that lookups find, or reject as not found."""
         action = self._actions.get(action_id)
         if action is None or not action.known:
             raise api_errors.not_found("action")
@@ -60,7 +60,7 @@ class State:
         return [action for action in self._actions_by_image.get(image_id, ()) if action.known]
 
     def change_protection(self, image_id: int, action: ActionRecord) -> ActionRecord:
-        """Start an action as the API would, or refuse it; id, image and start are filled in."""
+        """Start an action as the API would, or reject it; id, image and start are filled in."""
         with self._lock:
             image = self.image(image_id)
             if image["type"] != "snapshot":
@@ -70,13 +70,13 @@ class State:
             return self._start(replace(action, image_id=image_id))
 
     def set_protection(self, image_id: int, *, delete: bool) -> ActionRecord:
-        """Change protection at once, as somebody else would; records the action that shows it."""
+        """Change protection at once, as another user would; records the action that shows it."""
         with self._lock:
             self.image(image_id)
             return self._start(ActionRecord(id=0, image_id=image_id, started=0, delete=delete))
 
     def delete_image(self, image_id: int) -> None:
-        """Delete an image whatever protects it, as if somebody else had; refused where there is none."""
+        """Delete an image whatever protects it, as if another user had; rejected where there is none."""
         with self._lock:
             del self._images[self.image(image_id)["id"]]
 
@@ -93,7 +93,7 @@ class State:
         self._actions_by_image[action.image_id].append(action)
         if action.delete is not None and action.seconds is not None:
             self._at(action.end, partial(self._protect, action.image_id, delete=action.delete))
-        self._settle()
+        self._apply_due_changes()
         return action
 
     def _is_locked(self, image_id: int) -> bool:
@@ -103,7 +103,7 @@ class State:
         )
 
     def _protect(self, image_id: int, *, delete: bool) -> None:
-        if image := self._images.get(image_id):  # it may have been deleted meanwhile
+        if image := self._images.get(image_id):  # it may have been deleted while the action ran
             image["protection"] = {"delete": delete}
 
     def _finish_creating(self) -> None:
@@ -117,7 +117,7 @@ class State:
     def _at(self, when: float, change: Callable[[], None]) -> None:
         heapq.heappush(self._due, (when, next(self._turns), change))
 
-    def _settle(self) -> None:
+    def _apply_due_changes(self) -> None:
         with self._lock:
             while self._due and self._due[0][0] <= self.clock():
                 heapq.heappop(self._due)[2]()

@@ -1,4 +1,4 @@
-"""What an audit finds: pure functions from a listing, and what the last audit saw, to one finding each."""
+"""An audit's findings, one for each snapshot: pure functions of a listing and the last audit's baseline."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,17 +21,17 @@ FindingName = Literal[
     "new",
     "protected",
 ]
-WORST_FIRST: tuple[FindingName, ...] = FindingName.__args__  # type: ignore[attr-defined]  # of Literal
+_MOST_SEVERE_FIRST: tuple[FindingName, ...] = FindingName.__args__  # type: ignore[attr-defined]  # of Literal
 
 
 class SnapshotFinding(BaseModel):
-    """What an audit found out about one snapshot.
+    """The finding for one snapshot.
 
     Attributes:
-        server: The name of the server it was made of, empty if that is not known.
-        size: What is stored and paid for, GB; None if that is not known.
-        protected: As it is now; of one that is gone, as it was last seen.
-        evidence: The last change of its protection, in words; empty if none was found or looked for.
+        protected: Its protection now; of a missing one, when it was last seen.
+        server: The name of the server it was created from, empty if that is not known.
+        size: The stored size, GB; None if that is not known.
+        evidence: The action that last changed its protection; empty if none was found or searched for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,60 +46,60 @@ class SnapshotFinding(BaseModel):
     evidence: str = ""
 
     @property
-    def is_gone(self) -> bool:
-        """Whether it is listed no more."""
+    def is_missing(self) -> bool:
+        """Whether it was there at the last audit and is no longer listed."""
         return self.finding in {"missing", "missing_protected"}
 
     @property
-    def counts(self) -> bool:
-        """Whether coverage is reckoned with it: it is there, and it is not in its time of grace."""
-        return not self.is_gone and self.finding != "in_grace_period"
+    def is_counted(self) -> bool:
+        """Whether it is part of the coverage: it is listed, and not in its grace period."""
+        return not self.is_missing and self.finding != "in_grace_period"
 
     @property
     def is_violation(self) -> bool:
         """Whether it should be protected and is not."""
-        return self.counts and not self.protected
+        return self.is_counted and not self.protected
 
     @property
     def protection_removed(self) -> bool:
-        """Whether somebody must have lifted its protection since the last audit."""
+        """Whether it lost its protection, or was deleted in spite of it, since the last audit."""
         return self.finding in {"newly_unprotected", "missing_protected"}
 
 
-def find(
+def compare_with_baseline(
     images: Iterable[Image], before: AuditBaseline | None, *, now: datetime, grace_hours: float
 ) -> list[SnapshotFinding]:
-    """Compare a listing with what the last audit saw; with no audit before, nothing is new and nothing gone.
+    """Compare a listing with the last audit's baseline; without one, nothing is new and nothing is missing.
 
     Returns:
-        A finding for each snapshot listed, and for each that the last audit saw and is listed no more; the
-        worst first, then by id.
+        A finding for each listed snapshot, and for each of the baseline that is not listed; the most severe
+        first, then by id.
     """
     snapshots = [image for image in images if image.is_snapshot]
     known = before.snapshots if before else {}
     found = [
-        _finding(image, _judge(image, before, known.get(image.id), now=now, grace_hours=grace_hours))
+        _finding(image, _classify(image, before, known.get(image.id), now=now, grace_hours=grace_hours))
         for image in snapshots
     ]
-    found += _gone(known, {image.id for image in snapshots})
-    return sorted(found, key=lambda finding: (WORST_FIRST.index(finding.finding), finding.image_id))
+    found += _missing(known, {image.id for image in snapshots})
+    return sorted(found, key=lambda finding: (_MOST_SEVERE_FIRST.index(finding.finding), finding.image_id))
 
 
-def remember(findings: Iterable[SnapshotFinding]) -> dict[int, BaselineEntry]:
-    """Keep of the snapshots that are there what the next audit compares with."""
+def baseline_entries(findings: Iterable[SnapshotFinding]) -> dict[int, BaselineEntry]:
+    """Make the entries of the next audit's baseline: the snapshots that exist."""
     return {
         finding.image_id: BaselineEntry(finding.protected, finding.description)
         for finding in findings
-        if not finding.is_gone
+        if not finding.is_missing
     }
 
 
 def with_evidence(findings: Sequence[SnapshotFinding], actions: Iterable[Action]) -> list[SnapshotFinding]:
-    """Put the last change of protection beside each snapshot whose protection was lifted.
+    """Add the last change of protection to each snapshot whose protection was removed.
 
     Args:
-        findings: Of one project.
-        actions: Of the project, newest first.
+        findings: The findings of one project.
+        actions: The project's actions, newest first.
     """
     last: dict[int | None, Action] = {}
     for action in actions:
@@ -113,7 +113,7 @@ def with_evidence(findings: Sequence[SnapshotFinding], actions: Iterable[Action]
     ]
 
 
-def _judge(
+def _classify(
     image: Image,
     before: AuditBaseline | None,
     known: BaselineEntry | None,
@@ -144,7 +144,7 @@ def _finding(image: Image, name: FindingName) -> SnapshotFinding:
     )
 
 
-def _gone(known: Mapping[int, BaselineEntry], listed: set[int]) -> list[SnapshotFinding]:
+def _missing(known: Mapping[int, BaselineEntry], listed: set[int]) -> list[SnapshotFinding]:
     return [
         SnapshotFinding(
             image_id=image_id,

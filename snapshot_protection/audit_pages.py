@@ -1,11 +1,10 @@
-"""What an audit shows people on pages: a table for each project, a summary of all. Pure functions."""
+"""The pages of an audit: a table for each project, and a summary of all. Pure functions."""
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from hetzner_cloud.sanitize import escape_markdown, pluralize
 from snapshot_protection.audit import SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
 from snapshot_protection.audit_report import (
@@ -17,7 +16,9 @@ from snapshot_protection.audit_report import (
     next_step,
 )
 from snapshot_protection.interrupted_runs import summary_lines
+from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.protection_report import format_error_ref
+from snapshot_protection.wording import pluralize
 
 COLUMNS = (
     "finding",
@@ -37,7 +38,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
-    """Make the rows of a project's table, the worst first: 500 at most, then a count of the others."""
+    """Make the rows of a project's table, the most severe first: at most 500, then a count of the others."""
     if project.error:
         text = f"🔴 could not be read: {project.error.message}{format_error_ref(project.error)}"
         return [_row(text)]
@@ -54,10 +55,10 @@ def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str |
 
 
 def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
-    """Make the rows of a project's table that a person should see: not those of what is well."""
+    """Make the rows of a project's table for the snapshots that are unprotected or missing."""
     if project.error:
         return build_table(project, now=now)
-    shown = [finding for finding in project.findings if not finding.protected or finding.is_gone]
+    shown = [finding for finding in project.findings if not finding.protected or finding.is_missing]
     return build_table(project.model_copy(update={"findings": deque(shown)}), now=now)
 
 
@@ -65,8 +66,8 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
     """Make the markdown summary of an audit.
 
     Args:
-        report: What was found.
-        links: By project, where its table is.
+        report: The audit's report.
+        links: By project, the link to its table.
     """
     links = links or {}
     lines = [
@@ -79,13 +80,13 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
     lines += [line for project in report.projects for line in _section(project)]
     lines += _warnings(report)
     lines += summary_lines(report.interrupted)
-    if advice := next_step(report):
-        lines += ["", "### What to do", "", f"{advice} The projects in [Hetzner's console]({CONSOLE_URL})."]
+    if step := next_step(report):
+        lines += ["", "### What to do", "", f"{step} The projects in [Hetzner's console]({CONSOLE_URL})."]
     return "\n".join(lines) + "\n"
 
 
 def sparkline(trend: Sequence[TrendPoint]) -> str:
-    """Draw coverage over the last audits, the lowest at the bottom and the highest at the top."""
+    """Draw the coverage of the last audits, from the lowest value to the highest."""
     shares = [point.protected / point.total for point in trend if point.total]
     if len(shares) < 2:
         return ""
@@ -96,7 +97,7 @@ def sparkline(trend: Sequence[TrendPoint]) -> str:
 
 
 def format_age(created: datetime | None, now: datetime) -> str:
-    """Tell an age in words, empty if it is not known: 12 minutes, 30 hours, 12 days."""
+    """Format an age, empty if it is not known: 12 minutes, 30 hours, 12 days."""
     if created is None:
         return ""
     minutes = max(0, int((now - created).total_seconds() // 60))
@@ -117,7 +118,7 @@ def _scope(report: AuditReport) -> str:
     if report.label_selector:
         parts.append(f"only snapshots with the labels {escape_markdown(report.label_selector)}")
     if report.grace_hours:
-        parts.append(f"younger than {report.grace_hours:g} hours not pluralize")
+        parts.append(f"younger than {report.grace_hours:g} hours not counted")
     return ", ".join(parts) + "."
 
 
@@ -134,12 +135,12 @@ def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
 def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
     if project.error:
         return ("🔴", name, "?", "?", "could not be read", "", sparkline(project.trend), "")
-    protected, total = project.count
-    sizes = [(one.size or 0, one.protected) for one in project.findings if one.counts]
+    protected, total = project.coverage
+    sizes = [(one.size or 0, one.protected) for one in project.findings if one.is_counted]
     stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
-    worst = any(one.protection_removed for one in project.findings)
+    removed = any(one.protection_removed for one in project.findings)
     return (
-        "🔴" if worst else "🟡" if protected < total else "🟢",
+        "🔴" if removed else "🟡" if protected < total else "🟢",
         name,
         str(total),
         str(protected),
@@ -156,7 +157,7 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _section(project: ProjectAudit) -> Iterable[str]:
-    shown = [one for one in project.findings if one.is_violation or one.is_gone]
+    shown = [one for one in project.findings if one.is_violation or one.is_missing]
     if not shown:
         return
     yield from ("", f"### {escape_markdown(project.project)}", "")
@@ -173,7 +174,7 @@ def _warnings(report: AuditReport) -> list[str]:
     lines = [f"- 🔴 {escape_markdown(describe_inaccessible(project))}" for project in report.inaccessible]
     lines += [
         f"- 🟡 {escape_markdown(f'{project.project} and {project.duplicate_of}')} are the same project, by "
-        "two tokens: pluralize once. Delete one of the credentials blocks."
+        "two tokens: counted once. Delete one of the credentials blocks."
         for project in report.projects
         if project.duplicate_of
     ]
@@ -182,7 +183,8 @@ def _warnings(report: AuditReport) -> list[str]:
         for project in report.projects
         if project.note
     ]
-    if report.label_selector and any(one.is_gone for project in report.projects for one in project.findings):
+    findings = (finding for project in report.projects for finding in project.findings)
+    if report.label_selector and any(finding.is_missing for finding in findings):
         lines.append("- ⚪ what is gone may have been relabelled: only the labels above were listed.")
     return ["", "### To look at", "", *lines] if lines else []
 

@@ -1,4 +1,4 @@
-"""What an audit tells people, in a line: its counts, and what to do. Pure functions of findings."""
+"""An audit's report: the findings of all projects, their counts, and the message in one line. Pure."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,12 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from hetzner_cloud.errors import HetznerCloudError
-from hetzner_cloud.sanitize import pluralize
 from snapshot_protection.audit import FindingName, SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
-from snapshot_protection.outcomes import ErrorInfo
 from snapshot_protection.protection_report import format_error_ref
+from snapshot_protection.wording import pluralize
 
 _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
@@ -29,16 +29,16 @@ LABELS: Mapping[FindingName, str] = {
 
 
 class ProjectAudit(BaseModel):
-    """What an audit found in one project.
+    """The findings of an audit in one project.
 
     Attributes:
-        findings: One for each snapshot, the worst first. In a deque, because Prefect looks into each element
-            of the lists and tuples that a flow returns: half a second for 10,000.
+        findings: One for each snapshot, the most severe first. In a deque, because an orchestrator searches
+            each element of the lists and tuples that are returned to it: half a second for 10,000.
         error: Why its snapshots could not be listed.
-        duplicate_of: The name of the project, audited too, that it really is: another token of it.
-        previous: When it was audited before, None if this was the first time.
-        trend: What the last audits pluralize, this one last.
-        note: What else a person should know, e.g. why there is no evidence.
+        duplicate_of: The name of another audited project that is the same one, by another token.
+        previous: When the last audit was, None if this is the first one.
+        trend: The coverage that each audit found, this one last.
+        note: What else to know, e.g. why there is no evidence.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,21 +53,21 @@ class ProjectAudit(BaseModel):
 
     @property
     def unprotected(self) -> list[SnapshotFinding]:
-        """The snapshots that should be protected and are not."""
+        """The findings that are violations."""
         return [finding for finding in self.findings if finding.is_violation]
 
     @property
-    def count(self) -> TrendPoint:
-        """How many snapshots are protected, of how many that count."""
-        counting = [finding for finding in self.findings if finding.counts]
-        return TrendPoint(sum(finding.protected for finding in counting), len(counting))
+    def coverage(self) -> TrendPoint:
+        """How many snapshots are protected, and how many are counted."""
+        counted = [finding for finding in self.findings if finding.is_counted]
+        return TrendPoint(sum(finding.protected for finding in counted), len(counted))
 
 
 class AuditReport(BaseModel):
-    """What an audit found, project by project.
+    """The findings of an audit, project by project.
 
     Attributes:
-        interrupted: Flow runs that never finished; they change nothing about the audit's state.
+        interrupted: The runs that did not finish; they do not change the audit's state.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -89,7 +89,7 @@ class AuditReport(BaseModel):
         return [project for project in self.projects if project.error]
 
     @property
-    def counts(self) -> Counter[str]:
+    def finding_counts(self) -> Counter[str]:
         """How many snapshots had each finding."""
         return Counter(finding.finding for project in self.distinct for finding in project.findings)
 
@@ -100,13 +100,13 @@ class AuditReport(BaseModel):
 
     @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
-        """The snapshots whose protection somebody must have lifted, with their projects."""
+        """The snapshots whose protection was removed, with their projects."""
         pairs = [(project, finding) for project in self.distinct for finding in project.findings]
         return [(project, finding) for project, finding in pairs if finding.protection_removed]
 
 
 class AuditFailedError(HetznerCloudError):
-    """Projects could not be read, or snapshots are unprotected that must not be; `report` tells which."""
+    """Projects could not be read, or snapshots are unprotected that must not be; see `report`."""
 
     def __init__(self, report: AuditReport) -> None:
         super().__init__(format_message(report))
@@ -115,14 +115,14 @@ class AuditFailedError(HetznerCloudError):
 
 
 def mark_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, str]) -> list[ProjectAudit]:
-    """Notice projects that are really one: at the same endpoint an image's id is that of one image only."""
+    """Mark projects that are the same one: at one endpoint an image's id belongs to one image only."""
     owners: dict[tuple[str, int], str] = {}
     marked = []
     for project in projects:
         ids = [
             (endpoints.get(project.project, ""), finding.image_id)
             for finding in project.findings
-            if not finding.is_gone
+            if not finding.is_missing
         ]
         owner = next((owners[image] for image in ids if image in owners), "")
         owners |= {} if owner else dict.fromkeys(ids, project.project)
@@ -131,7 +131,7 @@ def mark_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, st
 
 
 def format_message(report: AuditReport) -> str:
-    """Say in one line what an audit found and, where a person is needed, what to do."""
+    """Format in one line what an audit found and, where there is something to do, the next step."""
     parts = [format_headline(report)]
     parts += [describe_inaccessible(project) for project in report.inaccessible]
     removed = report.with_protection_removed
@@ -139,40 +139,40 @@ def format_message(report: AuditReport) -> str:
     if len(removed) > _NAMED_IN_MESSAGE:
         parts.append(f"and {len(removed) - _NAMED_IN_MESSAGE} more")
     parts += message_parts(report.interrupted)
-    advice = next_step(report)
-    return "; ".join(parts) + (f". {advice}" if advice else "")
+    step = next_step(report)
+    return "; ".join(parts) + (f". {step}" if step else "")
 
 
 def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
-    """Say in one line what was found out about a snapshot."""
+    """Format a finding in one line."""
     words = LABELS[finding.finding].partition(" ")[2]
     evidence = f": {finding.evidence}" if finding.evidence else ""
     return f"{project.project}/{finding.image_id} {words}{evidence}"
 
 
 def format_headline(report: AuditReport) -> str:
-    """Say what was pluralize."""
-    counts = report.counts
+    """Format how many snapshots and projects there are, and in which state."""
+    counts = report.finding_counts
     projects = pluralize(len(report.distinct), "project")
     if report.inaccessible and len(report.inaccessible) == len(report.projects):
         return f"{projects} could not be read"
     inaccessible = (
         [f"{pluralize(len(report.inaccessible), 'project')} could not be read"] if report.inaccessible else []
     )
-    protected, total = (sum(part) for part in zip(*(one.count for one in report.distinct), strict=True))
+    protected, total = (sum(part) for part in zip(*(one.coverage for one in report.distinct), strict=True))
     newly = f" ({counts['newly_unprotected']} newly)" if counts["newly_unprotected"] else ""
     if not sum(counts.values()):
         return ", ".join([f"No snapshot found in {projects}", *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{newly}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
-    gone = counts["missing"] + counts["missing_protected"]
-    parts += [f"{gone} gone"] if gone else []
+    missing = counts["missing"] + counts["missing_protected"]
+    parts += [f"{missing} gone"] if missing else []
     return ", ".join([*parts, *inaccessible])
 
 
 def next_step(report: AuditReport) -> str:
-    """Say what a person does next, nothing if there is nothing to do."""
+    """Return the next step, empty if there is nothing to do."""
     parts = []
     if report.inaccessible:
         parts.append("Mend what keeps the projects from being read, then run the audit again.")
@@ -185,6 +185,6 @@ def next_step(report: AuditReport) -> str:
 
 
 def describe_inaccessible(project: ProjectAudit) -> str:
-    """Say why a project could not be read."""
+    """Format why a project could not be read."""
     error = project.error or ErrorInfo()
     return f"project '{project.project}' could not be read: {error.message}{format_error_ref(error)}"

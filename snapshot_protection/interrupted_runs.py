@@ -6,7 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from hetzner_cloud.sanitize import escape_markdown, pluralize, printable
+from hetzner_cloud.sanitize import printable
+from snapshot_protection.markdown import escape_markdown
+from snapshot_protection.wording import pluralize
 
 SILENT_AFTER_SECONDS = 90  # three heartbeats; docs/automations/zombie-runs.yaml has the same number
 CLOCKS_DIFFER = timedelta(hours=1)  # between machines, at most
@@ -103,6 +105,13 @@ def summary_lines(interrupted: InterruptedRuns) -> list[str]:
         lines.append(f"- and {more} more, see the page Runs")
     headline = [f"{_headline(interrupted)}:", ""] if interrupted.runs else []
     return ["", "### Flow runs that may be interrupted", "", *headline, *lines]
+
+
+def log_lines(interrupted: InterruptedRuns) -> list[str]:
+    """Make the lines of a log, one for each flow run; nothing if there are none."""
+    if interrupted.error:
+        return [f"The check for interrupted flow runs failed: {interrupted.error}"]
+    return [f"May be interrupted, or never started: {describe_run(run)}" for run in interrupted.runs]
 
 
 def next_steps(interrupted: InterruptedRuns) -> list[str]:

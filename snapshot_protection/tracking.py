@@ -9,14 +9,8 @@ from dataclasses import dataclass, replace
 from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, ActionErrorInfo, Image
 from hetzner_cloud.sanitize import printable
-from snapshot_protection.outcomes import (
-    ChangeResult,
-    ErrorInfo,
-    OutcomeName,
-    SnapshotOutcome,
-    WaitResult,
-    make_outcome,
-)
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.outcomes import ChangeResult, OutcomeName, SnapshotOutcome, WaitResult, make_outcome
 
 _NOT_YET = frozenset({"locked", "resource_unavailable", "unavailable"})
 _TOO_LATE = ErrorInfo(
@@ -32,7 +26,7 @@ _DELETED_THOUGH_PROTECTED = ErrorInfo(message="it was protected when the run beg
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A snapshot was there, in a listing or by its id; `selected`: the run is about it, by its labels."""
+    """A snapshot exists, in a listing or by its id; `selected`: its labels match the run's selector."""
 
     image: Image
     selected: bool = True
@@ -45,7 +39,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A snapshot could not be looked at."""
+    """Whether a snapshot exists, and is protected, could not be read."""
 
     error: ErrorInfo
 
@@ -83,7 +77,7 @@ def track(images: Iterable[Image]) -> dict[int, TrackedSnapshot]:
 
 
 def see(image: Image, selector: LabelSelector | None = None) -> Sighting:
-    """Return what seeing an image means; one with a date of deletion is not there.
+    """Return what an image was seen as; one with a date of deletion is deleted.
 
     Args:
         image: The image.
@@ -114,7 +108,7 @@ def select_unprotected(snapshots: Tracked) -> list[Image]:
 def record_changes(
     snapshots: Tracked, changes: Iterable[ChangeResult], waited: WaitResult
 ) -> dict[int, TrackedSnapshot]:
-    """Record what requests returned and what became of their actions."""
+    """Record what requests returned and the results of their actions."""
     changed = dict(snapshots)
     for change in changes:
         action = waited.actions.get(change.action.id, change.action) if change.action else None
@@ -158,10 +152,22 @@ def record_failed_verification(snapshots: Tracked, error: ErrorInfo) -> dict[int
     }
 
 
+def planned_outcomes(project: str, snapshots: Tracked, todo: Iterable[Image]) -> tuple[SnapshotOutcome, ...]:
+    """Determine what a dry run reports: what would be protected, and what is already."""
+    outcomes = {outcome.image_id: outcome for outcome in final_outcomes(project, snapshots)}
+    outcomes |= {image.id: make_outcome(project, image, "would_protect") for image in todo}
+    return tuple(outcomes.values())
+
+
+def final_outcomes(project: str, snapshots: Tracked) -> tuple[SnapshotOutcome, ...]:
+    """Determine what is reported of all snapshots when the run ends."""
+    return tuple(determine_outcome(project, tracked) for tracked in snapshots.values())
+
+
 def determine_outcome(project: str, tracked: TrackedSnapshot) -> SnapshotOutcome:
     """Determine what is reported of a snapshot when the run ends."""
     error = tracked.error
-    if error and error.token_rejected:  # said once for the whole project, and not for each snapshot
+    if error and error.token_rejected:  # reported once for the project, not for each snapshot
         error = error.model_copy(update={"message": "the project's token was rejected"})
     match tracked.seen:
         case Deleted():
@@ -191,7 +197,7 @@ def _unverified(
 def _not_protected(
     project: str, tracked: TrackedSnapshot, image: Image, error: ErrorInfo | None, *, selected: bool
 ) -> SnapshotOutcome:
-    if tracked.change is None or tracked.confirmed:  # another user's change, which nothing of ours answered
+    if tracked.change is None or tracked.confirmed:  # another user's change, made too late for this run
         late = _TOO_LATE if selected else _WITHDRAWN
         return make_outcome(project, image, "failed", late, tracked.action)
     was_creating = "creating" in {tracked.first.status, image.status}
@@ -209,9 +215,9 @@ def _action_error(action: Action, waited: WaitResult) -> ErrorInfo | None:
     if action.succeeded:
         return None
     if action.failed:
-        fault = action.error or ActionErrorInfo()
-        text = f"its action failed: {printable(fault.message) or 'no reason given'}"
-        return ErrorInfo(code=printable(fault.code) or "action_failed", message=text)
+        error = action.error or ActionErrorInfo()
+        text = f"its action failed: {printable(error.message) or 'no reason given'}"
+        return ErrorInfo(code=printable(error.code) or "action_failed", message=text)
     if action.id in waited.missing:
         return ErrorInfo(code="action_not_found", message="the API does not know its action")
     text = f"action still running ({action.progress:g} %)"

@@ -12,7 +12,8 @@ from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Image
 from reporting.run_logging import BatchedLogger, run_logger
-from snapshot_protection.outcomes import ChangeResult, ChangesFailedError, ErrorInfo
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.outcomes import ChangeResult, ChangesFailedError
 from tasks.retries import RETRY_POLICY
 from tasks.task_run_names import parameter, task_run_name_for
 

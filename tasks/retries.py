@@ -28,7 +28,7 @@ class Retry(TypedDict):
 # The pause is drawn between 0 and about twice the given one: given half the bound, full jitter.
 RETRY_TRANSIENT: Retry = {
     "retries": RETRY_POLICY.retries,
-    "retry_delay_seconds": [bound / 2 for bound in RETRY_POLICY.bounds()],
+    "retry_delay_seconds": [max_delay / 2 for max_delay in RETRY_POLICY.max_delays()],
     "retry_jitter_factor": 1.0,
     "retry_condition_fn": is_transient_state,
 }

@@ -11,7 +11,7 @@ from blocks.credentials import HetznerCloudCredentials
 def task_run_name_for(what: str) -> str:
     """Name the task run under way by what it does and, where its credentials are a saved block's, to whom."""
     credentials: HetznerCloudCredentials = task_run.parameters["credentials"]
-    return f"{what}-of-{credentials.project}" if credentials.project else what
+    return f"{what}-{credentials.project}" if credentials.project else what
 
 
 def parameter(name: str) -> Any:  # noqa: ANN401 - whatever the task run was given

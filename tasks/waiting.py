@@ -9,9 +9,9 @@ from prefect.cache_policies import NO_CACHE
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.action_waiter import Progress, wait_for_actions
 from hetzner_cloud.models import Action
-from hetzner_cloud.sanitize import join_in_chunks, pluralize
-from reporting.artifacts import ProgressArtifact
+from reporting.progress import ProgressArtifact
 from reporting.run_logging import run_logger
+from snapshot_protection.wording import join_in_chunks, pluralize
 from tasks.task_run_names import parameter, task_run_name_for
 
 
@@ -51,10 +51,10 @@ async def wait_for_image_actions(
     logger = run_logger()
 
     async def tell(progress: Progress) -> None:
-        for action in progress.ended:
+        for action in progress.finished:
             if not action.succeeded:
                 logger.error("Ended with %s: %s", action.status, action)
-        for line in join_in_chunks(str(action) for action in progress.ended if action.succeeded):
+        for line in join_in_chunks(str(action) for action in progress.finished if action.succeeded):
             logger.info("Ended with success: %s", line)
         if show_progress:
             artifact.show(progress.percent)

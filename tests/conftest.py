@@ -2,7 +2,8 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import hypothesis
 import pytest
 import respx
 
+# Started in the background, pytest ignores Ctrl-C, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Before our modules are imported: a task takes its retry times when it is made.
 os.environ["HETZNER_CLOUD_RETRY_BASE_DELAY_SECONDS"] = "0.01"
 os.environ["HETZNER_CLOUD_POLL_INTERVAL_SECONDS"] = "0.05"
@@ -24,14 +27,13 @@ from prefect.logging.handlers import APILogWorker  # noqa: E402
 from prefect.settings import temporary_settings  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
-from benchmarks.results import write_figure  # noqa: E402
+from benchmarks.results import write_result  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
 from sandbox import Sandbox, serve  # noqa: E402
 from tests.support.figures import EXAMPLES, RecordFigure  # noqa: E402
+from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject  # noqa: E402
 from tests.support.project_copy import copy_project  # noqa: E402
-
-TOKEN = "canary-7f3e9c1ab2d4"
 
 # The same examples each time, so that nothing flakes; `--hypothesis-profile thorough` looks for new ones.
 hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=100)
@@ -41,9 +43,6 @@ hypothesis.settings.load_profile("quick")
 # Prefect's clients go with the event loops that they were made on; ours are tested without the engine.
 _PREFECT_LEAVES_SOCKETS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-MakeSandbox = Callable[..., Sandbox]
-SaveProject = Callable[..., HetznerCloudCredentials]
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--figures", type=Path, help="write figures for docs/reliability.md to this file")
@@ -51,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     for what, count in EXAMPLES.items():
-        write_figure(session.config.getoption("--figures"), "examples", {"what": what, "count": count})
+        write_result(session.config.getoption("--figures"), "examples", {"what": what, "count": count})
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def record_figure(request: pytest.FixtureRequest) -> RecordFigure:
     path: Path | None = request.config.getoption("--figures")
 
     def record(section: str, **figure: Any) -> None:
-        write_figure(path, section, figure)
+        write_result(path, section, figure)
 
     return record
 

@@ -1,1 +1,1 @@
-"""What is compared, each in a process of its own: `python -m benchmarks.contenders.NAME JOB`."""
+"""What is compared, each in a separate process: `python -m benchmarks.contenders.NAME JOB`."""

@@ -3,7 +3,7 @@
 from hcloud import Client
 from hcloud.images import BoundImage
 
-from benchmarks.contenders.job import Job, run_contender
+from benchmarks.contenders.job import Job, run_job
 
 
 def _unprotected(job: Job) -> list[BoundImage]:
@@ -23,4 +23,4 @@ def _one_by_one(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_contender({"all then wait": _all_then_wait, "one by one": _one_by_one})
+    run_job({"all then wait": _all_then_wait, "one by one": _one_by_one})

@@ -1,4 +1,4 @@
-"""What every contender is told, and tells: its time without imports, and its memory."""
+"""What every contender receives and reports: its job; its time without imports, and its memory."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class Job:
         return json.dumps(asdict(self))
 
     @classmethod
-    def given(cls) -> Self:
+    def from_arguments(cls) -> Self:
         """Read it from the command line."""
         return cls(**json.loads(sys.argv[1]))
 
@@ -38,14 +38,14 @@ class Job:
         return self.projects[0]
 
 
-def run_contender(works: Mapping[str, Callable[[Job], object]]) -> None:
-    """Do the job, and say on stdout's last line how long it took and how much memory the process had."""
-    job = Job.given()
-    began = time.monotonic()
-    said = works[job.kind](job)
-    seconds = time.monotonic() - began
-    told: dict[str, Any] = {"seconds": seconds, "peak_bytes": peak_bytes(), "said": said}
-    print(json.dumps(told), flush=True)
+def run_job(works: Mapping[str, Callable[[Job], object]]) -> None:
+    """Do the job, and report on stdout's last line how long it took and how much memory the process had."""
+    job = Job.from_arguments()
+    started = time.monotonic()
+    output = works[job.kind](job)
+    seconds = time.monotonic() - started
+    measured: dict[str, Any] = {"seconds": seconds, "peak_bytes": peak_bytes(), "output": output}
+    print(json.dumps(measured), flush=True)
 
 
 def peak_bytes() -> int:

@@ -6,18 +6,18 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from benchmarks.contenders.job import Job, run_contender
+from benchmarks.contenders.job import Job, run_job
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 
 
 def _run(flow: Callable[..., Any], job: Job) -> dict[str, str]:
     state: State[Any] = asyncio.run(flow(projects=job.projects, return_state=True))
-    return {"flow_run": str(state.state_details.flow_run_id), "told": f"{state.name}: {state.message}"}
+    return {"flow_run": str(state.state_details.flow_run_id), "report": f"{state.name}: {state.message}"}
 
 
 if __name__ == "__main__":
-    run_contender(
+    run_job(
         {
             "protect": lambda job: _run(protect_snapshots, job),
             "audit": lambda job: _run(audit_snapshot_protection, job),

@@ -5,15 +5,15 @@ from hcloud.actions import BoundAction
 from hcloud.images import Image
 from prefect import flow, task
 
-from benchmarks.contenders.job import Job, run_contender
+from benchmarks.contenders.job import Job, run_job
 
-JOB = Job.given()
+JOB = Job.from_arguments()
 CLIENT = Client(token=JOB.token, api_endpoint=JOB.endpoint)
 
 
 @task
 def change_protection(image_id: int) -> BoundAction:
-    """Ask for one snapshot's protection."""
+    """Request one snapshot's protection."""
     return CLIENT.images.change_protection(Image(id=image_id), delete=True)
 
 
@@ -33,8 +33,8 @@ def protect_all() -> None:
 
 def _run(_job: Job) -> dict[str, str]:
     state = protect_all(return_state=True)
-    return {"flow_run": str(state.state_details.flow_run_id), "told": f"{state.name}: {state.message}"}
+    return {"flow_run": str(state.state_details.flow_run_id), "report": f"{state.name}: {state.message}"}
 
 
 if __name__ == "__main__":
-    run_contender({"protect": _run})
+    run_job({"protect": _run})

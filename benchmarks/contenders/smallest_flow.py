@@ -5,7 +5,7 @@ import asyncio
 import httpx
 from prefect import flow
 
-from benchmarks.contenders.job import run_contender
+from benchmarks.contenders.job import run_job
 from blocks.credentials import HetznerCloudCredentials
 
 
@@ -19,4 +19,4 @@ async def send_one_request(project: str) -> None:
 
 
 if __name__ == "__main__":
-    run_contender({"one request": lambda job: asyncio.run(send_one_request(job.projects[0]))})
+    run_job({"one request": lambda job: asyncio.run(send_one_request(job.projects[0]))})

@@ -1,4 +1,4 @@
-"""Figures in a file, and the pages that they are written into."""
+"""Results in a file, and the pages that they are written into."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.bench import median_of
 from benchmarks.goals import Goal
-from benchmarks.results import fill_page, forget_figures, read_figures, table, write_figure, write_sections
+from benchmarks.results import fill_page, read_results, remove_results, table, write_result, write_sections
 
 PAGE = """# Page
 <!-- measured --> long ago
@@ -18,12 +18,12 @@ old
 
 def test_figures_of_a_section_are_replaced_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "new" / "figures.jsonl"
-    forget_figures(path, ["speed"])
-    write_figure(path, "speed", {"seconds": 1})
-    write_figure(path, "size", {"bytes": 2})
-    forget_figures(path, ["speed"])
-    write_figure(path, "speed", {"seconds": 3})
-    assert read_figures(path) == {"size": [{"bytes": 2}], "speed": [{"seconds": 3}]}
+    remove_results(path, ["speed"])
+    write_result(path, "speed", {"seconds": 1})
+    write_result(path, "size", {"bytes": 2})
+    remove_results(path, ["speed"])
+    write_result(path, "speed", {"seconds": 3})
+    assert read_results(path) == {"size": [{"bytes": 2}], "speed": [{"seconds": 3}]}
 
 
 def test_a_page_is_filled_between_the_marks(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_section_without_figures_is_an_error() -> None:
         write_sections({"speed": []}, {"speed": lambda figures: table(["seconds"], [[len(figures)]])})
 
 
-def test_the_middle_of_the_figures_of_a_contender_is_taken() -> None:
+def test_the_median_of_the_results_of_a_contender_is_taken() -> None:
     figures = [{"contender": name, "seconds": seconds} for name in ("a", "b") for seconds in (1, 5, 2)]
     assert median_of(figures, "seconds", contender="a") == 2
     with pytest.raises(LookupError):

@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.errors import AuthenticationError
 from sandbox import Sandbox
-from tests.conftest import TOKEN
+from tests.support.fixtures import TOKEN
 
 
 class TestStandards(BlockStandardTestSuite):

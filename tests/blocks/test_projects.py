@@ -9,7 +9,7 @@ from blocks.projects import find_projects, load_projects
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer
 from sandbox import Sandbox
-from tests.conftest import TOKEN, SaveProject
+from tests.support.fixtures import TOKEN, SaveProject
 
 
 @pytest.fixture

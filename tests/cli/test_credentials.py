@@ -12,8 +12,8 @@ import pytest
 from blocks.credentials import HetznerCloudCredentials
 from playground.server import PrefectServer, free_port
 from sandbox import Sandbox
-from tests.cli.test_flow_commands import ROOT, environment_of
-from tests.conftest import TOKEN, SaveProject
+from tests.support.fixtures import TOKEN, SaveProject
+from tests.support.shell import ROOT, environment_of
 
 NAME = "saved-from-the-shell"
 
@@ -32,7 +32,7 @@ def _delete() -> None:
 
 def save(server: PrefectServer, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "blocks.credentials", "save", *arguments],
+        [sys.executable, "-m", "cli", "credentials", "save", *arguments],
         cwd=ROOT,
         env=environment_of(server, **({"HCLOUD_TOKEN": token} if token else {})),
         stdin=subprocess.DEVNULL,
@@ -107,7 +107,7 @@ def test_a_missing_server_is_said(engine: PrefectServer) -> None:
 def test_a_token_is_asked_for_without_echo(engine: PrefectServer, sandbox: Sandbox) -> None:
     terminal, its_end = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "blocks.credentials", "save", NAME, "--endpoint", sandbox.endpoint],
+        [sys.executable, "-m", "cli", "credentials", "save", NAME, "--endpoint", sandbox.endpoint],
         cwd=ROOT,
         env=environment_of(engine),
         stdin=its_end,

@@ -1,48 +1,20 @@
 """The flow from the shell, as a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from playground.server import PrefectServer
 from sandbox import Sandbox
-from tests.conftest import TOKEN, MakeSandbox, SaveProject
-
-ROOT = Path(__file__).parents[2]
-
-
-COMMAND = [sys.executable, "-m", "flows.protect_snapshots"]
-
-
-def environment_of(server: PrefectServer, **more: str) -> dict[str, str]:
-    times = {name: value for name, value in os.environ.items() if name.startswith("HETZNER_CLOUD_")}
-    return {**server.environment, **times, **more}
-
-
-def protect(server: PrefectServer, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return from_the_shell(server, *COMMAND, *arguments, **environment)
+from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
+from tests.support.shell import COMMAND, ROOT, environment_of, from_the_shell, protect
 
 
 def audit(server: PrefectServer, *arguments: str) -> subprocess.CompletedProcess[str]:
     return from_the_shell(server, sys.executable, "-m", "flows.audit_snapshot_protection", *arguments)
-
-
-def from_the_shell(
-    server: PrefectServer, *command: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment_of(server, **environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_help_names_every_parameter(engine: PrefectServer) -> None:

@@ -6,9 +6,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.variables import Variable
 
+from deploy.automation import describe_automation, ensure_automation
+from deploy.record import Record
 from playground.server import PrefectServer
-from tests.e2e.test_deployment import PROTECT, deployed
-from tests.support.deploys import JINJA, RECORD, deploy_from, find_automation
+from tests.support.deploying import JINJA, RECORD, deploy_from, find_automation
+from tests.support.deployments import PROTECT, deployed
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
 
@@ -25,7 +27,7 @@ async def test_an_automation_that_was_deleted_stays_so_until_it_is_asked_for(
         await client.delete_automation(first.id)
         for _ in range(2):
             lines = deploy_from(checkout, prefect_api)
-            assert lines[1].endswith("; to create it: python -m deploy --recreate-automation")
+            assert lines[1].endswith("; to create it: hetzner-snapshots deploy --recreate-automation")
             assert not await client.read_automations()
     deploy_from(checkout, prefect_api, "deploy", "--recreate-automation")
     created = await find_automation()
@@ -52,3 +54,25 @@ async def test_an_automation_runs_the_new_deployment_when_the_old_one_was_delete
     assert (now.id, now.enabled) == (automation.id, True)
     action = now.actions[0].model_dump(mode="json")
     assert (action["deployment_id"], action["parameters"]) == ((await deployed(PROTECT))["id"], JINJA)
+
+
+async def test_what_ran_a_deleted_deployment_of_an_operator_never_runs_protect_snapshots_instead() -> None:
+    async with get_client() as client:
+        flow_id = await client.create_flow_from_name("theirs")
+        protect, theirs = [await client.create_deployment(flow_id, name) for name in ("ours", "theirs")]
+        core = describe_automation(theirs)
+        core.actions[0].parameters = {"team": "on call"}  # type: ignore[union-attr]  # one that has them
+        await client.create_automation(core)
+        await client.delete_deployment(theirs)
+        before = await find_automation()
+        ensured = await ensure_automation(client, protect, Record())
+        assert ensured.message.startswith("created, disabled")
+        automations = await client.read_automations()
+        assert before in automations
+        [created] = [item for item in automations if item.id == ensured.automation_id]
+        both = describe_automation(protect)
+        both.actions.append(core.actions[0])
+        await client.update_automation(created.id, both)
+        with_both = await client.read_automation(created.id)
+        await ensure_automation(client, protect, Record())
+        assert await client.read_automation(created.id) == with_both

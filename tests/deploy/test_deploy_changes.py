@@ -2,54 +2,21 @@
 
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
 from deploy.changes import Changes, ScheduleChange, find_changes
 from deploy.drift import Drift, digest_settings, find_drift
 from deploy.merge import describe_parts, digest_parts
 from deploy.plan import DeploymentSpec, ScheduleSpec
 from deploy.report import format_deployment
+from tests.support.deployment_specs import CRON, SPEC, deployed, schedule
 
-CRON = CronSchedule(cron="15 4 * * *", timezone="UTC")
 LATER = CronSchedule(cron="45 5 * * *", timezone="UTC")
-SPEC = DeploymentSpec(
-    name="flow/nightly",
-    short_name="nightly",
-    always={"version": "1", "parameter_openapi_schema": {"type": "object", "properties": {}}},
-    work_pool="pool",
-    tags=["ours"],
-    parameters={"hours": 1},
-    job_variables={"env": {"A": "1"}},
-    schedules=[ScheduleSpec("nightly", CRON)],
-)
-
-
-def schedule(slug: str | None, cron: CronSchedule = CRON, **fields: Any) -> DeploymentSchedule:
-    return DeploymentSchedule(slug=slug, schedule=cron, **fields)
-
-
-def deployed(**fields: Any) -> DeploymentResponse:
-    created = {
-        "id": uuid4(),
-        "name": "nightly",
-        "flow_id": uuid4(),
-        "version": "1",
-        "parameter_openapi_schema": {"type": "object", "properties": {}},
-        "tags": ["ours"],
-        "parameters": {"hours": 1},
-        "job_variables": {"env": {"A": "1"}},
-        "work_pool_name": "pool",
-        "work_queue_name": "default",
-        "schedules": [schedule("nightly")],
-        "labels": {},
-        "enforce_parameter_schema": True,
-    }
-    return DeploymentResponse.model_validate(created | fields)
+NOON = CronSchedule(cron="0 12 * * *", timezone="UTC")
 
 
 def changes(spec: DeploymentSpec, on_server: DeploymentResponse, *, known: bool = True) -> Changes:
@@ -98,7 +65,38 @@ def test_nothing_of_an_operator_s_is_changed_when_nobody_knows_what_was_deployed
 )
 def test_what_prefect_yaml_changed_is_merged(described: dict[str, Any], fields: dict[str, Any]) -> None:
     found = changes(replace(SPEC, **described), deployed(**THEIRS))
-    assert found == Changes(fields)
+    assert replace(found, replaced=()) == Changes(fields)
+
+
+REPLACED = "CHECK {}: set in Prefect, and replaced: prefect.yaml has changed"
+
+
+@pytest.mark.parametrize(
+    ("described", "name"),
+    [
+        ({"parameters": {"hours": 2}}, "parameters.hours"),
+        ({"parameters": {}}, "parameters.hours"),
+        ({"job_variables": {"env": {"A": "3"}}}, "job_variables.env.A"),
+        ({"work_pool": "third"}, "work_pool"),
+        ({"schedules": [ScheduleSpec("nightly", NOON)]}, "schedules.nightly.schedule"),
+        ({"schedules": [ScheduleSpec("nightly", CRON, active=True)]}, "schedules.nightly.active"),
+        ({"schedules": []}, "schedules.nightly.schedule"),
+    ],
+)
+def test_what_an_operator_set_is_called_replaced_when_prefect_yaml_changes_it(
+    described: dict[str, Any], name: str
+) -> None:
+    found = changes(replace(SPEC, **described), deployed(**THEIRS))
+    assert REPLACED.format(name) in format_deployment(found, Drift(), created=False).split("; ")
+    assert not changes(replace(SPEC, **described), deployed()).replaced
+
+
+def test_a_setting_is_not_called_kept_when_it_was_replaced() -> None:
+    found = changes(replace(SPEC, work_pool="third"), deployed(**THEIRS))
+    drift = Drift(edited=["work_pool", "tags"])
+    assert format_deployment(found, drift, created=False) == (
+        f"updated (work_pool); {REPLACED.format('work_pool')}; edited in Prefect and otherwise kept: tags"
+    )
 
 
 def test_parameters_with_a_template_that_the_server_would_resolve_are_not_sent() -> None:
@@ -131,6 +129,16 @@ def test_a_schedule_is_switched_when_prefect_yaml_says_so() -> None:
         replace(SPEC, schedules=[ScheduleSpec("nightly", CRON, active=False)]), deployed(schedules=[before])
     )
     assert found.schedules == (ScheduleChange("updated", "nightly", before.id, None, active=False),)
+
+
+def test_an_interval_that_an_operator_changed_stays_when_prefect_yaml_has_no_anchor_date_for_it() -> None:
+    read_at_1, read_at_2, theirs = [
+        IntervalSchedule.model_validate({"interval": seconds}) for seconds in (3600, 3600, 7200)
+    ]
+    spec = replace(SPEC, schedules=[ScheduleSpec("hourly", read_at_1)])
+    last = digest_parts(describe_parts(replace(SPEC, schedules=[ScheduleSpec("hourly", read_at_2)])))
+    on_server = deployed(schedules=[DeploymentSchedule(slug="hourly", schedule=theirs)])
+    assert find_changes(spec, last, on_server) == Changes({})
 
 
 def test_a_setting_is_called_reset_only_when_it_is_as_prefect_yaml_says() -> None:

@@ -13,9 +13,8 @@ from prefect.events.schemas.automations import AutomationCore
 from deploy.automation import ensure_automation
 from deploy.record import Record
 from playground.server import PrefectServer
-from tests.e2e.test_deployment import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
 from tests.support.counting_proxy import counting_proxy
-from tests.support.deploys import (
+from tests.support.deploying import (
     OPERATORS,
     cron_of,
     deploy_as_0_4_0,
@@ -28,6 +27,7 @@ from tests.support.deploys import (
     set_by_operator,
     start_deploy,
 )
+from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
 NAMES = [AUDIT, PROTECT, BATCH, FAN_OUT]
@@ -53,6 +53,7 @@ def deploy_until(checkout: Path, server: PrefectServer, write: int, kind: signal
     return writes[write - 1] if len(writes) >= write else ""
 
 
+@pytest.mark.reliability
 async def test_b_a_deploy_that_is_killed_after_any_write_leaves_each_deployment_as_before_or_as_updated(
     prefect_api: PrefectServer, checkout: Path
 ) -> None:
@@ -90,7 +91,9 @@ def version_in(checkout: Path) -> str:
     return (checkout / "prefect.yaml").read_text().split('version: "')[1].split('"')[0]
 
 
-@pytest.mark.parametrize("write", [1, 3, 5, 7])
+@pytest.mark.parametrize(
+    "write", [3, *(pytest.param(one, marks=pytest.mark.reliability) for one in (1, 5, 7))]
+)
 async def test_b_a_deploy_that_ctrl_c_interrupts_is_finished_by_the_next_one(
     prefect_api: PrefectServer, checkout: Path, write: int
 ) -> None:
@@ -104,7 +107,9 @@ async def test_b_a_deploy_that_ctrl_c_interrupts_is_finished_by_the_next_one(
     assert (await deployed(FAN_OUT))["version"].startswith("9.")
 
 
-@pytest.mark.parametrize("write", [2, 4, 6, 8])
+@pytest.mark.parametrize(
+    "write", [4, *(pytest.param(one, marks=pytest.mark.reliability) for one in (2, 6, 8))]
+)
 async def test_b_a_first_deploy_that_is_killed_is_finished_by_the_next_one(
     prefect_api: PrefectServer, checkout: Path, write: int
 ) -> None:

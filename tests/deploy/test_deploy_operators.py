@@ -7,10 +7,7 @@ from prefect.client.orchestration import get_client
 from prefect.variables import Variable
 
 from playground.server import PrefectServer
-from tests.conftest import TOKEN
-from tests.e2e.test_deployment import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
-from tests.reliability.test_secrets import checkpoint, places_with_the_token
-from tests.support.deploys import (
+from tests.support.deploying import (
     OPERATORS,
     RECORD,
     RENAMED,
@@ -26,6 +23,9 @@ from tests.support.deploys import (
     set_by_operator,
     start_deploy,
 )
+from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
+from tests.support.fixtures import TOKEN
+from tests.support.token_scan import checkpoint, places_with_the_token
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
 
@@ -67,7 +67,12 @@ async def test_c_an_automation_that_was_renamed_and_enabled_stays_when_prefect_y
     assert 'automation "Protect at once, and tell the team": already exists, enabled, unchanged' in lines
 
 
-@pytest.mark.parametrize("record", ["lost", "of 0.4.0", "not ours"])
+_OTHER_RECORDS = ("of 0.4.0", "not ours", "of a later version")
+
+
+@pytest.mark.parametrize(
+    "record", ["lost", *(pytest.param(one, marks=pytest.mark.reliability) for one in _OTHER_RECORDS)]
+)
 async def test_d_everything_stays_when_the_record_is(
     prefect_api: PrefectServer, checkout: Path, record: str
 ) -> None:
@@ -81,6 +86,8 @@ async def test_d_everything_stays_when_the_record_is(
             await delete_record(client)
     if record == "not ours":
         await Variable.aset(RECORD, "what?", overwrite=True)
+    if record == "of a later version":
+        await Variable.aset(RECORD, {"format": 3, "deployments": {AUDIT: "?"}}, overwrite=True)
     new_version(checkout, 9)
     edit(checkout, "tags: [hetzner-cloud]", "tags: [hetzner]")
     deploy_from(checkout, prefect_api)
@@ -98,7 +105,7 @@ async def test_d_everything_stays_when_the_record_is(
     assert_nothing_resolved(prefect_api)
 
 
-@pytest.mark.parametrize("when", ["at once", "a moment later"])
+@pytest.mark.parametrize("when", ["at once", pytest.param("a moment later", marks=pytest.mark.reliability)])
 async def test_e_everything_stays_when_two_deploys_run_side_by_side(
     prefect_api: PrefectServer, checkout: Path, when: str
 ) -> None:
@@ -156,18 +163,18 @@ async def test_f_a_deployment_that_prefect_yaml_no_longer_names_is_reported_and_
 ) -> None:
     deploy_from(checkout, prefect_api)
     await set_by_operator()
-    edit(checkout, "name: slice", "name: piece")
+    edit(checkout, "name: batch", "name: piece")
     for _ in range(2):
         lines = deploy_from(checkout, prefect_api)
         assert line_of(lines, BATCH).endswith(f"to delete it: prefect deployment delete {BATCH}")
-    assert (await deployed(BATCH))["name"] == "slice"
+    assert (await deployed(BATCH))["name"] == "batch"
     assert await operators_settings() == OPERATORS
     async with get_client() as client:
         await delete_record(client)  # found by the flow that it runs
     assert "to delete it" in line_of(deploy_from(checkout, prefect_api), BATCH)
 
 
-@pytest.mark.parametrize("deployed_between", [True, False])
+@pytest.mark.parametrize("deployed_between", [True, pytest.param(False, marks=pytest.mark.reliability)])
 async def test_g_settings_that_a_bare_prefect_deploy_has_reset_are_reported(
     prefect_api: PrefectServer, checkout: Path, *, deployed_between: bool
 ) -> None:
@@ -195,3 +202,19 @@ async def test_no_value_is_recorded(prefect_api: PrefectServer, checkout: Path) 
     assert AUDIT in record
     assert not [value for value in ("mine", "{{", "prefect.blocks", TOKEN, "0 12") if value in record]
     assert len(record) < 3_000  # of 5,000 that a variable holds
+
+
+async def test_nothing_is_changed_when_the_record_would_be_too_large_to_be_stored(
+    prefect_api: PrefectServer, checkout: Path
+) -> None:
+    deploy_from(checkout, prefect_api)
+    before = await deployed(AUDIT)
+    more = "".join(f'        SETTING_NUMBER_{number}: "1"\n' for number in range(20))
+    edit(checkout, "      env:\n", f"      env:\n{more}")
+    new_version(checkout, 9)
+    process = start_deploy(checkout, prefect_api)
+    output, _ = process.communicate()
+    assert await deployed(AUDIT) == before
+    assert process.returncode == 1
+    assert output.startswith("prefect.yaml describes too much: its record would be ")
+    assert output.count("\n") == 1

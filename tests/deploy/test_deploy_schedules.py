@@ -10,8 +10,8 @@ from prefect.client.schemas.actions import (
 )
 
 from playground.server import PrefectServer
-from tests.e2e.test_deployment import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
-from tests.support.deploys import deploy_as_0_4_0, deploy_from, edit, line_of
+from tests.support.deploying import deploy_as_0_4_0, deploy_from, edit, line_of
+from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
 

@@ -1,8 +1,5 @@
 """`make deploy` on a real server, and a real worker in another folder that runs what was deployed."""
 
-import asyncio
-import os
-import subprocess
 import sys
 import tomllib
 from datetime import datetime, timedelta
@@ -15,25 +12,30 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.schemas.automations import Automation
 from prefect.flows import Flow, load_flow_from_entrypoint
 
 from hetzner_cloud import __version__
 from playground.server import PrefectServer, worker
-from tests.conftest import MakeSandbox, SaveProject
-from tests.flows.test_protect_snapshots import unprotected
-from tests.reliability.test_secrets import checkpoint, places_with_the_token
+from tests.support.deployments import (
+    AUDIT,
+    PROTECT,
+    ROOT,
+    deployed,
+    finished,
+    make_deploy,
+    runs_of,
+    start,
+    state_of,
+)
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, eventually, table_in
+from tests.support.protection_runs import unprotected
+from tests.support.token_scan import checkpoint, places_with_the_token
 
-ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-AUDIT, PROTECT = "audit-snapshot-protection/nightly", "protect-snapshots/on-demand"
-BATCH = "protect-snapshots/slice"
-FAN_OUT = "protect-on-workers/fan-out"
 KINDS = ("audited-snapshots", "snapshot-audit-baseline")
-_RUN_SECONDS = 90.0
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
@@ -64,48 +66,10 @@ def test_the_deployments_have_the_project_s_version() -> None:
     assert len(versions) == 1
 
 
-def make_deploy(server: PrefectServer) -> None:
-    environment = {**server.environment, "PATH": os.environ["PATH"]}
-    done = subprocess.run(
-        ["make", "deploy"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-async def deployed(name: str) -> dict[str, Any]:
-    async with get_client() as client:
-        found = await client.read_deployment_by_name(name)
-    return found.model_dump(mode="json", exclude={"updated", "last_polled", "status", "version_id"})
-
-
-async def finished(flow_run_id: Any, *, patience_seconds: float = _RUN_SECONDS) -> FlowRun:
-    async with get_client() as client, asyncio.timeout(patience_seconds):
-        while True:
-            run = await client.read_flow_run(flow_run_id)
-            if run.state and run.state.is_final():
-                return run
-            await asyncio.sleep(0.2)
-
-
-async def start(name: str, **parameters: Any) -> FlowRun:
-    """Start a deployment as the UI does, and wait for the end of its run."""
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(name)
-        run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
-    return await finished(run.id)
-
-
 async def the_automation() -> Automation:
     async with get_client() as client:
         [automation] = await client.read_automations_by_name("Protect unprotected snapshots")
     return automation
-
-
-async def runs_of(name: str) -> list[FlowRun]:
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(name)
-        wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
-        return await client.read_flow_runs(deployment_filter=wanted)
 
 
 async def switch_schedule(*, active: bool) -> None:
@@ -183,11 +147,6 @@ async def test_the_whole_story_on_a_worker_in_another_folder(
 
 async def new_runs(before: set[UUID]) -> list[FlowRun]:
     return [run for run in await runs_of(PROTECT) if run.id not in before]
-
-
-def state_of(run: FlowRun) -> tuple[str, str | None]:
-    assert run.state
-    return run.state.type.value, run.state.message
 
 
 @pytest.mark.e2e

@@ -6,7 +6,7 @@ from hcloud.images import BoundImage
 
 from flows.protect_snapshots import protect_snapshots
 from sandbox import Sandbox
-from tests.conftest import MakeSandbox, SaveProject
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import run
 
 

@@ -9,7 +9,7 @@ import pytest
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
-from tests.conftest import MakeSandbox, SaveProject
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, run
 
 CHROMIUM = shutil.which("chromium") or ""

@@ -17,23 +17,15 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
 from sandbox import Fault, Sandbox
-from snapshot_protection.audit_report import AuditFailedError, AuditReport
-from tests.conftest import TOKEN, MakeSandbox, SaveProject
-from tests.flows.test_protect_snapshots import operations, unprotected
+from snapshot_protection.audit_report import AuditFailedError
+from tests.support.audit_runs import audit, report_of
+from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, eventually, log_of, run, task_runs_of
-
-
-async def audit(*projects: str, **parameters: Any) -> Run:
-    return await run(audit_snapshot_protection, projects=list(projects), **parameters)
-
-
-def report_of(done: Run) -> AuditReport:
-    assert isinstance(done.result, AuditReport | AuditFailedError)
-    return done.result if isinstance(done.result, AuditReport) else done.result.report
+from tests.support.protection_runs import operations, unprotected
 
 
 def findings_of(done: Run) -> Counter[str]:
-    return report_of(done).counts
+    return report_of(done).finding_counts
 
 
 async def artifact_named(done: Run, key: str) -> ArtifactRecord:
@@ -136,7 +128,7 @@ async def test_what_has_changed_since_the_last_audit_is_told(
     assert "▁" in await render_summary(done) or "▄" in await render_summary(done)
 
 
-async def test_an_audit_through_another_label_selector_has_a_memory_of_its_own(
+async def test_an_audit_through_another_label_selector_has_a_separate_baseline(
     save_project: SaveProject, sandbox: Sandbox
 ) -> None:
     save_project("audit-labels", sandbox)
@@ -202,13 +194,13 @@ async def test_projects_that_cannot_be_read_fail_the_run_and_the_others_are_repo
         assert row["finding"].startswith("🔴 could not be read")
     states = {record.name: record.state_type for record in await task_runs_of(done.record.id, at_least=3)}
     assert {name: state.value for name, state in states.items() if state} == {
-        "list-snapshots-of-audit-good": "COMPLETED",
-        "list-snapshots-of-audit-refused": "FAILED",
-        "list-snapshots-of-audit-dead": "FAILED",
+        "list-snapshots-audit-good": "COMPLETED",
+        "list-snapshots-audit-refused": "FAILED",
+        "list-snapshots-audit-dead": "FAILED",
     }
 
 
-async def test_a_project_that_cannot_be_read_keeps_its_memory(
+async def test_a_project_that_cannot_be_read_keeps_its_baseline(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=3, protected=3)
@@ -356,7 +348,7 @@ async def test_a_bad_parameter_is_refused_before_any_request(
     assert not sandbox.requests
 
 
-async def test_a_memory_that_cannot_be_read_is_said_and_the_audit_starts_anew(
+async def test_a_baseline_that_cannot_be_read_is_logged_and_the_audit_starts_from_scratch(
     save_project: SaveProject, sandbox: Sandbox
 ) -> None:
     save_project("audit-anew", sandbox)

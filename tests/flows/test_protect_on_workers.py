@@ -20,15 +20,18 @@ import flows.protect_on_workers
 from flows.protect_on_workers import _Batch, protect_on_workers
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer, worker
-from reporting.artifacts import find_report, publish_report
+from records.batch_reports import find_report
+from reporting.artifacts import publish
 from sandbox import ManualClock, Sandbox
 from snapshot_protection.outcomes import SnapshotOutcome
 from snapshot_protection.protection_report import ProjectReport, ProtectionReport
-from tests.conftest import MakeSandbox, SaveProject
-from tests.e2e.test_deployment import BATCH, FAN_OUT, finished, make_deploy
-from tests.flows.test_protect_snapshots import unprotected
-from tests.reliability.test_crashes import until_async
+from snapshot_protection.rendering import render_protection_report
+from tests.support.deployments import BATCH, FAN_OUT, finished, make_deploy
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, log_of, table_in
+from tests.support.protection_runs import unprotected
+from tests.support.waits import until_async
+from tests.support.worker_processes import process_of
 
 PROJECTS = ["one", "two"]
 
@@ -120,7 +123,7 @@ async def test_the_last_report_is_found_when_a_run_was_started_again(engine: Pre
     @flow
     async def part_of_a_run(*, names: list[list[str]]) -> UUID:
         for each in names:
-            await publish_report(report_of(each), whole=False)
+            await publish(render_protection_report(report_of(each), is_whole=False))
         return UUID(flow_run.id)
 
     tries = [["one"], ["two"], ["three"], ["four"], ["five"], ["last"]]
@@ -147,7 +150,7 @@ def test_a_page_without_a_readable_report_has_none(page: str) -> None:
         ({"timeout_seconds": 0}, "time-out must be more than 0"),
         ({"label_selector": "a in (b"}, "label selector"),
         ({"projects": ["nobody"]}, "named 'nobody'. Known projects: 'prod'"),
-        ({}, "There is no deployment protect-snapshots/slice: run `make deploy`"),
+        ({}, "There is no deployment protect-snapshots/batch: run `make deploy`"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -168,18 +171,6 @@ async def runs_of(parent: FlowRun) -> list[FlowRun]:
         return await client.read_flow_runs(flow_run_filter=wanted)
 
 
-def process_of(flow_run_id: object) -> int | None:
-    """The process of a flow run that a worker has started."""
-    mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in environment.read_bytes().split(b"\0"):
-                return int(environment.parent.name)
-        except OSError:
-            continue
-    return None
-
-
 def waits_once_more(sandbox: Sandbox) -> bool:
     """A second run has listed the snapshots and sent its changes."""
     return len(sandbox.calls("list_images")) > 1 and sandbox.requests[-1].operation == "list_actions"
@@ -193,7 +184,7 @@ async def start(**parameters: object) -> FlowRun:
 
 @pytest.mark.e2e
 @pytest.mark.usefixtures("nothing_deployed")
-async def test_a_slice_that_is_killed_is_started_again_and_one_report_tells_of_all(
+async def test_a_batch_that_is_killed_is_started_again_and_one_report_tells_of_all(
     prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
 ) -> None:
     clock = ManualClock()

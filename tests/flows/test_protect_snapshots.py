@@ -3,7 +3,6 @@
 import asyncio
 import pickle
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
 
@@ -12,34 +11,10 @@ from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer
 from sandbox import Fault, RequestRecord, Sandbox
-from snapshot_protection.protection_report import ProtectionReport, SnapshotsNotProtectedError
-from tests.conftest import MakeSandbox, SaveProject
+from snapshot_protection.protection_report import SnapshotsNotProtectedError
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, end_of, log_of, run, table_in, task_runs_of
-
-
-def unprotected(sandbox: Sandbox) -> set[int]:
-    return {
-        image["id"]
-        for image in sandbox.images.values()
-        if image["type"] == "snapshot" and not image["protection"]["delete"]
-    }
-
-
-def report_of(done: Run) -> ProtectionReport:
-    assert isinstance(done.result, ProtectionReport | SnapshotsNotProtectedError)
-    return done.result if isinstance(done.result, ProtectionReport) else done.result.report
-
-
-def outcomes_of(done: Run) -> dict[int, str]:
-    """One outcome for each snapshot, or the dictionary would be smaller than the report."""
-    snapshots = report_of(done).snapshots
-    outcomes: dict[int, str] = {outcome.image_id: outcome.outcome for outcome in snapshots}
-    assert len(outcomes) == len(snapshots)
-    return outcomes
-
-
-def operations(requests: Iterable[RequestRecord]) -> Counter[str]:
-    return Counter(record.operation for record in requests)
+from tests.support.protection_runs import operations, outcomes_of, report_of, unprotected
 
 
 def image_id_of(record: RequestRecord) -> int:
@@ -369,10 +344,10 @@ async def test_a_run_shows_what_it_did(save_project: SaveProject, sandbox: Sandb
     assert done.record.name == "protect-prod"
     names = {task_run.name for task_run in await task_runs_of(done.record.id, at_least=7)}
     assert names == {
-        "list-snapshots-of-prod",
-        *(f"protect-{image_id}-of-prod" for image_id in todo),
-        "wait-for-4-actions-of-prod",
-        "verify-snapshots-of-prod",
+        "list-snapshots-prod",
+        *(f"protect-{image_id}-prod" for image_id in todo),
+        "wait-for-4-actions-prod",
+        "verify-snapshots-prod",
     }
     artifacts = {artifact.key or artifact.type: artifact for artifact in await artifacts_of(done.record.id)}
     assert set(artifacts) == {"snapshot-protection-outcomes", "snapshot-protection-summary", "progress"}
@@ -412,7 +387,7 @@ async def test_many_projects_have_one_progress_bar_together(
     save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flows._projects, "_MAX_PROGRESS_BARS", 1)
-    monkeypatch.setattr(flows._projects, "_PROJECTS_AT_ONCE", 1)
+    monkeypatch.setattr(flows._projects, "_MAX_CONCURRENT_PROJECTS", 1)
     for number in (1, 2, 3):
         save_project(f"project-{number}", make_sandbox(snapshots=2, first_image_id=number * 100))
     done = await run(protect_snapshots)

@@ -43,7 +43,7 @@ def action(action_id: int, status: str = "running", progress: float = 0, **more:
 
 
 class Script:
-    """A source that answers each action's states in turn, the last one for ever, and a clock it moves."""
+    """A source that returns each action's states in turn, the last one forever, and a clock it moves."""
 
     def __init__(self, **states: Sequence[State]) -> None:
         self.states = {int(name[1:]): list(of_action) for name, of_action in states.items()}
@@ -102,14 +102,14 @@ async def test_no_request_is_sent_for(actions: list[Action]) -> None:
     assert script.asked == []
 
 
-async def test_an_action_that_ended_in_error_before_is_reported_without_a_request() -> None:
+async def test_an_action_that_failed_before_is_reported_without_a_request() -> None:
     script = Script()
     with pytest.raises(ActionFailedError, match="action_failed"):
         await script.wait(action(1, "error"))
     assert script.asked == []
 
 
-async def test_an_action_is_missing_after_a_few_empty_answers() -> None:
+async def test_an_action_is_missing_after_a_few_empty_responses() -> None:
     script = Script(a1=[None])
     with pytest.raises(ActionNotFoundError, match="not found: action 1 ") as caught:
         await script.wait(action(1))
@@ -117,7 +117,7 @@ async def test_an_action_is_missing_after_a_few_empty_answers() -> None:
     assert script.asked == [[1]] * 4
 
 
-async def test_an_action_is_not_missing_when_the_answer_only_lagged() -> None:
+async def test_an_action_is_not_missing_when_the_response_only_lagged() -> None:
     script = Script(a1=[None, None, RUNNING, None, SUCCESS])
     assert [ended.id for ended in await script.wait(action(1))] == [1]
 
@@ -154,7 +154,7 @@ async def test_a_failed_poll_is_no_failed_action_when_it_was(fault: HetznerCloud
     assert [ended.status for ended in await script.wait(action(1))] == ["success"]
 
 
-async def test_only_what_still_runs_is_asked_for_and_progress_never_goes_down() -> None:
+async def test_only_running_actions_are_polled_and_progress_never_decreases() -> None:
     script = Script(a2=[RUNNING, SUCCESS], a3=[("running", 80), ("running", 20), FAILED])
     with pytest.raises(ActionFailedError) as caught:
         await script.wait(action(1, "success"), action(2), action(3))
@@ -166,18 +166,18 @@ async def test_only_what_still_runs_is_asked_for_and_progress_never_goes_down() 
     percents = [progress.percent for progress in script.progress]
     assert percents == sorted(percents)
     assert percents[-1] == 100
-    assert [[ended.id for ended in progress.ended] for progress in script.progress] == [[1], [], [2], [3]]
+    assert [[ended.id for ended in progress.finished] for progress in script.progress] == [[1], [], [2], [3]]
 
 
 @pytest.mark.parametrize(("count", "requests"), [(1, 1), (25, 1), (26, 2), (50, 2), (51, 3), (500, 20)])
-async def test_each_id_is_asked_once_a_round_when_there_are_many(count: int, requests: int) -> None:
+async def test_each_id_is_polled_once_a_round_when_there_are_many(count: int, requests: int) -> None:
     script = Script(**{f"a{number}": [SUCCESS] for number in range(1, count + 1)})
     await script.wait(*(action(number) for number in range(1, count + 1)))
     assert len(script.asked) == requests
     assert sorted(chain.from_iterable(script.asked)) == list(range(1, count + 1))
 
 
-async def test_every_failure_is_reported_in_order_with_its_particulars() -> None:
+async def test_every_failure_is_reported_in_order_with_its_error_details() -> None:
     script = Script(a1=[FAILED], a2=[SUCCESS], a3=[RUNNING, FAILED], a4=[SUCCESS])
     with pytest.raises(ActionFailedError) as caught:
         await script.wait(*(action(number) for number in (1, 2, 3, 4)))
@@ -188,7 +188,7 @@ async def test_every_failure_is_reported_in_order_with_its_particulars() -> None
         assert about in str(caught.value)
 
 
-async def test_one_error_lists_every_unfinished_action_when_the_time_is_over() -> None:
+async def test_one_error_lists_every_unfinished_action_when_the_timeout_is_reached() -> None:
     script = Script(a1=[RUNNING], a2=[SUCCESS], a3=[("running", 80)])
     with pytest.raises(ActionUnfinishedError, match="waited 5 s") as caught:
         await script.wait(*(action(number) for number in (1, 2, 3)), timeout_seconds=5)
@@ -197,7 +197,7 @@ async def test_one_error_lists_every_unfinished_action_when_the_time_is_over() -
     assert script.now == pytest.approx(5)
 
 
-async def test_a_source_that_never_answers_is_left_shortly_after_the_time_is_over() -> None:
+async def test_a_source_that_never_responds_is_left_shortly_after_the_timeout() -> None:
     class Silent(Script):
         async def list_actions(self, ids: Sequence[int]) -> list[Action]:
             await asyncio.Event().wait()
@@ -212,28 +212,28 @@ async def test_a_source_that_never_answers_is_left_shortly_after_the_time_is_ove
         )
 
 
-async def test_an_unknown_status_counts_as_running_until_the_time_is_over() -> None:
+async def test_an_unknown_status_counts_as_running_until_the_timeout() -> None:
     script = Script(a1=[("paused", 100.0)])
     with pytest.raises(ActionUnfinishedError) as caught:
         await script.wait(action(1), timeout_seconds=5)
     assert [unfinished.status for unfinished in caught.value.unfinished] == ["paused"]
 
 
-async def test_a_refused_token_ends_the_wait_at_once() -> None:
+async def test_a_rejected_token_ends_the_wait_at_once() -> None:
     script = Script(a1=[AuthenticationError("refused", "unauthorized", 401)])
     with pytest.raises(ActionUnfinishedError, match="asking for them failed: refused"):
         await script.wait(action(1))
     assert script.asked == [[1]]
 
 
-async def test_a_fault_that_stays_ends_the_wait_after_a_few_polls() -> None:
+async def test_an_error_that_stays_ends_the_wait_after_a_few_polls() -> None:
     script = Script(a1=[NotFoundError("nothing here", "not_found", 404)])
     with pytest.raises(ActionUnfinishedError, match="nothing here"):
         await script.wait(action(1))
     assert len(script.asked) == 4
 
 
-async def test_no_more_than_two_rounds_a_second_are_asked() -> None:
+async def test_actions_are_polled_no_more_than_twice_a_second() -> None:
     script = Script(a1=[RUNNING])
     with pytest.raises(ActionError):
         await script.wait(action(1))
@@ -244,21 +244,21 @@ async def test_no_more_than_two_rounds_a_second_are_asked() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
-async def test_a_time_out_is_refused_before_any_request_when_it_is(seconds: float) -> None:
+async def test_a_timeout_is_rejected_before_any_request_when_it_is(seconds: float) -> None:
     script = Script(a1=[SUCCESS])
     with pytest.raises(InvalidArgumentError, match="time-out"):
         await script.wait(action(1), timeout_seconds=seconds)
     assert script.asked == []
 
 
-async def test_many_actions_are_asked_for_early_once_and_then_less_often() -> None:
+async def test_many_actions_are_polled_early_once_and_then_less_often() -> None:
     ids = range(1, 2_001)  # 80 requests a round
     script = Script(**{f"a{action_id}": [RUNNING, RUNNING, SUCCESS] for action_id in ids})
     await script.wait(*map(action, ids))
     assert [round(later - earlier, 1) for earlier, later in pairwise(script.told_at)] == [0.5, 1.6, 1.6]
 
 
-async def test_the_time_that_telling_takes_is_part_of_the_pause() -> None:
+async def test_the_time_that_reporting_takes_is_part_of_the_delay() -> None:
     script = Script(a1=[RUNNING, SUCCESS])
 
     async def tell_slowly(_progress: Progress) -> None:

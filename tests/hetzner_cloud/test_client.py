@@ -1,4 +1,4 @@
-"""The client: exactly what each endpoint is asked, what comes back, and what is refused before it is sent."""
+"""The client: exactly what is sent to each endpoint, what is returned, and what is rejected before."""
 
 import asyncio
 import json
@@ -11,7 +11,8 @@ import pytest
 import respx
 from pydantic import SecretStr
 
-from hetzner_cloud.client import HetznerCloudClient, batched_ids
+from hetzner_cloud.client import HetznerCloudClient
+from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import (
     AuthenticationError,
     ConflictError,
@@ -23,8 +24,9 @@ from hetzner_cloud.errors import (
     ReadOnlyTokenError,
     ServerError,
 )
+from hetzner_cloud.requests import batched_ids
 from hetzner_cloud.settings import Settings
-from tests.support.responses import ENDPOINT, MAX_ID, TOKEN, action_json, error_json, image_json, meta_json
+from tests.support.api_json import ENDPOINT, MAX_ID, TOKEN, action_json, error_json, image_json, meta_json
 
 Call = Callable[[HetznerCloudClient], Awaitable[Any]]
 Query = list[tuple[str, str]]
@@ -44,8 +46,8 @@ def hetzner() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[HetznerCloudClient]:
-    owner = "the credentials block 'prod'"
-    async with HetznerCloudClient(SecretStr(TOKEN), owner=owner, settings=Settings()) as client:
+    config = ClientConfig(SecretStr(TOKEN), credentials_label="the credentials block 'prod'")
+    async with HetznerCloudClient(config, Settings()) as client:
         yield client
 
 
@@ -123,7 +125,7 @@ def gone(**details: str) -> httpx.Response:
         (lambda client: client.list_actions([7, 5, 7]), "/actions", [("id", "7"), ("id", "5")]),
     ],
 )
-async def test_a_list_is_asked_for_exactly(
+async def test_a_list_is_requested_exactly(
     hetzner: respx.MockRouter, client: HetznerCloudClient, call: Call, path: str, query: Query
 ) -> None:
     name, item = ("images", image_json()) if path == "/images" else ("actions", action_json())
@@ -148,7 +150,7 @@ async def test_a_list_is_asked_for_exactly(
         ),
     ],
 )
-async def test_one_thing_is_asked_for_exactly(
+async def test_one_thing_is_requested_exactly(
     hetzner: respx.MockRouter, client: HetznerCloudClient, call: Call, path: str, answer: Any, expected: int
 ) -> None:
     hetzner.get(path).respond(json=answer)
@@ -163,13 +165,13 @@ async def test_a_protection_is_changed_with_exactly_one_field(
 ) -> None:
     route = hetzner.post(CHANGE).respond(201, json={"action": action_json()})
     action = await client.change_image_protection(4711, delete=delete)
-    assert (action.id, action.image_id, action.ended) == (13, 4711, False)
+    assert (action.id, action.image_id, action.is_finished) == (13, 4711, False)
     request = route.calls.last.request
     assert json.loads(request.content) == {"delete": delete}
     assert not request.url.query
 
 
-async def test_a_list_comes_whole_when_it_has_pages(
+async def test_a_list_is_returned_whole_when_it_has_pages(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     def page(request: httpx.Request) -> httpx.Response:
@@ -185,7 +187,7 @@ async def test_a_list_comes_whole_when_it_has_pages(
     assert {dict(query)["type"] for query in queries(hetzner)} == {"snapshot"}
 
 
-async def test_actions_keep_the_api_s_order_when_they_come_in_pages(
+async def test_actions_keep_the_api_s_order_when_they_are_returned_in_pages(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     def page(request: httpx.Request) -> httpx.Response:
@@ -220,7 +222,7 @@ async def test_no_page_beyond_the_limit_is_read(
     [(0, []), (1, [1]), (25, [25]), (26, [25, 1]), (50, [25, 25]), (51, [25, 25, 1]), (500, [25] * 20)],
 )
 @pytest.mark.parametrize("path", ["/actions", "/images/actions"])
-async def test_each_id_is_asked_for_once_and_25_a_request_when_there_are(
+async def test_each_id_is_requested_once_and_25_a_request_when_there_are(
     client: HetznerCloudClient, path: str, count: int, sizes: list[int]
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
@@ -237,14 +239,14 @@ async def test_each_id_is_asked_for_once_and_25_a_request_when_there_are(
     assert sorted(int(number) for batch in sent for number in batch) == sorted(ids)
 
 
-async def test_an_id_that_is_not_answered_is_no_error(
+async def test_an_id_that_is_not_returned_is_no_error(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     hetzner.get("/actions").respond(json={"actions": [action_json(2)]})
     assert [action.id for action in await client.list_actions([1, 2])] == [2]
 
 
-async def test_a_fault_of_one_batch_is_raised_as_it_is(
+async def test_an_error_of_one_batch_is_raised_as_it_is(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
@@ -314,11 +316,11 @@ async def test_nothing_is_sent_when_an_argument_is_no_good(
         ({"rate_limit_reserve": 1.0}, "reserve"),
     ],
 )
-def test_a_client_is_refused_without_showing_the_token_when_an_argument_is_no_good(
+def test_a_client_is_rejected_without_showing_the_token_when_an_argument_is_no_good(
     arguments: dict[str, Any], word: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=word) as caught:
-        HetznerCloudClient(**{"token": SecretStr(TOKEN)} | arguments)
+        HetznerCloudClient(ClientConfig(**{"token": SecretStr(TOKEN)} | arguments))
     assert TOKEN not in f"{caught.value!r} {caught.value.args}"
 
 
@@ -329,7 +331,7 @@ async def test_the_token_is_not_in_what_a_client_shows(client: HetznerCloudClien
 def test_a_client_reads_its_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HETZNER_CLOUD_MAX_CONCURRENT_REQUESTS", "none")
     with pytest.raises(InvalidArgumentError, match="HETZNER_CLOUD_MAX_CONCURRENT_REQUESTS"):
-        HetznerCloudClient(SecretStr(TOKEN))
+        HetznerCloudClient(ClientConfig(SecretStr(TOKEN)))
 
 
 # What is answered
@@ -371,7 +373,7 @@ async def test_another_image_than_the_one_that_was_asked_for_is_none(
     ("status", "code", "kind"),
     [(404, "not_found", NotFoundError), (409, "conflict", ConflictError), (503, "unavailable", ServerError)],
 )
-async def test_a_fault_is_raised_after_one_request(
+async def test_an_error_is_raised_after_one_request(
     hetzner: respx.MockRouter, client: HetznerCloudClient, status: int, code: str, kind: type[Exception]
 ) -> None:
     hetzner.post(CHANGE).respond(status, json=error_json(code))
@@ -383,14 +385,14 @@ async def test_a_fault_is_raised_after_one_request(
 # The endpoint that Hetzner takes away
 
 
-async def test_the_other_endpoint_answers_when_the_deprecated_one_is_gone(
+async def test_the_other_endpoint_is_used_when_the_deprecated_one_was_removed(
     hetzner: respx.MockRouter, client: HetznerCloudClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hetzner.get("/images/4711/actions/13").mock(return_value=gone(announcement=ANNOUNCEMENT))
     hetzner.get("/images/actions/13").respond(json={"action": action_json()})
     assert (await client.get_action_for_image(4711, 13)).id == 13
     assert asked(hetzner) == ["GET /images/4711/actions/13", "GET /images/actions/13"]
-    [warning] = [record for record in caplog.records if record.name == "hetzner_cloud"]
+    [warning] = [record for record in caplog.records if record.name == "hetzner_cloud.client"]
     assert warning.levelno == logging.WARNING
     assert ANNOUNCEMENT in warning.getMessage()
     assert "GET /images/actions/13" in warning.getMessage()
@@ -415,7 +417,7 @@ async def test_an_action_of_another_image_is_not_found_by_the_fallback(
     assert (caught.value.code, caught.value.status_code) == ("not_found", 404)
 
 
-async def test_an_action_that_does_not_say_its_image_is_found_by_the_fallback(
+async def test_an_action_that_does_not_name_its_image_is_found_by_the_fallback(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     hetzner.get("/images/4711/actions/13").mock(return_value=gone())
@@ -423,7 +425,7 @@ async def test_an_action_that_does_not_say_its_image_is_found_by_the_fallback(
     assert (await client.get_action_for_image(4711, 13)).id == 13
 
 
-async def test_the_fallback_s_fault_is_raised_when_it_has_one(
+async def test_the_fallback_s_error_is_raised_when_it_has_one(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     hetzner.get("/images/4711/actions/13").mock(return_value=gone())
@@ -453,7 +455,7 @@ async def test_there_is_no_fallback_for_an_action_that_is_not_found(
         (403, "token_readonly", ReadOnlyTokenError),
     ],
 )
-async def test_no_further_change_is_sent_when_the_token_was_refused(
+async def test_no_further_change_is_sent_when_the_token_was_rejected(
     hetzner: respx.MockRouter, client: HetznerCloudClient, status: int, code: str, kind: type[Exception]
 ) -> None:
     hetzner.post(CHANGE).respond(status, json=error_json(code))
@@ -466,12 +468,12 @@ async def test_no_further_change_is_sent_when_the_token_was_refused(
     assert len(set(refusals)) == 1
 
 
-async def test_changes_that_wait_for_their_turn_are_not_sent_when_the_token_was_refused(
+async def test_changes_that_wait_for_their_turn_are_not_sent_when_the_token_was_rejected(
     hetzner: respx.MockRouter,
 ) -> None:
     hetzner.post(url__regex=r"/change_protection$").respond(401, json=error_json("token_readonly"))
     settings = Settings(max_concurrent_requests=1)
-    async with HetznerCloudClient(SecretStr(TOKEN), settings=settings) as client:
+    async with HetznerCloudClient(ClientConfig(SecretStr(TOKEN)), settings) as client:
         changes = (client.change_image_protection(number, delete=True) for number in range(1, 100))
         refusals = await asyncio.gather(*changes, return_exceptions=True)
     assert {type(refusal) for refusal in refusals} == {ReadOnlyTokenError}
@@ -492,7 +494,7 @@ async def test_a_token_that_may_only_read_goes_on_reading(
     ("status", "code", "kind"),
     [(403, "forbidden", PermissionDeniedError), (403, "maintenance", PermissionDeniedError)],
 )
-async def test_a_change_is_sent_after_one_that_was_refused_for_another_reason(
+async def test_a_change_is_sent_after_one_that_was_rejected_for_another_reason(
     hetzner: respx.MockRouter, client: HetznerCloudClient, status: int, code: str, kind: type[Exception]
 ) -> None:
     answers = [
@@ -505,7 +507,7 @@ async def test_a_change_is_sent_after_one_that_was_refused_for_another_reason(
     assert (await client.change_image_protection(4711, delete=True)).id == 13
 
 
-async def test_a_refused_read_refuses_no_change(
+async def test_a_rejected_read_rejects_no_change(
     hetzner: respx.MockRouter, client: HetznerCloudClient
 ) -> None:
     hetzner.get("/images/4711").respond(401, json=error_json("unauthorized"))

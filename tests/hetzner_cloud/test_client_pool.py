@@ -1,4 +1,4 @@
-"""The shared client: one for a project on an event loop, for as long as somebody uses it."""
+"""The shared client: one for a project on an event loop, for as long as it is used."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,18 +11,19 @@ from pydantic import SecretStr
 
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.client_pool import _LEASES, pooled_client
+from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import InvalidArgumentError, ServerError
-from tests.support.responses import ENDPOINT, TOKEN, image_json
+from tests.support.api_json import ENDPOINT, TOKEN, image_json
 
 
 def lent(
-    token: str = TOKEN, endpoint: str = ENDPOINT, reserve: float = 0.1, owner: str = "this project"
+    token: str = TOKEN, endpoint: str = ENDPOINT, reserve: float = 0.1, label: str = "this project"
 ) -> AbstractAsyncContextManager[HetznerCloudClient]:
-    return pooled_client(SecretStr(token), endpoint, rate_limit_reserve=reserve, owner=owner)
+    return pooled_client(ClientConfig(SecretStr(token), endpoint, reserve, label))
 
 
 def is_closed(client: HetznerCloudClient) -> bool:
-    return client._connection._http.is_closed
+    return client._transport._http.is_closed
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +106,7 @@ async def test_the_client_is_closed_when_its_user_is_cancelled() -> None:
         {"token": f"{TOKEN}2"},
         {"endpoint": "https://proxy.example/v1"},
         {"reserve": 0.5},
-        {"owner": "the credentials block 'prod'"},
+        {"label": "the credentials block 'prod'"},
     ],
     ids=lambda other: next(iter(other)),
 )
@@ -161,7 +162,7 @@ async def test_requests_in_flight_are_shared_out_among_projects_and_each_has_one
 ) -> None:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(lent(f"{TOKEN}{number}")) for number in range(projects)]
-        assert {client._connection._places.total_tokens for client in clients} == {each}
+        assert {client._transport._limiter.total_tokens for client in clients} == {each}
         await stack.enter_async_context(lent())
     async with lent() as alone:
-        assert alone._connection._places.total_tokens == 10
+        assert alone._transport._limiter.total_tokens == 10

@@ -1,4 +1,4 @@
-"""The errors: a tree that survives pickling, and texts that a person can use."""
+"""The errors: a tree that survives pickling, and messages that help."""
 
 import copy
 import inspect
@@ -25,7 +25,7 @@ from hetzner_cloud.errors import (
     TransportError,
 )
 from hetzner_cloud.models import Action
-from tests.support.responses import CORRELATION_ID, action_json
+from tests.support.api_json import CORRELATION_ID, action_json
 
 CLASSES = [
     found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, HetznerCloudError)
@@ -49,7 +49,7 @@ def example(kind: type[HetznerCloudError]) -> HetznerCloudError:
 @pytest.mark.parametrize(
     "copied", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy], ids=["p", "c", "d"]
 )
-def test_an_error_keeps_its_class_text_and_fields_when_it_is_copied(kind: Any, copied: Any) -> None:
+def test_an_error_keeps_its_class_message_and_fields_when_it_is_copied(kind: Any, copied: Any) -> None:
     error = example(kind)
     again = copied(error)
     assert type(again) is kind
@@ -137,7 +137,7 @@ def test_an_invalid_request_names_its_fields_when_its_details_are(
     assert str(error) == f"invalid{suffix} (invalid_input, {CORRELATION_ID})"
 
 
-def test_the_fields_of_an_invalid_request_are_bounded_in_its_text() -> None:
+def test_the_fields_of_an_invalid_request_are_bounded_in_its_message() -> None:
     fields = [{"name": f"field {number}", "messages": ["long " * 1_000]} for number in range(100)]
     assert len(str(InvalidRequestError("invalid", details={"fields": fields}))) < 1_100
 
@@ -152,7 +152,7 @@ def test_the_fields_of_an_invalid_request_are_bounded_in_its_text() -> None:
         ({"announcement": "a\r\nb"}, "a b"),
     ],
 )
-def test_a_gone_endpoint_tells_where_it_was_announced(details: Any, announcement: str) -> None:
+def test_a_removed_endpoint_names_its_announcement(details: Any, announcement: str) -> None:
     assert DeprecatedEndpointError("gone", details=details).announcement == announcement
 
 

@@ -1,4 +1,4 @@
-"""The models: what of an answer is read, and what of it may be missing, unknown or strange."""
+"""The models: what of a response is read, and what of it may be missing, unknown or strange."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from hetzner_cloud.models import (
     Resource,
     describe_action_error,
 )
-from tests.support.responses import MAX_ID, action_json, image_json
+from tests.support.api_json import MAX_ID, action_json, image_json
 
 NEEDED_OF_AN_IMAGE = {"id": 1, "type": "snapshot", "protection": {"delete": True}}
 NEEDED_OF_AN_ACTION = {"id": 1, "status": "running"}
@@ -43,7 +43,7 @@ def test_every_field_of_an_image_is_read_when_it_is_as_documented() -> None:
     assert read.created == datetime(2016, 1, 30, 23, 55, tzinfo=UTC)
 
 
-def test_an_image_is_read_when_only_what_we_decide_by_is_there() -> None:
+def test_an_image_is_read_with_only_what_decisions_depend_on() -> None:
     read = image(**NEEDED_OF_AN_IMAGE)
     assert (read.is_snapshot, read.is_protected) == (True, True)
     assert (read.created_from, read.bound_to, read.rapid_deploy, read.labels) == (None, None, None, {})
@@ -52,7 +52,7 @@ def test_an_image_is_read_when_only_what_we_decide_by_is_there() -> None:
 
 @pytest.mark.parametrize("field", sorted(set(image_json()) - set(NEEDED_OF_AN_IMAGE)))
 @pytest.mark.parametrize("strange", ["absent", None, "strange", 5.5, True, [], {}, [1], {"a": "b"}], ids=repr)
-def test_an_image_is_not_lost_when_a_field_we_do_not_decide_by_is(field: str, strange: Any) -> None:
+def test_an_image_is_not_lost_when_a_field_no_decision_depends_on_is(field: str, strange: Any) -> None:
     fields = image_json(protection={"delete": True}) | {field: strange}
     if strange == "absent":
         del fields[field]
@@ -60,7 +60,7 @@ def test_an_image_is_not_lost_when_a_field_we_do_not_decide_by_is(field: str, st
 
 
 @pytest.mark.parametrize("field", sorted(NEEDED_OF_AN_IMAGE))
-def test_an_image_is_refused_without_what_we_decide_by(field: str) -> None:
+def test_an_image_is_rejected_without_what_decisions_depend_on(field: str) -> None:
     with pytest.raises(ValidationError):
         image(**{name: value for name, value in NEEDED_OF_AN_IMAGE.items() if name != field})
 
@@ -68,7 +68,7 @@ def test_an_image_is_refused_without_what_we_decide_by(field: str) -> None:
 @pytest.mark.parametrize(
     "protection", [None, {}, {"delete": None}, {"delete": "true"}, {"delete": 1}], ids=repr
 )
-def test_an_image_is_refused_when_its_protection_is(protection: Any) -> None:
+def test_an_image_is_rejected_when_its_protection_is(protection: Any) -> None:
     with pytest.raises(ValidationError):
         image(**NEEDED_OF_AN_IMAGE | {"protection": protection})
 
@@ -101,7 +101,7 @@ def test_a_snapshot_can_be_bound_to_a_server() -> None:
     ],
     ids=["deprecated", "deprecation", "both", "null", "neither"],
 )
-def test_an_image_tells_its_deprecation_in_either_way(
+def test_an_image_reports_its_deprecation_in_either_way(
     fields: dict[str, Any], deprecated: int | None, announced: int | None
 ) -> None:
     read = image(**NEEDED_OF_AN_IMAGE, **fields)
@@ -118,7 +118,7 @@ def test_an_id_is_read_exactly_when_it_is(model: Any, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [None, "4711", 4711.0, True])
-def test_an_id_is_refused_when_it_is_no_integer(number: Any) -> None:
+def test_an_id_is_rejected_when_it_is_no_integer(number: Any) -> None:
     with pytest.raises(ValidationError):
         image(**NEEDED_OF_AN_IMAGE | {"id": number})
     with pytest.raises(ValidationError):
@@ -169,7 +169,7 @@ def test_an_action_is_read_without(field: str, missing: str) -> None:
     fields = action_json() | {field: None}
     if missing == "absent":
         del fields[field]
-    assert not action(**fields).ended
+    assert not action(**fields).is_finished
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_an_action_is_read_without(field: str, missing: str) -> None:
         ([{"id": 8, "type": "image", "unheard_of": 1}], 8),
     ],
 )
-def test_an_action_tells_its_image_when_its_resources_are(resources: list[Any], image_id: int | None) -> None:
+def test_an_action_names_its_image_when_its_resources_are(resources: list[Any], image_id: int | None) -> None:
     assert action(**action_json(resources=resources)).image_id == image_id
 
 
@@ -202,7 +202,7 @@ def test_an_action_tells_its_image_when_its_resources_are(resources: list[Any], 
 def test_an_action_is_judged_by_its_status_alone(status: str, error: Any, judgement: str) -> None:
     read = action(**action_json(status=status, error=error))
     assert (read.succeeded, read.failed) == (judgement == "succeeded", judgement == "failed")
-    assert read.ended is (judgement != "running")
+    assert read.is_finished is (judgement != "running")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_an_action_is_judged_by_its_status_alone(status: str, error: Any, judgem
         ({"status": "error", "resources": []}, "action 13 (change_protection): no reason given"),
     ],
 )
-def test_an_action_says_what_a_person_needs_to_find_it(fields: dict[str, Any], text: str) -> None:
+def test_an_action_names_what_is_needed_to_find_it(fields: dict[str, Any], text: str) -> None:
     assert str(action(**action_json(**fields))) == text
 
 
@@ -232,7 +232,7 @@ def test_an_action_says_what_a_person_needs_to_find_it(fields: dict[str, Any], t
         (ActionErrorInfo(code="a\nb", message="\x1b[31mred\r\n"), "[31mred (a b)"),
     ],
 )
-def test_a_fault_is_told_as_the_official_clients_do(fault: ActionErrorInfo | None, text: str) -> None:
+def test_an_error_is_described_as_in_the_official_clients(fault: ActionErrorInfo | None, text: str) -> None:
     assert describe_action_error(fault) == text
 
 
@@ -260,5 +260,5 @@ def test_a_list_has_no_further_page_when_its_meta_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("told", "shown"), [(None, 0), ("half", 0), (-1, 0), (250, 100), (10**400, 100), (42, 42)]
 )
-def test_the_progress_is_a_percentage_whatever_the_answer_says(told: object, shown: float) -> None:
+def test_the_progress_is_a_percentage_whatever_the_response_says(told: object, shown: float) -> None:
     assert Action.model_validate({"id": 1, "status": "running", "progress": told}).progress == shown

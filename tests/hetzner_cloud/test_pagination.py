@@ -8,17 +8,11 @@ from typing import Any
 import pytest
 
 from hetzner_cloud.errors import InvalidResponseError, ServerError
-from hetzner_cloud.pagination import (
-    ImagesPage,
-    changed_while_reading,
-    fetch_consistently,
-    fetch_in_reverse,
-    fetch_pages,
-    gather_or_cancel,
-)
-from hetzner_cloud.responses import Answer, parse_model
+from hetzner_cloud.pages import ImagesPage
+from hetzner_cloud.pagination import fetch_in_reverse, fetch_pages, gather_or_cancel
+from hetzner_cloud.responses import ApiResponse, parse_model
 from hetzner_cloud.retry import is_transient
-from tests.support.responses import image_json, meta_json
+from tests.support.api_json import image_json, meta_json
 
 ABSENT: Any = object()
 
@@ -33,7 +27,7 @@ def following(next_page: int | None, last_page: int | None = None) -> dict[str, 
 
 
 class Pages:
-    """Answers pages by a function of their number; notes which were asked for, and how many at once."""
+    """Returns pages by a function of their number; records which were requested, and how many at once."""
 
     def __init__(self, answer: Callable[[int], ImagesPage]) -> None:
         self.answer = answer
@@ -83,7 +77,7 @@ async def test_a_list_is_one_page_when_its_meta_is(meta: Any) -> None:
     ids=str,
 )
 def test_a_list_is_not_cut_short_when_its_meta_cannot_be_read(meta: Any) -> None:
-    answer = Answer("GET /images", 200, json.dumps({"images": [image_json(1)], "meta": meta}).encode())
+    answer = ApiResponse("GET /images", 200, json.dumps({"images": [image_json(1)], "meta": meta}).encode())
     with pytest.raises(InvalidResponseError, match="meta"):
         parse_model(ImagesPage, answer)
 
@@ -100,7 +94,7 @@ async def test_an_empty_list_is_one_page() -> None:
 
 
 @pytest.mark.parametrize("last", [2, 3, 30])
-async def test_the_pages_after_the_first_are_asked_for_at_once(last: int) -> None:
+async def test_the_pages_after_the_first_are_requested_at_once(last: int) -> None:
     pages = Pages(lambda number: page(number, meta=meta_json(number, last)))
     assert ids_of(await fetch_pages(pages.fetch)) == list(range(1, last + 1))
     assert pages.asked == list(range(1, last + 1))
@@ -115,12 +109,12 @@ async def test_the_pages_are_followed_one_by_one_when_the_last_one_is(last_page:
     assert pages.most == 1
 
 
-async def test_a_list_is_followed_to_its_end_when_it_grew_meanwhile() -> None:
+async def test_a_list_is_followed_to_its_end_when_it_grew_during_the_read() -> None:
     pages = Pages(lambda number: page(number, meta=meta_json(number, 2 if number == 1 else 4)))
     assert ids_of(await fetch_pages(pages.fetch)) == [1, 2, 3, 4]
 
 
-async def test_a_page_beyond_the_end_is_empty_when_the_list_shrank_meanwhile() -> None:
+async def test_a_page_beyond_the_end_is_empty_when_the_list_shrank_during_the_read() -> None:
     pages = Pages(
         lambda number: page(
             *([number] if number < 3 else []), meta=meta_json(number, 3 if number == 1 else 2)
@@ -142,21 +136,21 @@ async def test_a_list_that_goes_round_in_circles_is_no_list(loop: dict[int, int]
 
 
 @pytest.mark.parametrize("last_page", [20_001, 2**31, 2**63])
-async def test_a_list_of_absurdly_many_pages_is_refused_after_the_first(last_page: int) -> None:
+async def test_a_list_of_absurdly_many_pages_is_rejected_after_the_first(last_page: int) -> None:
     pages = Pages(lambda _number: page(1, meta=following(2, last_page)))
     with pytest.raises(InvalidResponseError, match=f"says that {last_page} is the last one"):
         await fetch_pages(pages.fetch)
     assert pages.asked == [1]
 
 
-async def test_a_jump_to_an_absurd_page_is_refused() -> None:
+async def test_a_jump_to_an_absurd_page_is_rejected() -> None:
     pages = Pages(lambda _number: page(1, meta=following(10**9)))
     with pytest.raises(InvalidResponseError):
         await fetch_pages(pages.fetch)
     assert pages.asked == [1]
 
 
-async def test_a_fault_of_one_page_cancels_the_others_and_is_raised_as_it_is() -> None:
+async def test_an_error_of_one_page_cancels_the_others_and_is_raised_as_it_is() -> None:
     fault = ServerError("oops", "server_error", 500)
     cancelled: list[int] = []
 
@@ -179,7 +173,7 @@ async def test_a_fault_of_one_page_cancels_the_others_and_is_raised_as_it_is() -
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_fault_of_the_first_page_is_raised_as_it_is() -> None:
+async def test_an_error_of_the_first_page_is_raised_as_it_is() -> None:
     def answer(_number: int) -> ImagesPage:
         raise ServerError("oops", "server_error", 500)
 
@@ -204,7 +198,7 @@ async def test_all_pages_are_left_when_the_reading_is_cancelled() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_one_fault_is_raised_when_all_fail_together() -> None:
+async def test_one_error_is_raised_when_all_fail_together() -> None:
     async def fail(number: int) -> None:
         raise ServerError(f"fault {number}")
 
@@ -212,7 +206,7 @@ async def test_one_fault_is_raised_when_all_fail_together() -> None:
         await gather_or_cancel(fail(number) for number in range(5))
 
 
-async def test_answers_keep_their_order_when_the_later_ones_come_first() -> None:
+async def test_results_keep_their_order_when_the_later_ones_finish_first() -> None:
     async def answer(number: int) -> int:
         for _ in range(10 - number):
             await asyncio.sleep(0)
@@ -225,104 +219,6 @@ async def test_answers_keep_their_order_when_the_later_ones_come_first() -> None
 # A list that moves
 
 
-def listed(*pages: Sequence[int], totals: Sequence[int | None] = ()) -> list[ImagesPage]:
-    told = list(totals) or [None] * len(pages)
-    return [
-        page(*ids, meta=meta_json(number, len(pages), total_entries=total))
-        for number, (ids, total) in enumerate(zip(pages, told, strict=True), start=1)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("pages", "has"),
-    [
-        ([], False),
-        (listed([3, 2, 1]), False),
-        (listed([6, 5], [4, 3], [2, 1], totals=[6, 6, 6]), False),
-        (listed([6, 5], [4, 3], [2, 1]), False),
-        (listed([6, 5], [5, 4], [3, 2], totals=[6, 7, 7]), True),
-        (listed([6, 5], [5, 4]), True),
-        (listed([6, 5], [3, 2], totals=[6, 5]), True),
-        ([*listed([6, 5], [3, 2], totals=[6, 5]), page(1)], True),
-        (listed([6, 5], [4, 3], totals=[6, 7]), False),
-        ([page(6, 5), page(4)], False),
-    ],
-    ids=[
-        "empty",
-        "one page",
-        "steady",
-        "no totals",
-        "grew and repeats one",
-        "repeats one",
-        "shrank",
-        "shrank, a page without meta",
-        "grew behind",
-        "no meta",
-    ],
-)
-def test_a_list_has_moved_when_it(pages: list[ImagesPage], *, has: bool) -> None:
-    assert changed_while_reading(pages) is has
-
-
-class Readings:
-    """One reading of a list after the other."""
-
-    def __init__(self, *readings: list[ImagesPage]) -> None:
-        self.readings = list(readings)
-        self.made = 0
-
-    async def read(self) -> list[ImagesPage]:
-        self.made += 1
-        return self.readings.pop(0)
-
-
-SHRANK = listed([6, 5], [3, 2], totals=[6, 5])  # 4 moved up to page 1 when an earlier one went
-
-
-async def test_a_steady_list_is_read_once_and_comes_by_ascending_id() -> None:
-    readings = Readings(listed([6, 5], [4, 3], totals=[4, 4]))
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [3, 4, 5, 6]
-    assert readings.made == 1
-
-
-@pytest.mark.parametrize(
-    "first", [SHRANK, listed([6, 5], [5, 3], totals=[5, 5])], ids=["it shrank", "it repeats one"]
-)
-async def test_a_list_is_read_again_and_the_last_reading_is_returned_when(first: list[ImagesPage]) -> None:
-    readings = Readings(first, listed([5, 4], [3, 2], totals=[4, 4]))
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
-    assert readings.made == 2
-
-
-async def test_a_list_that_never_stands_still_is_read_three_times() -> None:
-    readings = Readings(SHRANK, SHRANK, listed([9, 8], [6, 5], totals=[6, 5]), SHRANK)
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [5, 6, 8, 9]
-    assert readings.made == 3
-
-
-async def test_an_image_is_returned_as_it_was_last_seen() -> None:
-    again = page(6, 5, 3)
-    later = again.model_copy(
-        update={
-            "images": tuple(
-                image.model_copy(update={"description": "later"}) if image.id == 6 else image
-                for image in again.images
-            )
-        }
-    )
-    readings = Readings(SHRANK, [later])
-    assert [image.description for image in await fetch_consistently(readings.read, readings.read)][
-        -1
-    ] == "later"
-
-
-async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings_agree() -> None:
-    lost_one = listed([6, 5], [3, 2])
-    readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
-    assert readings.made == 3
-
-
 async def test_a_list_that_brings_nothing_new_is_left_after_one_page_more() -> None:
     pages = Pages(lambda number: page(1, meta=following(number + 1)))
     with pytest.raises(InvalidResponseError, match="nothing new"):
@@ -330,7 +226,7 @@ async def test_a_list_that_brings_nothing_new_is_left_after_one_page_more() -> N
     assert pages.asked == [1, 2]
 
 
-async def test_no_more_pages_are_asked_for_than_the_total_can_fill() -> None:
+async def test_no_more_pages_are_requested_than_the_total_can_fill() -> None:
     meta = {"pagination": {"page": 1, "next_page": 2, "last_page": 900, "total_entries": 3}}
     pages = Pages(lambda number: page(number, meta=meta if number == 1 else None))
     assert ids_of(await fetch_pages(pages.fetch)) == [1, 2, 3]
@@ -343,18 +239,18 @@ async def test_the_pages_are_read_from_the_last_to_the_first_when_the_list_moves
     assert pages.asked == [1, 4, 3, 2, 1]
 
 
-async def test_one_page_is_enough_backwards_too_when_there_is_only_one() -> None:
+async def test_one_page_is_enough_in_reverse_too_when_there_is_only_one() -> None:
     pages = Pages(lambda _number: page(1))
     assert ids_of(await fetch_in_reverse(pages.fetch)) == [1]
     assert pages.asked == [1]
 
 
-async def test_the_pages_are_followed_forwards_when_nobody_says_which_is_the_last() -> None:
+async def test_the_pages_are_followed_forwards_when_the_last_one_is_unknown() -> None:
     pages = Pages(lambda number: page(number, meta=following(number + 1 if number < 3 else None)))
     assert ids_of(await fetch_in_reverse(pages.fetch)) == [1, 2, 3]
 
 
-async def test_a_list_that_grows_by_whole_pages_meanwhile_is_no_endless_one() -> None:
+async def test_a_list_that_grows_by_whole_pages_during_the_read_is_no_endless_one() -> None:
     def answer(number: int) -> ImagesPage:
         meta = {"next_page": number + 1 if number < 4 else None, "last_page": 2, "total_entries": 2 + number}
         return page(1 if number < 4 else 9, meta={"pagination": meta})

@@ -1,4 +1,4 @@
-"""Flow control: how fast requests may go out, as the answers' headers say it."""
+"""The rate limit: how fast requests may be sent, by the responses' headers."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ HOUR = 3_600
 def headers(
     remaining: float, *, limit: float = 3_600, reset_in: float | None = None, **more: str
 ) -> dict[str, str]:
-    """Those of an answer at WALL; without `reset_in` the bucket is full again as 3,600 an hour say."""
+    """Those of a response at WALL; without `reset_in` the bucket refills as at 3,600 an hour."""
     seconds = (limit - remaining) * HOUR / limit if reset_in is None else reset_in
     names = {
         "RateLimit-Limit": f"{limit:g}",
@@ -126,7 +126,7 @@ def test_nothing_is_held_back_when_the_headers_are(answer: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("reset", ["", "soon", "nan", "inf", "-1", "0"])
-def test_the_limit_tells_the_refill_when_the_reset_is(reset: str) -> None:
+def test_the_limit_gives_the_refill_when_the_reset_is(reset: str) -> None:
     rate_limit = told(headers(0, limit=7_200) | {"RateLimit-Reset": reset})
     assert rate_limit.refill == 2
 
@@ -140,7 +140,7 @@ def test_what_is_left_is_estimated(remaining: int, in_flight: int, later: float,
     assert rate_limit.remaining(NOW + later) == pytest.approx(estimate)
 
 
-def test_each_request_counts_before_its_answer_comes() -> None:
+def test_each_request_counts_before_its_response() -> None:
     rate_limit = told(headers(2_000))
     assert slots(rate_limit, 100) == [0] * 100
     assert rate_limit.remaining(NOW) == pytest.approx(1_900)
@@ -196,27 +196,27 @@ def test_requests_go_out_at_once_again_when_the_bucket_has_refilled() -> None:
 
 
 @pytest.mark.parametrize(("limit", "pause"), [(3_600, 1.0), (7_200, 0.5), (36_000, 0.1)])
-def test_a_refusal_is_waited_out_as_the_bucket_refills_not_until_it_is_full(limit: int, pause: float) -> None:
+def test_a_429_is_waited_out_as_the_bucket_refills_not_until_it_is_full(limit: int, pause: float) -> None:
     answer = headers(0, limit=limit)
     rate_limit = told(answer, reserve=0)
     assert rate_limit.on_rate_limited(answer, now=NOW, sent_at=NOW - 1) == pytest.approx(pause)
     assert slots(rate_limit, 3) == pytest.approx([pause, 2 * pause, 3 * pause])
 
 
-def test_a_refusal_without_any_headers_is_waited_out_as_3600_an_hour_refill() -> None:
+def test_a_429_without_any_headers_is_waited_out_as_3600_an_hour_refill() -> None:
     rate_limit = told()
     assert rate_limit.on_rate_limited({}, now=NOW, sent_at=NOW - 1) == pytest.approx(1)
     assert slots(rate_limit, 3) == pytest.approx([1, 2, 3])
 
 
-def test_a_refusal_counts_more_than_a_bucket_that_looked_full() -> None:
+def test_a_429_counts_more_than_a_bucket_that_looked_full() -> None:
     rate_limit = told(headers(3_000), reserve=0)
     rate_limit.on_rate_limited({}, now=NOW, sent_at=NOW - 1)
     assert rate_limit.remaining(NOW) == 0
     assert slots(rate_limit, 3) == pytest.approx([1, 2, 3])
 
 
-def test_the_pause_doubles_with_each_refusal_up_to_a_minute() -> None:
+def test_the_delay_doubles_with_each_429_up_to_a_minute() -> None:
     rate_limit, now, pauses = told(), NOW, []
     for _ in range(9):
         pauses.append(rate_limit.on_rate_limited({}, now=now, sent_at=now - 0.1))
@@ -224,14 +224,14 @@ def test_the_pause_doubles_with_each_refusal_up_to_a_minute() -> None:
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60], abs=1)
 
 
-def test_refusals_count_as_one_when_the_requests_were_under_way_together() -> None:
+def test_concurrent_429_responses_count_as_one() -> None:
     rate_limit = told()
     pauses = [rate_limit.on_rate_limited({}, now=NOW + number / 100, sent_at=NOW - 1) for number in range(10)]
     assert max(pauses) == pytest.approx(1)
     assert rate_limit.on_rate_limited({}, now=NOW + 3, sent_at=NOW + 2) == pytest.approx(2)
 
 
-def test_the_pause_starts_small_again_when_a_request_was_accepted() -> None:
+def test_the_delay_starts_small_again_when_a_request_was_accepted() -> None:
     rate_limit = told()
     for seconds in (0, 10, 20):
         rate_limit.on_rate_limited({}, now=NOW + seconds, sent_at=NOW + seconds - 1)
@@ -266,14 +266,14 @@ def test_a_retry_after_is_honoured_within_bounds_when_it_is(retry_after: str, pa
     assert rate_limit.take_slot(NOW) == pytest.approx(pause)
 
 
-def test_a_shorter_pause_never_replaces_a_longer_one() -> None:
+def test_a_shorter_delay_never_replaces_a_longer_one() -> None:
     rate_limit = told()
     rate_limit.on_rate_limited({"Retry-After": "30"}, now=NOW, sent_at=NOW - 1)
     assert rate_limit.on_rate_limited({}, now=NOW + 1, sent_at=NOW - 1) == pytest.approx(29)
     assert rate_limit.take_slot(NOW + 1) == pytest.approx(29)
 
 
-def test_the_slots_claimed_before_a_refusal_are_void_and_hold_nobody_back() -> None:
+def test_the_slots_claimed_before_a_429_are_void_and_hold_nothing_back() -> None:
     bucket = RateLimit(reserve=0.0)
     bucket.update({"RateLimit-Limit": "3600", "RateLimit-Remaining": "0"}, now=0.0, wall=0.0, in_flight=0)
     claimed = [bucket.take_slot(0.0) for _ in range(10)]

@@ -1,4 +1,4 @@
-"""From an answer to a model or an error: every documented pair of status and code, and every broken body."""
+"""From a response to a model or an error: every documented pair of status and code, and every broken body."""
 
 import json
 from typing import Any
@@ -22,46 +22,46 @@ from hetzner_cloud.errors import (
     ServerError,
 )
 from hetzner_cloud.models import Action
-from hetzner_cloud.responses import Answer, parse_error, parse_model
+from hetzner_cloud.responses import ApiResponse, parse_error, parse_model
 from hetzner_cloud.retry import is_transient
-from tests.support.responses import CORRELATION_ID, action_json, error_json
+from tests.support.api_json import CORRELATION_ID, action_json, error_json
 
-HEALS, STAYS = True, False
+TRANSIENT, PERMANENT = True, False
 TABLE = [
-    (400, "json_error", InvalidRequestError, STAYS),
-    (405, "method_not_allowed", InvalidRequestError, STAYS),
-    (401, "unauthorized", AuthenticationError, STAYS),
-    (401, None, AuthenticationError, STAYS),
-    (401, "token_readonly", ReadOnlyTokenError, STAYS),
-    (403, "token_readonly", ReadOnlyTokenError, STAYS),
-    (403, "forbidden", PermissionDeniedError, STAYS),
-    (403, "resource_limit_exceeded", PermissionDeniedError, STAYS),
-    (403, "maintenance", PermissionDeniedError, STAYS),
-    (404, "not_found", NotFoundError, STAYS),
-    (404, None, NotFoundError, STAYS),
-    (409, "conflict", ConflictError, HEALS),
-    (409, "uniqueness_error", ConflictError, STAYS),
-    (409, None, ConflictError, STAYS),
-    (410, "deprecated_api_endpoint", DeprecatedEndpointError, STAYS),
-    (412, "resource_unavailable", ResourceUnavailableError, STAYS),
-    (422, "invalid_input", InvalidRequestError, STAYS),
-    (422, "service_error", InvalidRequestError, STAYS),
-    (422, "unsupported_error", InvalidRequestError, STAYS),
-    (423, "locked", LockedError, HEALS),
-    (423, "protected", ProtectedError, STAYS),
-    (423, None, ProtectedError, STAYS),
-    (429, "rate_limit_exceeded", RateLimitError, STAYS),
-    (429, None, RateLimitError, STAYS),
-    (500, "server_error", ServerError, HEALS),
-    (500, None, ServerError, HEALS),
-    (502, "bad_gateway", ServerError, HEALS),
-    (502, None, ServerError, HEALS),
-    (503, "unavailable", ServerError, HEALS),
-    (503, None, ServerError, HEALS),
-    (504, "timeout", ServerError, HEALS),
-    (504, None, ServerError, HEALS),
-    (418, "unheard_of", ApiError, STAYS),
-    (302, None, ApiError, STAYS),
+    (400, "json_error", InvalidRequestError, PERMANENT),
+    (405, "method_not_allowed", InvalidRequestError, PERMANENT),
+    (401, "unauthorized", AuthenticationError, PERMANENT),
+    (401, None, AuthenticationError, PERMANENT),
+    (401, "token_readonly", ReadOnlyTokenError, PERMANENT),
+    (403, "token_readonly", ReadOnlyTokenError, PERMANENT),
+    (403, "forbidden", PermissionDeniedError, PERMANENT),
+    (403, "resource_limit_exceeded", PermissionDeniedError, PERMANENT),
+    (403, "maintenance", PermissionDeniedError, PERMANENT),
+    (404, "not_found", NotFoundError, PERMANENT),
+    (404, None, NotFoundError, PERMANENT),
+    (409, "conflict", ConflictError, TRANSIENT),
+    (409, "uniqueness_error", ConflictError, PERMANENT),
+    (409, None, ConflictError, PERMANENT),
+    (410, "deprecated_api_endpoint", DeprecatedEndpointError, PERMANENT),
+    (412, "resource_unavailable", ResourceUnavailableError, PERMANENT),
+    (422, "invalid_input", InvalidRequestError, PERMANENT),
+    (422, "service_error", InvalidRequestError, PERMANENT),
+    (422, "unsupported_error", InvalidRequestError, PERMANENT),
+    (423, "locked", LockedError, TRANSIENT),
+    (423, "protected", ProtectedError, PERMANENT),
+    (423, None, ProtectedError, PERMANENT),
+    (429, "rate_limit_exceeded", RateLimitError, PERMANENT),
+    (429, None, RateLimitError, PERMANENT),
+    (500, "server_error", ServerError, TRANSIENT),
+    (500, None, ServerError, TRANSIENT),
+    (502, "bad_gateway", ServerError, TRANSIENT),
+    (502, None, ServerError, TRANSIENT),
+    (503, "unavailable", ServerError, TRANSIENT),
+    (503, None, ServerError, TRANSIENT),
+    (504, "timeout", ServerError, TRANSIENT),
+    (504, None, ServerError, TRANSIENT),
+    (418, "unheard_of", ApiError, PERMANENT),
+    (302, None, ApiError, PERMANENT),
 ]
 WITHOUT_AN_ERROR = {
     "empty": b"",
@@ -90,23 +90,23 @@ HOSTILE = "\x1b[2J\x07over\r\nWARNING forged line\u2028\u202egnp\x00\x9b31m\u200
 CHANGE = "POST /images/4711/actions/change_protection"
 
 
-def answer(status: int, body: bytes | dict[str, Any], request: str = "GET /images") -> Answer:
+def answer(status: int, body: bytes | dict[str, Any], request: str = "GET /images") -> ApiResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(request, status, content, CORRELATION_ID)
+    return ApiResponse(request, status, content, CORRELATION_ID)
 
 
-@pytest.mark.parametrize(("status", "code", "kind", "healing"), TABLE)
-def test_an_answer_becomes_the_error_that_its_status_and_code_say(
-    status: int, code: str | None, kind: type[ApiError], *, healing: bool
+@pytest.mark.parametrize(("status", "code", "kind", "transient"), TABLE)
+def test_a_response_becomes_the_error_of_its_status_and_code(
+    status: int, code: str | None, kind: type[ApiError], *, transient: bool
 ) -> None:
     error = parse_error(answer(status, error_json(code) if code else b"", CHANGE))
     assert type(error) is kind
     assert (error.status_code, error.correlation_id) == (status, CORRELATION_ID)
     assert error.code == (code or f"http_{status}")
-    assert is_transient(error) is healing
+    assert is_transient(error) is transient
 
 
-def test_only_a_change_waits_for_another_action_to_end() -> None:
+def test_only_a_change_waits_for_another_action_to_finish() -> None:
     error = parse_error(answer(423, error_json("locked"), "GET /images"))
     assert type(error) is ProtectedError
     assert not is_transient(error)
@@ -116,7 +116,7 @@ def test_only_a_change_waits_for_another_action_to_end() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"), [(502, ServerError), (404, NotFoundError), (401, AuthenticationError)]
 )
-def test_the_status_says_enough_when_the_body_is(status: int, kind: type[ApiError], body: bytes) -> None:
+def test_the_status_is_enough_when_the_body_is(status: int, kind: type[ApiError], body: bytes) -> None:
     error = parse_error(answer(status, body))
     assert type(error) is kind
     assert (error.code, error.correlation_id, error.details) == (f"http_{status}", CORRELATION_ID, {})
@@ -124,7 +124,7 @@ def test_the_status_says_enough_when_the_body_is(status: int, kind: type[ApiErro
     assert len(str(error)) < 400
 
 
-def test_an_error_says_the_request_the_message_the_code_and_the_correlation_id() -> None:
+def test_an_error_names_the_request_the_message_the_code_and_the_correlation_id() -> None:
     error = parse_error(answer(404, error_json("not_found", "image not found")))
     text = "GET /images was answered with 404: image not found"
     assert str(error) == f"{text} (not_found, {CORRELATION_ID})"
@@ -146,7 +146,7 @@ def test_no_control_character_of_an_error_reaches_a_log() -> None:
         assert "WARNING forged line" in shown
 
 
-def test_the_text_of_an_error_is_bounded_when_its_message_is_endless() -> None:
+def test_the_message_of_an_error_is_bounded_when_its_message_is_endless() -> None:
     assert len(str(parse_error(answer(400, error_json("c" * 100_000, "m" * 100_000))))) < 1_000
 
 
@@ -154,14 +154,14 @@ def test_the_text_of_an_error_is_bounded_when_its_message_is_endless() -> None:
     ("code", "advice"),
     [("unauthorized", "the credentials block 'prod' is not valid"), ("token_readonly", "may only read")],
 )
-def test_a_refused_token_is_named_with_what_to_do(code: str, advice: str) -> None:
+def test_a_rejected_token_is_named_with_what_to_do(code: str, advice: str) -> None:
     error = parse_error(answer(401, error_json(code)), "the credentials block 'prod'")
     assert "the credentials block 'prod'" in str(error)
     assert advice in str(error)
     assert "Hetzner Console" in str(error)
 
 
-def test_the_owner_is_taken_as_it_is_when_it_looks_like_a_placeholder() -> None:
+def test_the_label_is_used_as_it_is_when_it_looks_like_a_placeholder() -> None:
     assert "{owner} {0}" in str(parse_error(answer(401, b""), "{owner} {0}"))
 
 
@@ -189,9 +189,7 @@ def test_a_success_is_read() -> None:
     ids=lambda value: str(value)[:40],
 )
 @pytest.mark.parametrize("status", [200, 201, 204])
-def test_a_success_that_is_not_as_documented_is_worth_asking_again(
-    status: int, body: bytes, what: str
-) -> None:
+def test_a_success_that_is_not_as_documented_is_worth_a_retry(status: int, body: bytes, what: str) -> None:
     with pytest.raises(InvalidResponseError, match=what) as caught:
         parse_model(Action, answer(status, body))
     error = caught.value

@@ -1,4 +1,4 @@
-"""The retry policy: what is_transient, how often, after what pauses."""
+"""The retry policy: what is transient, how often, after what delays."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from hetzner_cloud.errors import (
 )
 from hetzner_cloud.retry import RetryPolicy, is_transient
 
-HEALING: list[HetznerCloudError] = [
+TRANSIENT: list[HetznerCloudError] = [
     TransportError("no answer", "timeout"),
     InvalidResponseError("not documented", "invalid_response", 200),
     ServerError("oops", "server_error", 500),
@@ -50,7 +50,7 @@ def _name(error: HetznerCloudError) -> str:
 
 
 class Attempts:
-    """Fails with each fault in turn, then succeeds; notes the pauses."""
+    """Fails with each error in turn, then succeeds; records the delays."""
 
     def __init__(self, *faults: HetznerCloudError) -> None:
         self.faults = list(faults)
@@ -70,7 +70,7 @@ class Attempts:
         return await policy.call(self.attempt, sleep=self.sleep, jitter=lambda _least, most: most)
 
 
-@pytest.mark.parametrize("error", HEALING, ids=_name)
+@pytest.mark.parametrize("error", TRANSIENT, ids=_name)
 async def test_a_request_is_repeated_after(error: HetznerCloudError) -> None:
     attempts = Attempts(error)
     assert is_transient(error)
@@ -87,20 +87,20 @@ async def test_a_request_is_sent_once_when_it_meets(error: HetznerCloudError) ->
     assert attempts.made == 1
 
 
-async def test_the_last_fault_is_raised_when_no_retry_is_left() -> None:
+async def test_the_last_error_is_raised_when_no_retry_is_left() -> None:
     attempts = Attempts(*[ServerError(f"fault {number}") for number in range(9)])
     with pytest.raises(ServerError, match="fault 5"):
         await attempts.call(RetryPolicy(retries=5))
     assert attempts.made == 6
 
 
-async def test_the_bound_of_the_pauses_doubles_up_to_its_maximum() -> None:
+async def test_the_maximum_delay_doubles_up_to_its_maximum() -> None:
     attempts = Attempts(*[ServerError("oops")] * 7)
     await attempts.call(RetryPolicy(retries=7, base_seconds=1, max_seconds=20))
     assert attempts.pauses == [1, 2, 4, 8, 16, 20, 20]
 
 
-async def test_each_pause_is_drawn_between_zero_and_its_bound() -> None:
+async def test_each_delay_is_drawn_between_zero_and_its_maximum() -> None:
     drawn: list[tuple[float, float]] = []
 
     def jitter(least: float, most: float) -> float:

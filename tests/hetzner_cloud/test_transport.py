@@ -1,4 +1,4 @@
-"""The one place through which every request goes: what is sent, how fast, and what becomes of faults."""
+"""The one place through which every request goes: what is sent, how fast, and how errors are raised."""
 
 import asyncio
 import gzip
@@ -18,6 +18,7 @@ import respx
 from pydantic import SecretStr
 
 from hetzner_cloud import __version__
+from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import (
     ApiError,
     HetznerCloudError,
@@ -27,11 +28,13 @@ from hetzner_cloud.errors import (
     RateLimitError,
     TransportError,
 )
-from hetzner_cloud.responses import Answer
+from hetzner_cloud.requests import ApiRequest, Query
+from hetzner_cloud.responses import ApiResponse
 from hetzner_cloud.retry import is_transient
 from hetzner_cloud.settings import Settings
-from hetzner_cloud.transport import Connection, Query, _tls_context
-from tests.support.responses import CORRELATION_ID, ENDPOINT, TOKEN, error_json
+from hetzner_cloud.tls import tls_context
+from hetzner_cloud.transport import Transport
+from tests.support.api_json import CORRELATION_ID, ENDPOINT, TOKEN, error_json
 
 MIB = 2**20
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -79,22 +82,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def connect(clock: Clock) -> Callable[..., Connection]:
-    def make(endpoint: str = ENDPOINT, *, reserve: float = 0.1, **settings: Any) -> Connection:
-        return Connection(
-            SecretStr(TOKEN),
-            endpoint,
-            rate_limit_reserve=reserve,
-            owner="the credentials block 'prod'",
-            settings=Settings(**settings),
-            clock=clock,
-            sleep=clock.sleep,
+def connect(clock: Clock) -> Callable[..., Transport]:
+    def make(endpoint: str = ENDPOINT, *, reserve: float = 0.1, **settings: Any) -> Transport:
+        config = ClientConfig(
+            SecretStr(TOKEN), endpoint, reserve, "the credentials block 'prod'", f"a-product/{__version__}"
         )
+        return Transport(config, Settings(**settings), clock=clock, sleep=clock.sleep)
 
     return make
 
 
-Connect = Callable[..., Connection]
+Connect = Callable[..., Transport]
 
 
 @asynccontextmanager
@@ -115,7 +113,7 @@ async def served(handler: Handler) -> AsyncIterator[str]:
 
 
 def sends(*parts: bytes, echo: bytes = b"") -> Handler:
-    """Answer with these bytes; `echo` is followed by the token as it was received."""
+    """Respond with these bytes; `echo` is followed by the token as it was received."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -151,7 +149,7 @@ def everything_of(error: BaseException, log: pytest.LogCaptureFixture) -> str:
 
 
 def our_lines(log: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in log.records if record.name == "hetzner_cloud"]
+    return [record.getMessage() for record in log.records if record.name == "hetzner_cloud.throttle"]
 
 
 async def test_a_request_is_sent_as_documented(hetzner: respx.MockRouter, connect: Connect) -> None:
@@ -162,20 +160,20 @@ async def test_a_request_is_sent_as_documented(hetzner: respx.MockRouter, connec
         ("label_selector", "env=prod,!tmp"),
         ("page", 1),
     ]
-    async with connect() as connection:
-        answer = await connection.request("GET", "/images", query=query)
-    assert answer == Answer("GET /images", 200, b'{"images":[]}', CORRELATION_ID)
+    async with connect() as transport:
+        answer = await transport.send(ApiRequest("GET", "/images", query=query))
+    assert answer == ApiResponse("GET /images", 200, b'{"images":[]}', CORRELATION_ID)
     request = route.calls.last.request
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"
-    assert request.headers["User-Agent"] == f"hetzner-snapshot-protection/{__version__}"
+    assert request.headers["User-Agent"] == f"a-product/{__version__}"
     assert request.url.params.multi_items() == [(name, str(value)) for name, value in query]
     assert request.content == b""
 
 
 async def test_a_body_is_sent_as_json(hetzner: respx.MockRouter, connect: Connect) -> None:
     route = hetzner.post("/images/1/actions/change_protection").respond(201, json={})
-    async with connect() as connection:
-        await connection.request("POST", "/images/1/actions/change_protection", json={"delete": True})
+    async with connect() as transport:
+        await transport.send(ApiRequest("POST", "/images/1/actions/change_protection", json={"delete": True}))
     request = route.calls.last.request
     assert json.loads(request.content) == {"delete": True}
     assert request.headers["Content-Type"] == "application/json"
@@ -186,8 +184,8 @@ async def test_the_endpoint_s_path_comes_first_when_it_has_one(
     respx_mock: respx.MockRouter, connect: Connect
 ) -> None:
     respx_mock.get("https://proxy.example:8443/hetzner/v1/images").respond(json={})
-    async with connect("https://proxy.example:8443/hetzner/v1/") as connection:
-        assert (await connection.request("GET", "/images")).status_code == 200
+    async with connect("https://proxy.example:8443/hetzner/v1/") as transport:
+        assert (await transport.send(ApiRequest("GET", "/images"))).status_code == 200
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -196,22 +194,22 @@ async def test_the_token_goes_nowhere_else_when_the_api_redirects(
     hetzner: respx.MockRouter, connect: Connect, method: str, status: int
 ) -> None:
     hetzner.request(method, "/images").respond(status, headers={"Location": "https://evil.test/images"})
-    async with connect() as connection:
+    async with connect() as transport:
         with pytest.raises(ApiError) as caught:
-            await connection.request(method, "/images")
+            await transport.send(ApiRequest(method, "/images"))
     assert (caught.value.status_code, caught.value.code) == (status, f"http_{status}")
     assert len(hetzner.calls) == 1
 
 
-async def test_an_error_of_the_api_is_raised_with_what_it_says(
+async def test_an_error_of_the_api_is_raised_with_what_it_reports(
     hetzner: respx.MockRouter, connect: Connect
 ) -> None:
     hetzner.get("/images/1").respond(
         404, json=error_json("not_found", "image not found"), headers={"X-Correlation-Id": CORRELATION_ID}
     )
-    async with connect() as connection:
+    async with connect() as transport:
         with pytest.raises(NotFoundError) as caught:
-            await connection.request("GET", "/images/1")
+            await transport.send(ApiRequest("GET", "/images/1"))
     text = "GET /images/1 was answered with 404: image not found"
     assert str(caught.value) == f"{text} (not_found, {CORRELATION_ID})"
     assert len(hetzner.calls) == 1
@@ -221,22 +219,23 @@ async def test_a_strange_correlation_id_is_made_fit_to_be_shown(
     hetzner: respx.MockRouter, connect: Connect
 ) -> None:
     hetzner.get("/images").respond(500, headers={"X-Correlation-Id": "\x1b[2J" + "x" * 10_000})
-    async with connect() as connection:
+    async with connect() as transport:
         with pytest.raises(ApiError) as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
 
 
-async def test_nothing_is_sent_when_the_check_before_sending_refuses(
+async def test_nothing_is_sent_when_the_pre_send_check_rejects_it(
     hetzner: respx.MockRouter, connect: Connect
 ) -> None:
-    def refuse() -> None:
-        raise NotFoundError("refused earlier")
+    def reject() -> None:
+        raise NotFoundError("rejected earlier")
 
-    async with connect() as connection:
-        with pytest.raises(NotFoundError, match="refused earlier"):
-            await connection.request("POST", "/images/1/actions/change_protection", pre_send_check=refuse)
+    request = ApiRequest("POST", "/images/1/actions/change_protection")
+    async with connect() as transport:
+        with pytest.raises(NotFoundError, match="rejected earlier"):
+            await transport.send(request, pre_send_check=reject)
     assert not hetzner.calls
 
 
@@ -248,28 +247,25 @@ async def test_nothing_is_sent_when_the_check_before_sending_refuses(
         ({"rate_limit_reserve": 1.0}, "reserve"),
     ],
 )
-def test_a_connection_is_refused_without_showing_the_token(
+def test_a_config_is_rejected_without_showing_the_token(
     arguments: dict[str, Any], word: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     usable: dict[str, Any] = {"token": SecretStr(TOKEN), "endpoint": ENDPOINT, "rate_limit_reserve": 0.1}
     with pytest.raises(InvalidArgumentError, match=word) as caught:
-        Connection(**usable | arguments, owner="this project", settings=Settings())
+        ClientConfig(**usable | arguments)
     assert TOKEN not in everything_of(caught.value, caplog)
 
 
 async def test_the_token_is_not_in_what_a_connection_shows(connect: Connect) -> None:
-    async with connect() as connection:
-        assert TOKEN not in f"{connection!r} {vars(connection)!r} {connection._http.headers!r}"
+    async with connect() as transport:
+        assert TOKEN not in f"{transport!r} {vars(transport)!r} {transport._http.headers!r}"
 
 
-async def test_a_short_token_is_not_taken_for_a_word_of_the_answer(hetzner: respx.MockRouter) -> None:
+async def test_a_short_token_is_not_taken_for_a_word_of_the_response(hetzner: respx.MockRouter) -> None:
     hetzner.get("/images").respond(404, json=error_json("not_found", "not found"))
-    connection = Connection(
-        SecretStr("not"), ENDPOINT, rate_limit_reserve=0.1, owner="this project", settings=Settings()
-    )
-    async with connection:
+    async with Transport(ClientConfig(SecretStr("not")), Settings()) as transport:
         with pytest.raises(NotFoundError, match="not found"):
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
 
 
 async def test_the_token_goes_through_no_proxy_when_the_endpoint_is_this_machine(
@@ -279,9 +275,9 @@ async def test_the_token_goes_through_no_proxy_when_the_endpoint_is_this_machine
         monkeypatch.setenv(name, unused_endpoint())
     async with (
         served(sends(OK + b"Content-Length: 2\r\n\r\n{}")) as endpoint,
-        connect(endpoint) as connection,
+        connect(endpoint) as transport,
     ):
-        assert (await connection.request("GET", "/images")).body == b"{}"
+        assert (await transport.send(ApiRequest("GET", "/images"))).body == b"{}"
 
 
 @pytest.mark.parametrize("name", ["missing.pem", "empty.pem"])
@@ -290,15 +286,15 @@ def test_certificates_that_cannot_be_read_are_named(
 ) -> None:
     (tmp_path / "empty.pem").touch()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / name))
-    _tls_context.cache_clear()
+    tls_context.cache_clear()
     with pytest.raises(InvalidArgumentError, match="SSL_CERT_FILE"):
         connect()
 
 
 async def test_leaving_closes_the_pool(connect: Connect) -> None:
-    async with connect() as connection:
-        assert not connection._http.is_closed
-    assert connection._http.is_closed
+    async with connect() as transport:
+        assert not transport._http.is_closed
+    assert transport._http.is_closed
 
 
 # Faults
@@ -322,13 +318,13 @@ async def test_leaving_closes_the_pool(connect: Connect) -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-async def test_a_request_without_an_answer_is_worth_asking_again(
+async def test_a_request_without_a_response_is_worth_a_retry(
     hetzner: respx.MockRouter, connect: Connect, fault: Exception, code: str, words: str
 ) -> None:
     hetzner.get("/images").mock(side_effect=fault)
-    async with connect() as connection:
+    async with connect() as transport:
         with pytest.raises(TransportError) as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert type(caught.value) is TransportError
     assert str(caught.value) == f"GET /images: {words} ({code})"
     assert (caught.value.status_code, caught.value.correlation_id) == (None, None)
@@ -367,14 +363,14 @@ async def test_a_request_without_an_answer_is_worth_asking_again(
         "control characters",
     ],
 )
-async def test_a_broken_connection_is_told_without_the_token_when_the_server_is(
+async def test_a_broken_connection_is_reported_without_the_token_when_the_server_is(
     connect: Connect, handler: Handler, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "hetzner_cloud")  # what httpcore says of the bytes it got is its own
     seconds = 0.05 if code == "timeout" else 5.0
-    async with served(handler) as endpoint, connect(endpoint, request_timeout_seconds=seconds) as connection:
+    async with served(handler) as endpoint, connect(endpoint, request_timeout_seconds=seconds) as transport:
         with pytest.raises(TransportError) as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert caught.value.code == code
     assert endpoint.split("/")[2] in str(caught.value)
     assert str(caught.value).isprintable()
@@ -384,9 +380,9 @@ async def test_a_broken_connection_is_told_without_the_token_when_the_server_is(
 
 async def test_a_server_that_is_not_there_is_unreachable(connect: Connect) -> None:
     endpoint = unused_endpoint()
-    async with connect(endpoint) as connection:
+    async with connect(endpoint) as transport:
         with pytest.raises(TransportError, match="cannot be reached") as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert caught.value.code == "unreachable"
     assert endpoint.split("/")[2] in str(caught.value)
 
@@ -416,9 +412,9 @@ async def test_the_token_is_nowhere_to_be_seen_when_a_request_meets(
         hetzner.get("/images").mock(return_value=fault)
     else:
         hetzner.get("/images").mock(side_effect=fault)
-    async with connect(rate_limit_timeout_seconds=3) as connection:
+    async with connect(rate_limit_timeout_seconds=3) as transport:
         with pytest.raises(HetznerCloudError) as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert TOKEN not in everything_of(caught.value, caplog)
 
 
@@ -434,33 +430,31 @@ class Endless(httpx.AsyncByteStream):
             yield b" " * MIB
 
 
-async def test_an_answer_without_an_end_is_read_up_to_a_bound(
-    hetzner: respx.MockRouter, connect: Connect
-) -> None:
+async def test_an_endless_response_is_read_up_to_a_bound(hetzner: respx.MockRouter, connect: Connect) -> None:
     body = Endless()
     hetzner.get("/images").mock(return_value=httpx.Response(200, stream=body))
-    async with connect() as connection:
+    async with connect() as transport:
         with pytest.raises(
             InvalidResponseError, match=r"api\.hetzner\.cloud has more than \d+ bytes"
         ) as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert (caught.value.code, caught.value.status_code) == ("invalid_response", 200)
     assert body.sent < 40
 
 
-async def test_an_answer_is_bounded_as_it_is_unpacked(hetzner: respx.MockRouter, connect: Connect) -> None:
+async def test_a_response_is_bounded_as_it_is_unpacked(hetzner: respx.MockRouter, connect: Connect) -> None:
     packed = gzip.compress(b" " * 40 * MIB)
     hetzner.get("/images").respond(content=packed, headers={"Content-Encoding": "gzip"})
-    async with connect() as connection:
+    async with connect() as transport:
         with pytest.raises(InvalidResponseError, match="more than"):
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
 
 
 # Requests in flight
 
 
 class Gate:
-    """Answers only when it is opened; notes how many requests wait before it."""
+    """Responds only when it is opened; records how many requests wait before it."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -477,14 +471,14 @@ class Gate:
 
 
 @pytest.mark.parametrize("places", [1, 3, 10])
-async def test_no_more_requests_are_under_way_than_set(
+async def test_no_more_requests_are_in_flight_than_set(
     hetzner: respx.MockRouter, connect: Connect, places: int
 ) -> None:
     gate = Gate()
     hetzner.get("/images").mock(side_effect=gate)
-    async with connect(max_concurrent_requests=places) as connection, asyncio.TaskGroup() as group:
+    async with connect(max_concurrent_requests=places) as transport, asyncio.TaskGroup() as group:
         for _ in range(40):
-            group.create_task(connection.request("GET", "/images"))
+            group.create_task(transport.send(ApiRequest("GET", "/images")))
         await settled()
         assert gate.waiting == places
         gate.opened.set()
@@ -492,27 +486,27 @@ async def test_no_more_requests_are_under_way_than_set(
     assert len(hetzner.calls) == 40
 
 
-async def test_a_cancelled_request_leaves_its_place_to_the_next(
+async def test_a_cancelled_request_frees_its_slot_for_the_next(
     hetzner: respx.MockRouter, connect: Connect
 ) -> None:
     gate = Gate()
     hetzner.get("/images").mock(side_effect=gate)
-    async with connect(max_concurrent_requests=1) as connection:
-        cancelled = asyncio.create_task(connection.request("GET", "/images"))
+    async with connect(max_concurrent_requests=1) as transport:
+        cancelled = asyncio.create_task(transport.send(ApiRequest("GET", "/images")))
         await settled()
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
         gate.opened.set()
-        assert (await connection.request("GET", "/images")).status_code == 200
+        assert (await transport.send(ApiRequest("GET", "/images"))).status_code == 200
 
 
-async def test_a_fault_leaves_its_place_to_the_next(hetzner: respx.MockRouter, connect: Connect) -> None:
+async def test_an_error_frees_its_slot_for_the_next(hetzner: respx.MockRouter, connect: Connect) -> None:
     hetzner.get("/images").mock(side_effect=[httpx.ReadError("reset"), httpx.Response(200)])
-    async with connect(max_concurrent_requests=1) as connection:
+    async with connect(max_concurrent_requests=1) as transport:
         with pytest.raises(TransportError):
-            await connection.request("GET", "/images")
-        assert (await connection.request("GET", "/images")).status_code == 200
+            await transport.send(ApiRequest("GET", "/images"))
+        assert (await transport.send(ApiRequest("GET", "/images"))).status_code == 200
 
 
 # Flow control
@@ -522,13 +516,13 @@ def bucket(remaining: int, limit: int = 3_600) -> dict[str, str]:
     return {"RateLimit-Limit": str(limit), "RateLimit-Remaining": str(remaining)}
 
 
-async def test_a_refusal_for_the_rate_limit_is_no_failure_and_one_line_in_the_log(
+async def test_a_429_is_no_failure_and_one_line_in_the_log(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hetzner_cloud")
     hetzner.get("/images").mock(side_effect=[REFUSED, httpx.Response(200)])
-    async with connect() as connection:
-        assert (await connection.request("GET", "/images")).status_code == 200
+    async with connect() as transport:
+        assert (await transport.send(ApiRequest("GET", "/images"))).status_code == 200
     assert clock.slept == [1]
     [line] = our_lines(caplog)
     assert line.startswith("Rate limit, the credentials block 'prod': GET /images was answered with 429")
@@ -548,37 +542,37 @@ async def test_a_refusal_for_the_rate_limit_is_no_failure_and_one_line_in_the_lo
     ],
     ids=str,
 )
-async def test_a_refused_request_is_sent_again_as_the_bucket_refills(
+async def test_a_rate_limited_request_is_sent_again_as_the_bucket_refills(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, headers: dict[str, str], pause: float
 ) -> None:
     hetzner.get("/images").mock(side_effect=[httpx.Response(429, headers=headers), httpx.Response(200)])
-    async with connect() as connection:
-        await connection.request("GET", "/images")
+    async with connect() as transport:
+        await transport.send(ApiRequest("GET", "/images"))
     assert clock.slept == pytest.approx([pause])
 
 
-async def test_the_pause_doubles_when_a_request_is_refused_again_and_again(
+async def test_the_delay_doubles_when_a_request_is_rate_limited_again_and_again(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock
 ) -> None:
     hetzner.get("/images").mock(side_effect=[REFUSED] * 4 + [httpx.Response(200)])
-    async with connect() as connection:
-        await connection.request("GET", "/images")
+    async with connect() as transport:
+        await transport.send(ApiRequest("GET", "/images"))
     assert clock.slept == [1, 2, 4, 8]
 
 
-async def test_a_refused_request_fails_when_the_patience_is_over(
+async def test_a_rate_limited_request_fails_when_the_timeout_is_reached(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock
 ) -> None:
     hetzner.get("/images").mock(return_value=REFUSED)
-    async with connect(rate_limit_timeout_seconds=100) as connection:
+    async with connect(rate_limit_timeout_seconds=100) as transport:
         with pytest.raises(RateLimitError) as caught:
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert (caught.value.code, caught.value.status_code) == ("rate_limit_exceeded", 429)
     assert 100 <= sum(clock.slept) <= 160
     assert len(hetzner.calls) == len(clock.slept) + 1
 
 
-async def test_requests_refused_together_are_told_once_and_go_on_one_after_another(
+async def test_requests_rate_limited_together_are_logged_once_and_go_on_one_after_another(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hetzner_cloud")
@@ -591,22 +585,22 @@ async def test_requests_refused_together_are_told_once_and_go_on_one_after_anoth
         return REFUSED
 
     hetzner.get("/images").mock(side_effect=answer)
-    async with connect(max_concurrent_requests=5) as connection:
-        await asyncio.gather(*(connection.request("GET", "/images") for _ in range(5)))
+    async with connect(max_concurrent_requests=5) as transport:
+        await asyncio.gather(*(transport.send(ApiRequest("GET", "/images")) for _ in range(5)))
     assert len(hetzner.calls) == 10
     assert sorted(clock.slept) == pytest.approx([1, 2, 3, 4, 5])
     assert len(our_lines(caplog)) == 1
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-async def test_requests_go_out_as_the_bucket_refills_when_an_answer_said_it_is_empty(
+async def test_requests_go_out_as_the_bucket_refills_when_a_response_reported_it_empty(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, status: int
 ) -> None:
     hetzner.get("/images").respond(status, headers=bucket(0))
-    async with connect(reserve=0) as connection:
+    async with connect(reserve=0) as transport:
         for _ in range(4):
             try:
-                await connection.request("GET", "/images")
+                await transport.send(ApiRequest("GET", "/images"))
             except ApiError:
                 assert status != 200
     assert clock.slept == pytest.approx([1, 1])
@@ -616,20 +610,20 @@ async def test_no_request_waits_above_the_reserve(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock
 ) -> None:
     hetzner.get("/images").respond(headers=bucket(2_000))
-    async with connect() as connection:
+    async with connect() as transport:
         for _ in range(20):
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert clock.slept == []
 
 
-async def test_a_long_pause_is_told_in_the_log_once_a_minute(
+async def test_a_long_delay_is_logged_once_a_minute(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hetzner_cloud")
     hetzner.get("/images").respond(headers=bucket(0, limit=180))
-    async with connect(reserve=0) as connection:
+    async with connect(reserve=0) as transport:
         for _ in range(8):
-            await connection.request("GET", "/images")
+            await transport.send(ApiRequest("GET", "/images"))
     assert clock.slept == pytest.approx([20] * 6)
     lines = our_lines(caplog)
     assert len(lines) == 2
@@ -637,13 +631,13 @@ async def test_a_long_pause_is_told_in_the_log_once_a_minute(
     assert "0.05 requests a second, the next one in 20 seconds" in lines[0]
 
 
-async def test_patience_begins_with_the_first_refusal_and_not_in_the_queue(
+async def test_the_rate_limit_timeout_begins_with_the_first_429_and_not_in_the_queue(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock
 ) -> None:
     hetzner.get("/images").mock(side_effect=[REFUSED, httpx.Response(200)])
-    async with connect(rate_limit_timeout_seconds=0.5, max_concurrent_requests=1) as connection:
+    async with connect(rate_limit_timeout_seconds=0.5, max_concurrent_requests=1) as transport:
         clock.now += 10
-        assert (await connection.request("GET", "/images")).status_code == 200
+        assert (await transport.send(ApiRequest("GET", "/images"))).status_code == 200
 
 
 async def test_an_error_keeps_nothing_behind_it_that_has_the_token(
@@ -651,7 +645,7 @@ async def test_an_error_keeps_nothing_behind_it_that_has_the_token(
 ) -> None:
     hetzner.get("/images").mock(side_effect=httpx.ConnectError)
     with pytest.raises(TransportError) as caught:
-        async with connect() as connection:
-            await connection.request("GET", "/images")
+        async with connect() as transport:
+            await transport.send(ApiRequest("GET", "/images"))
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None

@@ -1,4 +1,4 @@
-"""The checks of what a caller passes: what goes through unchanged, and what is refused before any request."""
+"""The checks of what a caller passes: what is accepted, and what is rejected before any request."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import pytest
 
 from hetzner_cloud import validation
 from hetzner_cloud.errors import InvalidArgumentError
-from tests.support.responses import MAX_ID, TOKEN
+from tests.support.api_json import MAX_ID, TOKEN
 
 
 @pytest.mark.parametrize("number", [1, 2, 504538401287250, MAX_ID])
-def test_an_id_is_taken_when_it_is(number: int) -> None:
+def test_an_id_is_accepted_when_it_is(number: int) -> None:
     assert validation.validate_id(number, "The image id") == number
 
 
@@ -36,24 +36,24 @@ def test_an_id_is_taken_when_it_is(number: int) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_id_is_refused_when_it_is(value: object) -> None:
+def test_an_id_is_rejected_when_it_is(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^The image id must be an integer from 1 to") as caught:
         validation.validate_id(value, "The image id")
     assert len(str(caught.value)) < 200
 
 
-def test_an_id_is_shown_in_its_refusal() -> None:
+def test_an_id_is_shown_in_its_rejection() -> None:
     with pytest.raises(InvalidArgumentError, match=r"from 1 to 9007199254740991, not '4711'\.$"):
         validation.validate_id("4711", "The image id")
 
 
 @pytest.mark.parametrize("flag", [True, False])
-def test_a_flag_is_taken_when_it_is(*, flag: bool) -> None:
+def test_a_flag_is_accepted_when_it_is(*, flag: bool) -> None:
     validation.validate_flag(flag, "The protection")
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "true", "", [], {}])
-def test_a_flag_is_refused_when_it_is(value: object) -> None:
+def test_a_flag_is_rejected_when_it_is(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^The protection must be True or False, not"):
         validation.validate_flag(value, "The protection")
 
@@ -70,21 +70,21 @@ def test_a_flag_is_refused_when_it_is(value: object) -> None:
         (iter(["app", "system"]), ["app", "system"]),
     ],
 )
-def test_choices_come_as_a_list_when_they_are(values: Any, chosen: list[str]) -> None:
+def test_choices_are_returned_as_a_list_when_they_are(values: Any, chosen: list[str]) -> None:
     assert validation.validate_choices(values, validation.IMAGE_TYPES, "image type") == chosen
 
 
 @pytest.mark.parametrize(
     "values", ["", "Snapshot", "snapshot,backup", " snapshot", ["snapshot", "disk"], [None], [5], b"snapshot"]
 )
-def test_choices_are_refused_with_what_is_known_when_they_are(values: Any) -> None:
+def test_choices_are_rejected_with_what_is_known_when_they_are(values: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="Known are system, app, snapshot, backup") as caught:
         validation.validate_choices(values, validation.IMAGE_TYPES, "image type")
     assert str(caught.value).startswith("Unknown image type: ")
 
 
 @pytest.mark.parametrize("values", [5, True, object()], ids=lambda value: type(value).__name__)
-def test_choices_are_refused_when_they_are_neither_a_text_nor_several(values: Any) -> None:
+def test_choices_are_rejected_when_they_are_neither_a_string_nor_several(values: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="must be a text or several"):
         validation.validate_choices(values, validation.IMAGE_TYPES, "image type")
 
@@ -98,7 +98,7 @@ def test_actions_are_sorted_by(key: str, direction: str) -> None:
 @pytest.mark.parametrize(
     "sort", ["", "name", "ID", "id:", "id:up", "id:ASC", "id:asc:desc", ":asc", "id asc"]
 )
-def test_a_sort_is_refused_when_it_is(sort: str) -> None:
+def test_a_sort_is_rejected_when_it_is(sort: str) -> None:
     with pytest.raises(
         InvalidArgumentError, match=r"^Unknown sort: .* Known are id, id:asc, id:desc, command"
     ):
@@ -108,60 +108,49 @@ def test_a_sort_is_refused_when_it_is(sort: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sent"), [("", ""), ("  \n", ""), ("env=prod", "env=prod"), (" env=prod,!tmp ", "env=prod,!tmp")]
 )
-def test_a_label_selector_is_sent_without_blanks_around_it(text: str, sent: str) -> None:
+def test_a_label_selector_is_sent_without_surrounding_whitespace(text: str, sent: str) -> None:
     assert validation.validate_label_selector(text) == sent
 
 
 @pytest.mark.parametrize("selector", [None, 5, ["env=prod"], {"env": "prod"}, b"env=prod"])
-def test_a_label_selector_is_refused_when_it_is_no_text(selector: object) -> None:
+def test_a_label_selector_is_rejected_when_it_is_no_string(selector: object) -> None:
     with pytest.raises(InvalidArgumentError, match="must be a text"):
         validation.validate_label_selector(selector)
 
 
-def test_a_label_selector_is_refused_when_it_is_malformed() -> None:
+def test_a_label_selector_is_rejected_when_it_is_malformed() -> None:
     with pytest.raises(InvalidArgumentError, match="'env=prod='"):
         validation.validate_label_selector("!tmp,env=prod=")
 
 
 @pytest.mark.parametrize("seconds", [0.001, 1, 900, 1e9])
-def test_a_time_out_is_taken_when_it_is(seconds: float) -> None:
+def test_a_timeout_is_accepted_when_it_is(seconds: float) -> None:
     assert validation.validate_timeout(seconds) == seconds
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), float("-inf"), None, "5", True])
-def test_a_time_out_is_refused_when_it_is(seconds: object) -> None:
+def test_a_timeout_is_rejected_when_it_is(seconds: object) -> None:
     with pytest.raises(InvalidArgumentError, match="more than 0 seconds"):
         validation.validate_timeout(seconds)
 
 
-@pytest.mark.parametrize("hours", [0, 0.5, 24, 24 * 365])
-def test_a_time_of_grace_is_taken_when_it_is(hours: float) -> None:
-    assert validation.validate_grace(hours) == hours
-
-
-@pytest.mark.parametrize("hours", [-0.1, float("nan"), float("inf"), 10**400, "24", None, True])
-def test_a_time_of_grace_is_refused_when_it_is(hours: object) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"^The time of grace must be 0 hours or more, not "):
-        validation.validate_grace(hours)
-
-
 @pytest.mark.parametrize("share", [0, 0.0, 0.1, 0.5, 0.999])
-def test_a_reserve_is_taken_when_it_is(share: float) -> None:
+def test_a_reserve_is_accepted_when_it_is(share: float) -> None:
     assert validation.validate_reserve(share) == share
 
 
 @pytest.mark.parametrize("share", [-0.001, 1, 1.5, 10, float("nan"), float("inf")])
-def test_a_reserve_is_refused_when_it_is(share: float) -> None:
+def test_a_reserve_is_rejected_when_it_is(share: float) -> None:
     with pytest.raises(InvalidArgumentError, match="from 0 to below 1"):
         validation.validate_reserve(share)
 
 
 @pytest.mark.parametrize("token", ["a", TOKEN, "Az09" * 16, "!#$~"])
-def test_a_token_is_taken_when_a_header_can_carry_it(token: str) -> None:
+def test_a_token_is_accepted_when_a_header_can_carry_it(token: str) -> None:
     assert validation.validate_token(token) == token
 
 
-def test_a_token_is_refused_when_it_is_empty() -> None:
+def test_a_token_is_rejected_when_it_is_empty() -> None:
     with pytest.raises(InvalidArgumentError, match="empty"):
         validation.validate_token("")
 
@@ -169,7 +158,7 @@ def test_a_token_is_refused_when_it_is_empty() -> None:
 @pytest.mark.parametrize(
     "place", ["{} ", " {}", "{}\n", "{}\r\nX-Evil: 1", "{}\t", "{}\x00", "{}\x7f", "{}é", "{}\u200b"]
 )
-def test_a_token_is_refused_and_not_shown_when_it_is(place: str) -> None:
+def test_a_token_is_rejected_and_not_shown_when_it_is(place: str) -> None:
     with pytest.raises(InvalidArgumentError, match="copy it again") as caught:
         validation.validate_token(place.format(TOKEN))
     assert TOKEN not in f"{caught.value} {caught.value!r} {caught.value.args}"
@@ -189,7 +178,7 @@ def test_a_token_is_refused_and_not_shown_when_it_is(place: str) -> None:
         ("http://localhost:8080/v1//", "http://localhost:8080/v1"),
     ],
 )
-def test_an_endpoint_is_taken_without_a_slash_at_its_end(endpoint: str, base: str) -> None:
+def test_an_endpoint_is_accepted_without_a_slash_at_its_end(endpoint: str, base: str) -> None:
     assert validation.validate_endpoint(endpoint) == base
 
 
@@ -215,7 +204,7 @@ def test_an_endpoint_is_taken_without_a_slash_at_its_end(endpoint: str, base: st
     ],
     ids=lambda endpoint: ascii(endpoint)[:40],
 )
-def test_an_endpoint_is_refused_when_it_is_no_url(endpoint: str) -> None:
+def test_an_endpoint_is_rejected_when_it_is_no_url(endpoint: str) -> None:
     with pytest.raises(InvalidArgumentError, match="must be a URL such as"):
         validation.validate_endpoint(endpoint)
 
@@ -233,7 +222,7 @@ def test_an_endpoint_is_refused_when_it_is_no_url(endpoint: str) -> None:
         "http://localhost\\@evil.test/v1",
     ],
 )
-def test_an_endpoint_is_refused_when_it_carries_more(endpoint: str) -> None:
+def test_an_endpoint_is_rejected_when_it_carries_more(endpoint: str) -> None:
     with pytest.raises(InvalidArgumentError, match="no user, password, query or fragment") as caught:
         validation.validate_endpoint(endpoint)
     assert TOKEN not in f"{caught.value} {caught.value.args}"
@@ -252,7 +241,7 @@ def test_an_endpoint_is_refused_when_it_carries_more(endpoint: str) -> None:
         "[2001:db8::1]",
     ],
 )
-def test_an_endpoint_is_refused_when_the_token_would_travel_unencrypted(host: str) -> None:
+def test_an_endpoint_is_rejected_when_the_token_would_travel_unencrypted(host: str) -> None:
     with pytest.raises(InvalidArgumentError, match="unencrypted"):
         validation.validate_endpoint(f"http://{host}/v1")
 
@@ -269,6 +258,6 @@ def test_an_endpoint_is_refused_when_the_token_would_travel_unencrypted(host: st
         lambda: validation.validate_reserve(2),
     ],
 )
-def test_a_refusal_is_a_value_error_too(refuse: Callable[[], object]) -> None:
+def test_a_rejection_is_a_value_error_too(refuse: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         refuse()

@@ -24,7 +24,7 @@ def processes_in(folder: Path) -> Iterator[str]:
 def test_the_demo_protects_all_is_quiet_and_leaves_nothing_running_when_run_twice(tmp_path: Path) -> None:
     home = tmp_path / "demo"
     for _ in range(2):
-        command = [sys.executable, "-m", "playground.demo", "--home", str(home)]
+        command = [sys.executable, "-m", "cli", "demo", "--home", str(home)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Completed: 40 of 40 snapshots protected in 1 project (34 now, 6 before)" in done.stdout

@@ -11,8 +11,6 @@ import sandbox.app
 from flows.protect_snapshots import protect_snapshots
 from sandbox import Fault, serve
 from snapshot_protection.protection_report import ProtectionReport
-from tests.conftest import SaveProject
-from tests.flows.test_protect_snapshots import report_of
 from tests.support.changes_by_others import (
     MOMENTS,
     SELECTOR,
@@ -23,9 +21,11 @@ from tests.support.changes_by_others import (
     untruths,
     watching_operations,
 )
-from tests.support.fault_matrix import TROUBLES
+from tests.support.fault_matrix import FAULT_SPECS
 from tests.support.figures import RecordFigure, example_of
+from tests.support.fixtures import SaveProject
 from tests.support.flow_runs import Run, run
+from tests.support.protection_runs import report_of
 
 pytestmark = pytest.mark.e2e
 
@@ -139,7 +139,7 @@ async def test_the_same_holds_when_requests_fail_too(
         for sandbox, (_, (operation, name, times), after) in zip(served.values(), cells, strict=True):
             example_of("changes by others while requests fail: outcomes say what was seen last")
             injected = {
-                **(TROUBLES[name].injected or {}),
+                **(FAULT_SPECS[name].injected or {}),
                 "operation": operation,
                 "times": times,
                 "after": after,

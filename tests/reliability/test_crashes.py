@@ -3,14 +3,12 @@
 import asyncio
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import temporary_settings
 from prefect.states import Cancelling
@@ -18,34 +16,28 @@ from prefect.states import Cancelling
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer, free_port, prefect_server, worker
 from sandbox import ManualClock, Sandbox
-from tests.cli.test_flow_commands import COMMAND, ROOT, environment_of
-from tests.conftest import MakeSandbox, SaveProject
-from tests.e2e.test_deployment import PROTECT, finished, make_deploy
-from tests.flows.test_protect_snapshots import outcomes_of, unprotected
+from tests.support.deployments import PROTECT, finished, make_deploy
 from tests.support.figures import RecordFigure
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, eventually, log_of, run, table_in
+from tests.support.protection_runs import outcomes_of, unprotected
+from tests.support.shell import COMMAND, ROOT, environment_of
+from tests.support.waits import _PATIENCE_SECONDS, runs_named, until, until_async
 
 pytestmark = pytest.mark.e2e
 
 _SNAPSHOTS = 16
-_PATIENCE_SECONDS = 60.0
 _AFTER_REQUEST = [*range(1, _SNAPSHOTS + 5)]  # the list, each change, and three polls
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+_POINTS = [
+    *(pytest.param(one, marks=pytest.mark.reliability if one % 3 else ()) for one in _AFTER_REQUEST),
+    "verify",
+    "report",
+]
 
 
 def begin(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("w") as output:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-
-
-async def until_async(condition: Callable[[], object]) -> None:
-    await asyncio.to_thread(until, condition)
 
 
 def reached(sandbox: Sandbox, point: int | str) -> bool:
@@ -56,12 +48,6 @@ def reached(sandbox: Sandbox, point: int | str) -> bool:
     if point > len(sandbox.requests):
         return False
     return point % 2 == 0 or sandbox.requests[point - 1].finished is not None
-
-
-async def runs_named(name: str) -> list[FlowRun]:
-    async with get_client() as client:
-        wanted = FlowRunFilter.model_validate({"name": {"any_": [name]}})
-        return await client.read_flow_runs(flow_run_filter=wanted)
 
 
 async def assert_nothing_untrue_is_on_record(flow_run: FlowRun, sandbox: Sandbox) -> None:
@@ -80,7 +66,7 @@ async def assert_the_next_run_ends_it(project: str, sandbox: Sandbox) -> None:
     assert not unprotected(sandbox)
 
 
-@pytest.mark.parametrize("point", [*_AFTER_REQUEST, "verify", "report"])
+@pytest.mark.parametrize("point", _POINTS)
 async def test_a_killed_run_says_nothing_untrue_and_the_next_one_ends_it(
     engine: PrefectServer,
     save_project: SaveProject,

@@ -11,12 +11,13 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from playground.server import free_port
 from sandbox import Sandbox
-from tests.conftest import MakeSandbox, SaveProject
-from tests.flows import test_audit_snapshot_protection as audits
-from tests.flows.test_protect_snapshots import operations, outcomes_of, report_of
+from tests.support.audit_runs import audit
+from tests.support.audit_runs import report_of as audit_report_of
 from tests.support.fault_matrix import BEFORE, TODO, Cell, cells
 from tests.support.figures import RecordFigure
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, run
+from tests.support.protection_runs import operations, outcomes_of, report_of
 
 pytestmark = pytest.mark.e2e
 
@@ -121,16 +122,16 @@ async def _protect(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell
 
 
 async def _audit(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> str:
-    await audits.audit("matrix")
+    await audit("matrix")
     lifted = next(image["id"] for image in sandbox.images.values() if image["protection"]["delete"])
     action_id = sandbox.set_protection(lifted, delete=False)
     before = len(sandbox.requests)
     refused = _begin(cell, sandbox, refuse)
     done = await run(audit_snapshot_protection, projects=["matrix"])
-    report = audits.report_of(done)
+    report = audit_report_of(done)
     [project] = report.projects
     requests = operations(sandbox.requests[before:]) + Counter(refused)
-    state = _judge(cell, done, Counter(report.counts), requests)
+    state = _judge(cell, done, Counter(report.finding_counts), requests)
 
     assert len({one.image_id for one in project.findings}) == len(project.findings)
     for one in project.findings:

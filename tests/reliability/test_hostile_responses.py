@@ -4,10 +4,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -18,15 +16,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from hetzner_cloud.client import HetznerCloudClient, _ActionResponse, _ImageResponse
+from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import ApiError, HetznerCloudError, InvalidResponseError
 from hetzner_cloud.models import Action, Image
-from hetzner_cloud.pagination import ActionsPage, ImagesPage, Page
-from hetzner_cloud.responses import Answer, parse_error, parse_model
+from hetzner_cloud.pages import ActionsPage, ImagesPage, Page
+from hetzner_cloud.responses import ApiResponse, parse_error, parse_model
 from hetzner_cloud.settings import Settings
-from snapshot_protection.outcomes import ErrorInfo
+from snapshot_protection.error_info import ErrorInfo
+from tests.support.api_json import ENDPOINT, TOKEN
 from tests.support.figures import RecordFigure, example_of
+from tests.support.loopback_servers import RecordingHandler, on_loopback
 from tests.support.openapi import DESCRIPTION, bodies, read_description
-from tests.support.responses import ENDPOINT, TOKEN
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -110,14 +110,14 @@ def valid(name: str) -> st.SearchStrategy[Any]:
 @given(body=valid("list_images_response"))
 def test_every_valid_list_of_images_is_read(body: Any) -> None:
     example_of("every valid list of images is read")
-    page = parse_model(ImagesPage, Answer("GET /images", 200, json.dumps(body).encode()))
+    page = parse_model(ImagesPage, ApiResponse("GET /images", 200, json.dumps(body).encode()))
     assert [
         (image.id, image.type, image.is_protected, image.description, image.status) for image in page.images
     ] == [
         (one["id"], one["type"], one["protection"]["delete"], one["description"], one["status"])
         for one in body["images"]
     ]
-    assert page.place.next_page == body["meta"]["pagination"]["next_page"]
+    assert page.pagination.next_page == body["meta"]["pagination"]["next_page"]
 
 
 @described
@@ -125,7 +125,7 @@ def test_every_valid_list_of_images_is_read(body: Any) -> None:
 @given(body=valid("list_actions_response"))
 def test_every_valid_list_of_actions_is_read(body: Any) -> None:
     example_of("every valid list of actions is read")
-    page = parse_model(ActionsPage, Answer("GET /images/actions", 200, json.dumps(body).encode()))
+    page = parse_model(ActionsPage, ApiResponse("GET /images/actions", 200, json.dumps(body).encode()))
     assert [(action.id, action.status, action.command) for action in page.actions] == [
         (one["id"], one["status"], one["command"]) for one in body["actions"]
     ]
@@ -136,7 +136,7 @@ def test_every_valid_list_of_actions_is_read(body: Any) -> None:
 @given(body=valid("error_response"), status=st.integers(400, 599))
 def test_every_valid_error_is_read(body: Any, status: int) -> None:
     example_of("every valid error is read")
-    error = parse_error(Answer("GET /images", status, json.dumps(body).encode(), "c0ffee"))
+    error = parse_error(ApiResponse("GET /images", status, json.dumps(body).encode(), "c0ffee"))
     assert (error.status_code, error.correlation_id) == (status, "c0ffee")
 
 
@@ -148,7 +148,7 @@ def test_every_valid_error_is_read(body: Any, status: int) -> None:
 def test_a_success_is_read_or_one_of_our_errors(model: type[Page], body: bytes) -> None:
     example_of("bytes and JSON as a success: read, or one of our errors")
     try:
-        read = parse_model(model, Answer("GET /x", 200, body))
+        read = parse_model(model, ApiResponse("GET /x", 200, body))
     except InvalidResponseError as error:
         shown = str(error)
     else:
@@ -162,7 +162,7 @@ def test_a_success_is_read_or_one_of_our_errors(model: type[Page], body: bytes) 
 @example(body=LONG, status=404)
 def test_an_error_is_one_of_ours_whatever_it_says(body: bytes, status: int) -> None:
     example_of("bytes and JSON as an error: one of our errors")
-    error = parse_error(Answer("GET /x", status, body))
+    error = parse_error(ApiResponse("GET /x", status, body))
     assert isinstance(error, ApiError)
     for shown in (str(error), ErrorInfo.of(error).message, ErrorInfo.of(error).code):
         assert shown.isprintable()
@@ -180,7 +180,7 @@ def test_a_call_returns_or_raises_one_of_our_errors(
     example_of("calls of the client, with any status, headers and body: a value, or one of our errors")
 
     async def ask() -> None:
-        client = HetznerCloudClient(SecretStr(TOKEN), settings=Settings(rate_limit_timeout_seconds=1e-9))
+        client = HetznerCloudClient(ClientConfig(SecretStr(TOKEN)), Settings(rate_limit_timeout_seconds=1e-9))
         with respx.mock(base_url=ENDPOINT) as router:
             router.route().mock(return_value=httpx.Response(status, headers=headers, content=body))
             async with client, asyncio.timeout(10):
@@ -202,25 +202,11 @@ def test_a_model_takes_json_or_leaves_it(model: type[Image] | type[Action], valu
         assert model.model_validate(value).id == value["id"]
 
 
-class _Elsewhere(BaseHTTPRequestHandler):
-    asked: list[str] = []  # noqa: RUF012 - of the one server of a test
-
-    def do_GET(self) -> None:
-        self.asked.append(str(self.headers.get("Authorization")))
-        self.send_response(200)
-        self.end_headers()
-
-    do_POST = do_GET  # noqa: N815 - http.server's own name
-
-    def log_message(self, *_arguments: Any) -> None:
-        """Print nothing."""
-
-
-class _Redirects(_Elsewhere):
+class _Redirects(RecordingHandler):
     location = ""
     status = 302
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
         self.send_response(self.status)
         self.send_header("Location", self.location)
         self.end_headers()
@@ -228,8 +214,8 @@ class _Redirects(_Elsewhere):
     do_POST = do_GET  # noqa: N815 - http.server's own name
 
 
-class _Gigabyte(_Elsewhere):
-    def do_GET(self) -> None:
+class _Gigabyte(RecordingHandler):
+    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
         self.send_response(200)
         self.send_header("Content-Length", str(2**30))
         self.end_headers()
@@ -238,33 +224,27 @@ class _Gigabyte(_Elsewhere):
             self.wfile.write(part)
 
 
-def on_loopback(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client leaves early
-    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-    return server
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_an_endpoint_that_redirects_elsewhere_never_hands_on_the_token(status: int) -> None:
-    with on_loopback(_Elsewhere) as elsewhere:
+    with on_loopback(RecordingHandler) as elsewhere:
         kind = type("_", (_Redirects,), {"location": f"http://127.0.0.1:{elsewhere.server_port}/v1/images"})
         kind.status = status  # type: ignore[attr-defined]  # of the class made above
         with on_loopback(kind) as redirects:
             endpoint = f"http://127.0.0.1:{redirects.server_port}/v1"
-            async with HetznerCloudClient(SecretStr(TOKEN), endpoint) as client:
+            async with HetznerCloudClient(ClientConfig(SecretStr(TOKEN), endpoint)) as client:
                 for call in CALLS:
                     with pytest.raises(ApiError, match=f"answered with {status}"):
                         await call(client)
             redirects.shutdown()
         elsewhere.shutdown()
-    assert not _Elsewhere.asked
+    assert not RecordingHandler.asked
 
 
 _READS_A_GIGABYTE = """
 import asyncio, sys
 from pydantic import SecretStr
 from hetzner_cloud.client import HetznerCloudClient
+from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import InvalidResponseError
 
 def peak():
@@ -272,7 +252,7 @@ def peak():
     return int(line.split()[1])
 
 async def ask():
-    async with HetznerCloudClient(SecretStr("token-0123456789"), sys.argv[1]) as client:
+    async with HetznerCloudClient(ClientConfig(SecretStr("token-0123456789"), sys.argv[1])) as client:
         before = peak()
         try:
             await client.get_image(1)

@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flows.protect_snapshots import protect_snapshots
-from hetzner_cloud.pagination import ImagesPage, fetch_consistently, fetch_in_reverse, fetch_pages
+from hetzner_cloud.consistent_read import fetch_consistently
+from hetzner_cloud.pages import ImagesPage
+from hetzner_cloud.pagination import fetch_in_reverse, fetch_pages
 from sandbox import RequestRecord, Sandbox, serve
-from tests.conftest import SaveProject
-from tests.flows.test_protect_snapshots import outcomes_of
+from tests.support.api_json import image_json
 from tests.support.figures import example_of
+from tests.support.fixtures import SaveProject
 from tests.support.flow_runs import run
-from tests.support.responses import image_json
+from tests.support.protection_runs import outcomes_of
 
 _PER_PAGE = 3
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from playground.server import PrefectServer, worker
-from tests.conftest import MakeSandbox, SaveProject
-from tests.e2e.test_deployment import AUDIT, FAN_OUT, PROTECT, make_deploy, start, state_of
-from tests.flows.test_protect_snapshots import unprotected
-from tests.reliability.test_secrets import checkpoint, places_with_the_token
+from tests.support.deployments import AUDIT, FAN_OUT, PROTECT, make_deploy, start, state_of
+from tests.support.fixtures import MakeSandbox, SaveProject
+from tests.support.protection_runs import unprotected
+from tests.support.token_scan import checkpoint, places_with_the_token
 
 pytestmark = pytest.mark.reliability
 

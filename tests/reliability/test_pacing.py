@@ -11,11 +11,11 @@ import pytest
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
 from sandbox import Sandbox
-from tests.cli.test_flow_commands import COMMAND, ROOT, environment_of
-from tests.conftest import MakeSandbox, SaveProject
-from tests.flows.test_protect_snapshots import outcomes_of, unprotected
 from tests.support.figures import RecordFigure
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import end_of, log_of, run, task_runs_of
+from tests.support.protection_runs import outcomes_of, unprotected
+from tests.support.shell import COMMAND, ROOT, environment_of
 
 pytestmark = pytest.mark.e2e
 

@@ -11,11 +11,11 @@ import pytest
 
 from playground.server import PrefectServer
 from sandbox import Fault
-from tests.cli.test_flow_commands import protect
-from tests.conftest import TOKEN, MakeSandbox, SaveProject
-from tests.reliability.test_crashes import runs_named
-from tests.reliability.test_secrets import checkpoint, places_with_the_token
+from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, table_in
+from tests.support.shell import protect
+from tests.support.token_scan import checkpoint, places_with_the_token
+from tests.support.waits import runs_named
 
 ROOT = Path(__file__).parents[2]
 RETRIES_BY_DEFAULT = {"PREFECT_FLOWS_DEFAULT_RETRIES": "1", "PREFECT_TASKS_DEFAULT_RETRIES": "3"}
@@ -79,7 +79,13 @@ def test_every_flow_and_task_says_how_often_it_is_retried() -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("default", DEFAULTS)
+@pytest.mark.parametrize(
+    "default",
+    [
+        pytest.param(name, marks=() if name in {"retries", "delays"} else pytest.mark.reliability)
+        for name in DEFAULTS
+    ],
+)
 async def test_a_failed_run_stays_failed_waits_once_and_is_reported(
     prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, default: str
 ) -> None:

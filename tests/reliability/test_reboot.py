@@ -1,10 +1,8 @@
 """The machine reboots, or its Prefect server alone: the audits go on, and name what was interrupted."""
 
 import asyncio
-import os
-import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -19,15 +17,15 @@ from pydantic import SecretStr
 from blocks.credentials import HetznerCloudCredentials
 from playground.server import free_port, prefect_server, worker
 from sandbox import Fault, ManualClock, Sandbox
-from tests.conftest import MakeSandbox
-from tests.e2e.test_deployment import AUDIT, BATCH, PROTECT, finished, make_deploy, runs_of, start
-from tests.flows.test_protect_snapshots import unprotected
+from tests.support.deployments import AUDIT, BATCH, PROTECT, finished, make_deploy, runs_of, start
 from tests.support.figures import RecordFigure
+from tests.support.fixtures import MakeSandbox
 from tests.support.flow_runs import artifacts_of
+from tests.support.machine import _PATIENCE_SECONDS, begin, kill_all, processes_of, until
+from tests.support.protection_runs import unprotected
 
 pytestmark = pytest.mark.e2e
 
-_PATIENCE_SECONDS = 240.0
 _INTERVAL = timedelta(seconds=20)
 _NAMED_IN_MESSAGE = 5
 _IN_PROGRESS = {StateType.RUNNING, StateType.PENDING}
@@ -35,35 +33,11 @@ _FINAL = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CA
 _LONGER_THAN_A_LEASE_SECONDS = 320.0  # what Prefect leases to a run with a concurrency limit lasts 300 s
 
 
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not await condition():  # noqa: ASYNC110 - the server tells nobody
-            await asyncio.sleep(0.05)
-
-
 async def until_requested(sandbox: Sandbox, operation: str) -> None:
     async def requested() -> bool:
         return bool(sandbox.calls(operation))
 
     await until(requested)
-
-
-def processes_of(home: Path) -> list[int]:
-    """The server, its workers and their runs: all have the same home, whatever their process groups."""
-    mark = f"PREFECT_HOME={home}".encode()
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if mark in environment.read_bytes().split(b"\0"):
-                found.append(int(environment.parent.name))
-    return found
-
-
-def kill_all(home: Path) -> None:
-    while found := processes_of(home):
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -78,12 +52,6 @@ async def save(**sandboxes: Sandbox) -> None:
     for name, sandbox in sandboxes.items():
         block = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
         await block.asave(name)
-
-
-async def begin(name: str, **parameters: object) -> FlowRun:
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(name)
-        return await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
 
 
 async def audit_every(interval: timedelta) -> None:

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from playground.server import PrefectServer, worker
-from tests.conftest import MakeSandbox, SaveProject
-from tests.e2e.test_deployment import AUDIT, make_deploy, runs_of, start, state_of
+from tests.support.deployments import AUDIT, make_deploy, runs_of, start, state_of
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import eventually, task_runs_of
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +24,7 @@ async def test_audits_are_scheduled_and_their_task_runs_recorded(
         audited = await start(AUDIT, projects=["scheduled"])
     assert state_of(audited) == ("COMPLETED", "3 of 3 snapshots protected in 1 project")
     [task_run] = await task_runs_of(audited.id)
-    assert (task_run.name, task_run.state_name) == ("list-snapshots-of-scheduled", "Completed")
+    assert (task_run.name, task_run.state_name) == ("list-snapshots-scheduled", "Completed")
 
     runs = await eventually(partial(runs_of, AUDIT), lambda found: len(found) > 1)
     scheduled = [run for run in runs if run.id != audited.id]

@@ -15,15 +15,16 @@ from pydantic import SecretStr
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.client import HetznerCloudClient
+from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import NotFoundError, TransportError
-from hetzner_cloud.transport import _tls_context
-from tests.reliability.test_hostile_responses import _Elsewhere, on_loopback
-from tests.support.responses import TOKEN
+from hetzner_cloud.tls import tls_context
+from tests.support.api_json import TOKEN
+from tests.support.loopback_servers import RecordingHandler, on_loopback
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a private authority")])
 
 
-class _NotFound(_Elsewhere):
+class _NotFound(RecordingHandler):
     def do_GET(self) -> None:  # noqa: N802 - http.server's own name
         self.send_response(404)
         self.end_headers()
@@ -64,15 +65,15 @@ def serve_https(certificate: Path) -> ThreadingHTTPServer:
 
 @pytest.fixture(autouse=True)
 def no_context_is_kept() -> Iterator[None]:
-    _tls_context.cache_clear()
+    tls_context.cache_clear()
     yield
-    _tls_context.cache_clear()
+    tls_context.cache_clear()
 
 
 async def ask(server: ThreadingHTTPServer) -> None:
     endpoint = f"https://localhost:{server.server_port}/v1"
     try:
-        async with HetznerCloudClient(SecretStr(TOKEN), endpoint) as client:
+        async with HetznerCloudClient(ClientConfig(SecretStr(TOKEN), endpoint)) as client:
             await client.get_image(1)
     finally:
         server.shutdown()
@@ -108,8 +109,10 @@ async def test_the_name_of_the_endpoint_counts_even_so(
 
 
 def test_no_parameter_switches_the_check_off() -> None:
-    context = _tls_context()
+    context = tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert set(HetznerCloudCredentials.model_fields) == {"token", "endpoint", "rate_limit_reserve"}
     with pytest.raises(TypeError, match="verify"):
-        HetznerCloudClient(SecretStr(TOKEN), verify=False)  # type: ignore[call-arg]  # that is the point
+        ClientConfig(SecretStr(TOKEN), verify=False)  # type: ignore[call-arg]  # that is the point
+    with pytest.raises(TypeError, match="verify"):
+        HetznerCloudClient(ClientConfig(SecretStr(TOKEN)), verify=False)  # type: ignore[call-arg]  # as above

@@ -13,11 +13,11 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from playground.server import PrefectServer, worker
 from sandbox import ManualClock
-from tests.conftest import MakeSandbox, SaveProject
-from tests.e2e.test_deployment import PROTECT, finished, make_deploy
-from tests.flows.test_protect_on_workers import process_of
-from tests.flows.test_protect_snapshots import unprotected
-from tests.reliability.test_reboot import begin, until
+from tests.support.deployments import PROTECT, finished, make_deploy
+from tests.support.fixtures import MakeSandbox, SaveProject
+from tests.support.machine import begin, until
+from tests.support.protection_runs import unprotected
+from tests.support.worker_processes import process_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_deployed")]
 

@@ -32,7 +32,7 @@ async def test_25_are_said_at_once_and_the_rest_when_told_to(caplog: pytest.LogC
 async def test_nothing_is_held_back_for_long(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reporting.run_logging, "_HELD_BACK_SECONDS", 0)
+    monkeypatch.setattr(reporting.run_logging, "_MAX_DELAY_SECONDS", 0)
     log = BatchedLogger("Done")
     for _ in range(2):
         log.add("text")

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox import Fault, ManualClock
-from tests.support.sandboxes import FIRST, asked, change, error_of, ids_of, start
+from tests.support.sandbox_client import FIRST, asked, change, error_of, ids_of, start
 
 
 @pytest.mark.parametrize("path", ["/actions", "/images/actions"])

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sandbox import Fault, ManualClock, Sandbox, serve
-from tests.support.sandboxes import FIRST, asked, change, error_of, ids_of, protected, start
+from tests.support.sandbox_client import FIRST, asked, change, error_of, ids_of, protected, start
 
 
 def test_an_error_is_answered_as_often_as_the_fault_says_and_no_earlier() -> None:

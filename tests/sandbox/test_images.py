@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox import ManualClock, Sandbox
-from tests.support.sandboxes import FIRST, asked, change, error_of, ids_of, protected
+from tests.support.sandbox_client import FIRST, asked, change, error_of, ids_of, protected
 
 
 def test_images_are_paged_with_meta_when_there_are_more_than_a_page_holds() -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from sandbox import ManualClock, Sandbox, serve
-from tests.support.sandboxes import FIRST, asked, change, error_of, protected
+from tests.support.sandbox_client import FIRST, asked, change, error_of, protected
 
 
 @pytest.mark.parametrize(

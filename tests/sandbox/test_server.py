@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import Sandbox, serve
 from sandbox.__main__ import main
-from tests.support.sandboxes import FIRST, asked, change, protected
+from tests.support.sandbox_client import FIRST, asked, change, protected
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "::", "example.com"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hetzner_cloud.models import Action, Image
-from snapshot_protection.audit import FindingName, find, remember, with_evidence
+from snapshot_protection.audit import FindingName, baseline_entries, compare_with_baseline, with_evidence
 from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
@@ -26,7 +26,7 @@ def image(image_id: int, *, protected: bool, age: timedelta | None = OLD, kind: 
     )
 
 
-def memory(**protected: bool) -> AuditBaseline:
+def baseline(**protected: bool) -> AuditBaseline:
     kept = {int(name[1:]): BaselineEntry(value, f"snapshot {name[1:]}") for name, value in protected.items()}
     return AuditBaseline(NOW - timedelta(days=1), kept)
 
@@ -34,7 +34,7 @@ def memory(**protected: bool) -> AuditBaseline:
 def names(
     images: list[Image], before: AuditBaseline | None, grace_hours: float = 0
 ) -> list[tuple[int, FindingName]]:
-    found = find(images, before, now=NOW, grace_hours=grace_hours)
+    found = compare_with_baseline(images, before, now=NOW, grace_hours=grace_hours)
     return [(finding.image_id, finding.finding) for finding in found]
 
 
@@ -44,31 +44,31 @@ def names(
         (image(1, protected=True), None, 0, "protected"),
         (image(1, protected=False), None, 0, "unprotected"),
         (image(1, protected=False, age=YOUNG), None, 2, "in_grace_period"),
-        (image(1, protected=True), memory(_1=True), 0, "protected"),
-        (image(1, protected=True), memory(_1=False), 0, "newly_protected"),
-        (image(1, protected=True), memory(_2=True), 0, "new"),
-        (image(1, protected=False), memory(_1=True), 0, "newly_unprotected"),
-        (image(1, protected=False), memory(_1=False), 0, "unprotected"),
-        (image(1, protected=False), memory(_2=True), 0, "new_unprotected"),
-        (image(1, protected=False, age=YOUNG), memory(_2=True), 2, "in_grace_period"),
-        (image(1, protected=False, age=YOUNG), memory(_1=True), 2, "newly_unprotected"),
-        (image(1, protected=True, age=YOUNG), memory(_1=True), 2, "protected"),
+        (image(1, protected=True), baseline(_1=True), 0, "protected"),
+        (image(1, protected=True), baseline(_1=False), 0, "newly_protected"),
+        (image(1, protected=True), baseline(_2=True), 0, "new"),
+        (image(1, protected=False), baseline(_1=True), 0, "newly_unprotected"),
+        (image(1, protected=False), baseline(_1=False), 0, "unprotected"),
+        (image(1, protected=False), baseline(_2=True), 0, "new_unprotected"),
+        (image(1, protected=False, age=YOUNG), baseline(_2=True), 2, "in_grace_period"),
+        (image(1, protected=False, age=YOUNG), baseline(_1=True), 2, "newly_unprotected"),
+        (image(1, protected=True, age=YOUNG), baseline(_1=True), 2, "protected"),
         (image(1, protected=False, age=timedelta(hours=2)), None, 2, "unprotected"),
         (image(1, protected=False, age=None), None, 2, "unprotected"),
     ],
 )
-def test_a_snapshot_is_judged_by_what_it_is_and_was(
+def test_a_snapshot_is_classified_by_what_it_is_and_was(
     now: Image, before: AuditBaseline | None, grace_hours: float, finding: FindingName
 ) -> None:
     assert (1, finding) in names([now], before, grace_hours)
 
 
-def test_what_is_listed_no_more_is_gone_and_it_matters_whether_it_was_protected() -> None:
-    assert names([], memory(_1=False, _2=True)) == [(2, "missing_protected"), (1, "missing")]
+def test_what_is_listed_no_more_is_missing_and_it_matters_whether_it_was_protected() -> None:
+    assert names([], baseline(_1=False, _2=True)) == [(2, "missing_protected"), (1, "missing")]
 
 
-def test_the_worst_comes_first_and_each_snapshot_once() -> None:
-    before = memory(_1=True, _2=False, _3=True, _4=False, _9=True)
+def test_the_most_severe_comes_first_and_each_snapshot_once() -> None:
+    before = baseline(_1=True, _2=False, _3=True, _4=False, _9=True)
     images = [image(number, protected=number in {1, 4, 5}) for number in range(1, 7)]
     assert names(images, before) == [
         (3, "newly_unprotected"),
@@ -88,7 +88,7 @@ def test_only_snapshots_are_audited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finding", "counts", "unprotected"),
+    ("finding", "is_counted", "is_violation"),
     [
         ("newly_unprotected", True, True),
         ("missing_protected", False, False),
@@ -101,10 +101,10 @@ def test_only_snapshots_are_audited() -> None:
         ("protected", True, False),
     ],
 )
-def test_what_is_gone_or_in_its_time_of_grace_does_not_count(
-    finding: FindingName, *, counts: bool, unprotected: bool
+def test_what_is_missing_or_in_its_grace_period_is_not_counted(
+    finding: FindingName, *, is_counted: bool, is_violation: bool
 ) -> None:
-    before = memory(_1=True, _2=False, _3=True, _4=False, _7=True, _8=False)
+    before = baseline(_1=True, _2=False, _3=True, _4=False, _7=True, _8=False)
     images = [
         image(1, protected=True),
         image(2, protected=False),
@@ -114,14 +114,16 @@ def test_what_is_gone_or_in_its_time_of_grace_does_not_count(
         image(6, protected=False),
         image(9, protected=False, age=YOUNG),
     ]
-    [found] = [one for one in find(images, before, now=NOW, grace_hours=2) if one.finding == finding]
-    assert (found.counts, found.is_violation) == (counts, unprotected)
+    [found] = [
+        one for one in compare_with_baseline(images, before, now=NOW, grace_hours=2) if one.finding == finding
+    ]
+    assert (found.is_counted, found.is_violation) == (is_counted, is_violation)
 
 
-def test_what_is_remembered_makes_the_next_audit_find_nothing_new() -> None:
+def test_a_baseline_makes_the_next_audit_find_nothing_new() -> None:
     images = [image(1, protected=True), image(2, protected=False)]
-    first = find(images, memory(_3=True), now=NOW, grace_hours=0)
-    again = AuditBaseline(NOW, remember(first))
+    first = compare_with_baseline(images, baseline(_3=True), now=NOW, grace_hours=0)
+    again = AuditBaseline(NOW, baseline_entries(first))
     assert names(images, again) == [(2, "unprotected"), (1, "protected")]
 
 
@@ -137,21 +139,21 @@ def action(action_id: int, image_id: int, command: str = "change_protection") ->
     )
 
 
-def test_the_newest_change_of_protection_is_the_evidence_and_only_where_protection_was_lifted() -> None:
-    findings = find([image(1, protected=False), image(2, protected=False)], memory(_1=True, _2=False),
-                    now=NOW, grace_hours=0)  # fmt: skip
+def test_the_newest_change_of_protection_is_the_evidence_and_only_where_protection_was_removed() -> None:
+    images = [image(1, protected=False), image(2, protected=False)]
+    findings = compare_with_baseline(images, baseline(_1=True, _2=False), now=NOW, grace_hours=0)
     actions = [action(9, 1, "transfer"), action(8, 1), action(7, 1), action(6, 2)]
     found = {one.image_id: one.evidence for one in with_evidence(findings, actions)}
     assert found == {1: "action 8 of 2026-11-24 22:15:00 UTC", 2: ""}
 
 
-def test_no_evidence_is_said_where_none_is_found() -> None:
-    findings = find([image(1, protected=False)], memory(_1=True), now=NOW, grace_hours=0)
+def test_no_evidence_is_given_where_none_is_found() -> None:
+    findings = compare_with_baseline([image(1, protected=False)], baseline(_1=True), now=NOW, grace_hours=0)
     assert [one.evidence for one in with_evidence(findings, [action(6, 2)])] == [""]
 
 
-def test_the_time_of_the_evidence_is_told_in_utc_whatever_the_api_s_zone() -> None:
+def test_the_time_of_the_evidence_is_given_in_utc_whatever_the_api_s_zone() -> None:
     elsewhere = action(8, 1).model_dump(mode="json") | {"started": "2026-11-25T00:15:00+02:00"}
-    findings = find([image(1, protected=False)], memory(_1=True), now=NOW, grace_hours=0)
+    findings = compare_with_baseline([image(1, protected=False)], baseline(_1=True), now=NOW, grace_hours=0)
     [found] = with_evidence(findings, [Action.model_validate(elsewhere)])
     assert found.evidence == "action 8 of 2026-11-24 22:15:00 UTC"

@@ -3,8 +3,9 @@
 import pickle
 
 from hetzner_cloud.errors import InvalidRequestError
-from snapshot_protection.outcomes import ChangesFailedError, ErrorInfo, make_outcome
-from tests.snapshot_protection.test_tracking import REJECTED, STARTED, image
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.outcomes import ChangesFailedError, make_outcome
+from tests.support.tracked_snapshots import REJECTED, STARTED, image
 
 
 def test_what_users_wrote_is_made_fit_to_be_shown() -> None:
@@ -20,7 +21,7 @@ def test_a_group_s_error_keeps_every_result_when_pickled() -> None:
     assert str(copy) == "1 of 2 snapshots could not be changed: another action runs (locked, c0ffee)"
 
 
-def test_trouble_names_the_fields_that_the_api_did_not_accept() -> None:
+def test_an_error_names_the_fields_that_the_api_did_not_accept() -> None:
     fields = [{"name": "delete", "messages": ["is unknown"]}]
     error = InvalidRequestError("not accepted", "invalid_input", 422, "c0ffee", {"fields": fields})
     assert ErrorInfo.of(error).message == "not accepted: delete: is unknown"

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from snapshot_protection.outcomes import ErrorInfo, OutcomeName, SnapshotOutcome
+from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.protection_report import (
     COLUMNS,
     MAX_TABLE_ROWS,
@@ -14,26 +14,10 @@ from snapshot_protection.protection_report import (
     build_table,
     describe,
     format_message,
-    render_summary,
 )
+from snapshot_protection.protection_summary import render_summary
+from tests.support.protection_reports import FAILED, outcome, report
 
-
-def outcome(image_id: int, name: OutcomeName = "protected", **fields: object) -> SnapshotOutcome:
-    known = {"project": "prod", "description": f"snapshot {image_id}", "server": ""} | fields
-    return SnapshotOutcome.model_validate(known | {"image_id": image_id, "outcome": name})
-
-
-def report(
-    *outcomes: SnapshotOutcome, dry_run: bool = False, inaccessible: ErrorInfo | None = None
-) -> ProtectionReport:
-    projects = [ProjectReport(project="prod", snapshots=outcomes)]
-    projects += [ProjectReport(project="dead", error=inaccessible)] if inaccessible else []
-    return ProtectionReport(dry_run=dry_run, projects=tuple(projects))
-
-
-FAILED = outcome(
-    7, "failed", code="action_failed", message="its action failed", correlation_id="c0ffee", action_id=42
-)
 UNFINISHED = outcome(8, "unfinished", code="locked", message="another action runs")
 GONE = outcome(9, "deleted")
 UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")

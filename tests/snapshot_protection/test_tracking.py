@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from hetzner_cloud.label_selector import LabelSelector
-from hetzner_cloud.models import Action, Image
-from snapshot_protection.outcomes import ChangeResult, ErrorInfo, OutcomeName, SnapshotOutcome, WaitResult
+from hetzner_cloud.models import Image
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.outcomes import ChangeResult, OutcomeName, SnapshotOutcome, WaitResult
 from snapshot_protection.tracking import (
     Deleted,
     Listed,
@@ -23,32 +24,12 @@ from snapshot_protection.tracking import (
     track,
     unlisted,
 )
+from tests.support.tracked_snapshots import ACTION_ID, ID, LOCKED, REJECTED, STARTED, action, image
 
-ID, ACTION_ID = 100_000_001, 504_538_401_287_250
-LOCKED = ErrorInfo(code="locked", message="another action runs", correlation_id="c0ffee")
 NOT_FOUND = ErrorInfo(code="not_found", message="no such image")
 OUTAGE = Unknown(ErrorInfo(code="unavailable", message="the API is down"))
 
 
-def image(*, protected: bool = False, **fields: Any) -> Image:
-    return Image.model_validate(
-        {
-            "id": ID,
-            "type": "snapshot",
-            "status": "available",
-            "description": "db-1",
-            "protection": {"delete": protected},
-            **fields,
-        }
-    )
-
-
-def action(status: str, **fields: Any) -> Action:
-    return Action.model_validate({"id": ACTION_ID, "status": status, "progress": 40, **fields})
-
-
-STARTED = ChangeResult(image_id=ID, action=action("running"))
-REJECTED = ChangeResult(image_id=ID, error=LOCKED)
 SUCCEEDED = WaitResult(actions={ACTION_ID: action("success")})
 FAILED = WaitResult(actions={ACTION_ID: action("error", error={"code": "action_failed", "message": "no"})})
 RUNNING = WaitResult(actions={ACTION_ID: action("running")}, reason="waited 5 s")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from sandbox import ManualClock, RequestRecord, Sandbox
-from sandbox.operations import OPERATIONS, Answer, Operation
-from sandbox.request import Call
+from sandbox.operations import OPERATIONS, Operation, OperationResponse
+from sandbox.request import OperationRequest
 from snapshot_protection.protection_report import ProjectReport
 
 SELECTOR = "env=prod"
@@ -142,7 +142,7 @@ class WatchedSandbox(Sandbox):
     def returned_image(self, image_id: int, image: dict[str, Any] | None) -> None:
         self.last_seen[image_id] = (deepcopy(image), len(self.requests))
 
-    def returned_page(self, call: Call, body: dict[str, Any]) -> None:
+    def returned_page(self, call: OperationRequest, body: dict[str, Any]) -> None:
         place = body["meta"]["pagination"]
         if place["page"] == 1 and call.values("sort") == ["id:desc"]:
             self._pages.clear()
@@ -167,7 +167,7 @@ def watching_operations() -> dict[str, tuple[str, str, Operation]]:
 
 
 def _watch_listing(operation: Operation) -> Operation:
-    def watch(sandbox: Sandbox, call: Call) -> Answer:
+    def watch(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
         status, body = operation(sandbox, call)
         if isinstance(sandbox, WatchedSandbox):
             sandbox.returned_page(call, body or {})
@@ -177,7 +177,7 @@ def _watch_listing(operation: Operation) -> Operation:
 
 
 def _watch_image(operation: Operation) -> Operation:
-    def watch(sandbox: Sandbox, call: Call) -> Answer:
+    def watch(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
         image = None
         try:
             status, body = operation(sandbox, call)

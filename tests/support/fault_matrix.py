@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from sandbox import Fault
 
-Kind = Literal["heals", "waits", "permanent", "token"]
+Kind = Literal["transient", "waits", "permanent", "token"]
 Place = Literal["list", "change", "poll", "verify", "evidence"]
 Times = Literal["once", "always"]
 
@@ -23,11 +23,11 @@ _FIELDS = {"fields": [{"name": "delete", "messages": ["is not what it should be"
 
 
 @dataclass(frozen=True)
-class Trouble:
+class FaultSpec:
     """A fault of the matrix.
 
     Attributes:
-        kind: Whether it heals, is waited out, is permanent, or is about the token.
+        kind: Whether it is transient, is waited out, is permanent, or is about the token.
         code: What the run reports of it; one that is not ours is the API's.
         injected: How the sandbox does it; None where the connection is refused, which no server can do.
         carried_out: Whether what was asked was done all the same.
@@ -39,19 +39,19 @@ class Trouble:
     carried_out: bool = False
 
 
-def _error(status: int, kind: Kind, code: str, /, **more: object) -> Trouble:
-    return Trouble(kind, code, {"kind": "error", "status": status, **more})
+def _error(status: int, kind: Kind, code: str, /, **more: object) -> FaultSpec:
+    return FaultSpec(kind, code, {"kind": "error", "status": status, **more})
 
 
-TROUBLES: dict[str, Trouble] = {
+FAULT_SPECS: dict[str, FaultSpec] = {
     "429": _error(429, "waits", "rate_limit_exceeded"),
     "429 without a body": _error(429, "waits", "http_429", body=""),
-    "500": _error(500, "heals", "server_error"),
-    "502, HTML": Trouble("heals", "http_502", {"kind": "html", "status": 502}),
-    "503": _error(503, "heals", "unavailable"),
-    "504": _error(504, "heals", "timeout"),
-    "409 conflict": _error(409, "heals", "conflict"),
-    "423 locked": _error(423, "permanent", "locked"),  # heals on a change
+    "500": _error(500, "transient", "server_error"),
+    "502, HTML": FaultSpec("transient", "http_502", {"kind": "html", "status": 502}),
+    "503": _error(503, "transient", "unavailable"),
+    "504": _error(504, "transient", "timeout"),
+    "409 conflict": _error(409, "transient", "conflict"),
+    "423 locked": _error(423, "permanent", "locked"),  # transient on a change
     "423 protected": _error(423, "permanent", "protected", code="protected"),
     "404": _error(404, "permanent", "not_found"),
     "401": _error(401, "token", "unauthorized"),
@@ -59,13 +59,19 @@ TROUBLES: dict[str, Trouble] = {
     "403": _error(403, "permanent", "forbidden"),
     "410": _error(410, "permanent", "deprecated_api_endpoint"),
     "422 with fields": _error(422, "permanent", "invalid_input", details=_FIELDS),
-    "empty 200": Trouble("heals", "invalid_response", {"kind": "empty", "status": 200}, carried_out=True),
-    "truncated JSON": Trouble("heals", "invalid_response", {"kind": "truncated"}, carried_out=True),
-    "JSON of a wrong shape": Trouble("heals", "invalid_response", {"kind": "wrong_shape"}, carried_out=True),
-    "connection refused": Trouble("heals", "unreachable", None),
-    "reset before the answer": Trouble("heals", "connection_lost", {"kind": "drop"}),
-    "reset after it was done": Trouble("heals", "connection_lost", {"kind": "drop_after"}, carried_out=True),
-    "slower than the time-out": Trouble("heals", "timeout", {"kind": "delay"}),
+    "empty 200": FaultSpec(
+        "transient", "invalid_response", {"kind": "empty", "status": 200}, carried_out=True
+    ),
+    "truncated JSON": FaultSpec("transient", "invalid_response", {"kind": "truncated"}, carried_out=True),
+    "JSON of a wrong shape": FaultSpec(
+        "transient", "invalid_response", {"kind": "wrong_shape"}, carried_out=True
+    ),
+    "connection refused": FaultSpec("transient", "unreachable", None),
+    "reset before the answer": FaultSpec("transient", "connection_lost", {"kind": "drop"}),
+    "reset after it was done": FaultSpec(
+        "transient", "connection_lost", {"kind": "drop_after"}, carried_out=True
+    ),
+    "slower than the time-out": FaultSpec("transient", "timeout", {"kind": "delay"}),
 }
 _OPERATIONS: dict[Place, str] = {
     "list": "list_images",
@@ -90,9 +96,9 @@ class Expected:
     Attributes:
         state: The run's final state.
         outcomes: How many snapshots have which outcome, each as a range.
-        codes: The codes that those in trouble have.
+        codes: The codes of the errors that are reported.
         requests: How often each operation is asked for.
-        project_code: The code of the trouble that the project has as a whole, empty for none.
+        project_code: The code of the error that the project has as a whole, empty for none.
     """
 
     state: str
@@ -114,10 +120,10 @@ class Cell:
     place: Place
     name: str
     times: Times
-    trouble: Trouble = field(init=False, repr=False)
+    spec: FaultSpec = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trouble", TROUBLES[self.name])
+        object.__setattr__(self, "spec", FAULT_SPECS[self.name])
 
     def __str__(self) -> str:
         return f"{self.flow}-{self.place}-{self.name}-{self.times}".replace(" ", "_").replace(",", "")
@@ -126,7 +132,7 @@ class Cell:
     def kind(self) -> Kind:
         """What the policy says of the fault at this place: only a change waits for another action."""
         locked = self.name == "423 locked" and self.place == "change"
-        return "heals" if locked else self.trouble.kind
+        return "transient" if locked else self.spec.kind
 
     @property
     def ends_the_wait(self) -> bool:
@@ -148,11 +154,11 @@ class Cell:
     @property
     def fault(self) -> Fault | None:
         """What the sandbox does; None where the connection is to be refused."""
-        if self.trouble.injected is None:
+        if self.spec.injected is None:
             return None
         times = {"times": 1} if self.times == "once" else {}
         where = {"operation": self.operation, "after": self.after}
-        return Fault.model_validate(self.trouble.injected | where | times)
+        return Fault.model_validate(self.spec.injected | where | times)
 
     @property
     def expected(self) -> Expected:
@@ -167,7 +173,7 @@ def cells() -> Iterator[Cell]:
     choices: tuple[Times, ...] = ("once", "always")
     for flow, its_places in places.items():
         for place in its_places:
-            for name in TROUBLES:
+            for name in FAULT_SPECS:
                 for times in choices:
                     yield Cell(flow, place, name, times)
 
@@ -183,11 +189,11 @@ def _within(counts: Counter[str], ranges: dict[str, Range]) -> bool:
 
 
 def _requests(cell: Cell, healthy: int, asked_for: int = 1) -> Range:
-    """How often an operation is asked for that needs `healthy` requests, `asked_for` of them in trouble."""
+    """The requests of an operation that needs `healthy` ones, of which `asked_for` meet the fault."""
     if cell.kind == "waits":
         most = healthy + 1 if cell.times == "once" else healthy + asked_for * WAITS
         return Range(healthy + 1, most)
-    if cell.kind == "heals":
+    if cell.kind == "transient":
         return _exactly(healthy + (1 if cell.times == "once" else asked_for * (TRIES - 1)))
     return _exactly(healthy)
 
@@ -212,7 +218,7 @@ def _lost(cell: Cell) -> bool:
 def _at_the_list(cell: Cell) -> Expected:
     lists = _requests(cell, 1)
     if _lost(cell):
-        return Expected("FAILED", {}, {"list_images": lists}, project_code=cell.trouble.code)
+        return Expected("FAILED", {}, {"list_images": lists}, project_code=cell.spec.code)
     return _all_protected(
         {
             "list_images": Range(lists.least + 1, lists.most + 1),
@@ -223,7 +229,7 @@ def _at_the_list(cell: Cell) -> Expected:
 
 
 def _at_a_change(cell: Cell) -> Expected:
-    polls, code = Range(0, POLLS), cell.trouble.code
+    polls, code = Range(0, POLLS), cell.spec.code
     if cell.kind == "token":  # those that are under way together are all refused, none is sent after
         refused = Range(1, TODO)
         outcomes = {"failed": refused, "already_protected": _exactly(BEFORE), "protected": Range(0, TODO - 1)}
@@ -239,7 +245,7 @@ def _at_a_change(cell: Cell) -> Expected:
         "change_image_protection": _requests(cell, TODO, asked_for),
         "list_actions": polls,
     }
-    if cell.times == "always" and cell.trouble.carried_out:
+    if cell.times == "always" and cell.spec.carried_out:
         return _all_protected(requests, frozenset({code}))  # the look again knows better
     if cell.times == "always":
         return _none_protected("failed", code, requests)
@@ -292,11 +298,11 @@ def _expected_of_audit(cell: Cell) -> Expected:
     asked = _requests(cell, 1)
     if cell.place == "list":
         if _lost(cell):
-            return Expected("FAILED", {}, {"list_images": asked}, project_code=cell.trouble.code)
+            return Expected("FAILED", {}, {"list_images": asked}, project_code=cell.spec.code)
         requests = {"list_images": asked, "list_image_actions": _exactly(1)}
         return Expected("COMPLETED", _FOUND, requests)
     requests = {"list_images": _exactly(1), "list_image_actions": asked}
-    return Expected("COMPLETED", _FOUND, requests, project_code=cell.trouble.code if _lost(cell) else "")
+    return Expected("COMPLETED", _FOUND, requests, project_code=cell.spec.code if _lost(cell) else "")
 
 
 _FOUND = {

@@ -3,11 +3,21 @@
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
+_PACKAGES = (
+    "blocks",
+    "deploy",
+    "flows",
+    "hetzner_cloud",
+    "records",
+    "reporting",
+    "snapshot_protection",
+    "tasks",
+)
 
 
 def copy_project(folder: Path) -> Path:
-    for name in ("blocks", "deploy", "flows", "hetzner_cloud", "tasks"):
+    for name in _PACKAGES:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "prefect.yaml", folder)
     return folder

@@ -5,19 +5,19 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.results import Figures, fill_page, read_figures, table, write_sections
+from benchmarks.results import Results, fill_page, read_results, table, write_sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 def main(path: Path) -> None:
     """Replace what stands between the marks of each section of the page."""
-    figures = read_figures(path)
+    figures = read_results(path)
     fill_page(PAGE, write_sections(figures, _SECTIONS))
     print(f"{PAGE.name}: written, {sum(map(len, figures.values()))} figures")  # noqa: T201 - a command's output
 
 
-def _matrix(figures: Figures) -> str:
+def _matrix(figures: Results) -> str:
     held = sum(figure["held"] for figure in figures)
     text = f"**{len(figures)} cells tried, {held} held.**"
     for flow in ("protect", "audit"):
@@ -36,7 +36,7 @@ def _matrix(figures: Figures) -> str:
     return text
 
 
-def _others(figures: Figures) -> str:
+def _others(figures: Results) -> str:
     held = sum(figure["held"] for figure in figures)
     moments = list(dict.fromkeys(figure["moment"] for figure in figures))
     cells = {
@@ -52,7 +52,7 @@ def _others(figures: Figures) -> str:
     return f"**{len(figures)} cells tried, {held} held.**\n\n{table(['change', *moments], rows)}"
 
 
-def _pacing(figures: Figures) -> str:
+def _pacing(figures: Results) -> str:
     columns = ["case", "requests", "429s", "seconds", "the bucket's own", "ratio", "fewest left", "reserve"]
     rows = [
         [
@@ -70,7 +70,7 @@ def _pacing(figures: Figures) -> str:
     return table(columns, rows)
 
 
-def _kills(figures: Figures) -> str:
+def _kills(figures: Results) -> str:
     rows = [
         [figure["point"], f"{figure['protected_then']} of 16", figure["state_then"]] for figure in figures
     ]
@@ -81,7 +81,7 @@ def _kills(figures: Figures) -> str:
     return f"{text}\n\n{table(['killed at request', 'protected by then', 'state on record'], rows)}"
 
 
-def _restart(figures: Figures) -> str:
+def _restart(figures: Results) -> str:
     [figure] = figures
     return (
         f"{figure['changes_sent_before']} of 40 changes had been sent when the server was away; "
@@ -89,7 +89,7 @@ def _restart(figures: Figures) -> str:
     )
 
 
-def _reboot(figures: Figures) -> str:
+def _reboot(figures: Results) -> str:
     figure = figures[-1]
     return (
         f"{len(figure['interrupted'])} runs were interrupted ({', '.join(figure['interrupted'])}). "
@@ -97,31 +97,31 @@ def _reboot(figures: Figures) -> str:
     )
 
 
-def _lease(figures: Figures) -> str:
+def _lease(figures: Results) -> str:
     figure = figures[-1]
     return f"The run took {figure['seconds']} s, and ended {figure['state']}."
 
 
-def _cancels(figures: Figures) -> str:
+def _cancels(figures: Results) -> str:
     rows = [[figure["when"], figure["actions_started"], figure["named"]] for figure in figures]
     return table(["project", "actions started", "named in the log"], rows)
 
 
-def _examples(figures: Figures) -> str:
+def _examples(figures: Results) -> str:
     return table(["what holds", "examples"], [[figure["what"], figure["count"]] for figure in figures])
 
 
-def _memory(figures: Figures) -> str:
+def _memory(figures: Results) -> str:
     return f"The peak grew by {figures[-1]['megabytes']} MB while a body of 1 GB was offered."
 
 
-def _secrets(figures: Figures) -> str:
+def _secrets(figures: Results) -> str:
     found = Counter({figure["place"]: figure["found"] for figure in figures})
     rows = [[figure["place"], figure["scanned"], figure["found"]] for figure in figures]
     return f"**Found: {found.total()}.**\n\n{table(['place', 'cells or files scanned', 'found'], rows)}"
 
 
-_SECTIONS: dict[str, Callable[[Figures], str]] = {
+_SECTIONS: dict[str, Callable[[Results], str]] = {
     "matrix": _matrix,
     "others": _others,
     "pacing": _pacing,

@@ -15,7 +15,7 @@ from hetzner_cloud.models import Action, Image
 from playground.server import PrefectServer
 from sandbox import Fault, Sandbox
 from tasks import image_actions, images, waiting
-from tests.conftest import TOKEN
+from tests.support.fixtures import TOKEN
 from tests.support.flow_runs import run, task_runs_of
 
 CREDENTIALS = HetznerCloudCredentials(token=SecretStr(TOKEN))

@@ -1,31 +1,12 @@
 """The endpoints of Hetzner's page Image Actions, put together in somebody's small flow."""
 
 import pytest
-from prefect import flow
 
-from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.errors import ActionFailedError
-from hetzner_cloud.models import Action
 from sandbox import Fault, Sandbox
-from tasks.image_actions import change_image_protection, get_action_for_image, list_actions_for_image
-from tasks.images import get_image
-from tasks.waiting import wait_for_image_actions
-from tests.conftest import MakeSandbox, SaveProject
+from tests.support.example_flow import lift_and_protect
+from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, log_of, run
-
-
-@flow
-async def lift_and_protect(project: str, image_id: int) -> list[Action]:
-    """Change the protection both ways, then read the actions back."""
-    credentials = await HetznerCloudCredentials.aload(project)
-    for delete in (False, True):
-        action = await change_image_protection(credentials, image_id, delete=delete)
-        await wait_for_image_actions(credentials, [action], timeout_seconds=10)
-        assert (await get_image(credentials, image_id)).is_protected is delete
-        assert (await get_action_for_image(credentials, image_id, action.id)).succeeded
-    return await list_actions_for_image(
-        credentials, image_id, sort=["status:asc", "id:desc"], status=["success", "error"]
-    )
 
 
 @pytest.fixture(params=[False, True], ids=["endpoint there", "endpoint gone"])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from playground.server import PrefectServer, ServerNotStartedError, prefect_server
-from tests.reliability.test_reboot import kill_all
+from tests.support.machine import kill_all
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STARTS_A_SERVER_AND_IS_KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The floor: asyncio and httpx, nothing else. No retries, no report, no second look at a moving list."""
+"""The lower bound: asyncio and httpx, nothing else. No retries, no report, one reading of a moving list."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.contenders.job import Job, run_contender
+from benchmarks.contenders.job import Job, run_job
 
 _IN_FLIGHT = 10
 _PER_PAGE = 50
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.5
 class _Project:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
-        self._places = asyncio.Semaphore(_IN_FLIGHT)
+        self._semaphore = asyncio.Semaphore(_IN_FLIGHT)
 
     async def snapshots(self) -> list[dict[str, Any]]:
         first = await self._page(1)
@@ -26,31 +26,31 @@ class _Project:
         return [image for page in pages for image in page["images"]]
 
     async def protect(self, image_id: int) -> int:
-        answer = await self._ask(
+        body = await self._request(
             "POST", f"/images/{image_id}/actions/change_protection", json={"delete": True}
         )
-        return int(answer["action"]["id"])
+        return int(body["action"]["id"])
 
     async def wait(self, running: Sequence[int]) -> None:
         while running:
             await asyncio.sleep(_POLL_SECONDS)
             batches = [running[at : at + _IDS] for at in range(0, len(running), _IDS)]
-            answers = await asyncio.gather(
-                *(self._ask("GET", "/actions", params={"id": batch}) for batch in batches)
+            responses = await asyncio.gather(
+                *(self._request("GET", "/actions", params={"id": batch}) for batch in batches)
             )
-            actions = [action for answer in answers for action in answer["actions"]]
+            actions = [action for body in responses for action in body["actions"]]
             running = [action["id"] for action in actions if action["status"] == "running"]
 
     async def _page(self, number: int) -> dict[str, Any]:
         query = {"type": "snapshot", "page": number, "per_page": _PER_PAGE}
-        return await self._ask("GET", "/images", params=query)
+        return await self._request("GET", "/images", params=query)
 
-    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's
-        async with self._places:
+    async def _request(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's
+        async with self._semaphore:
             response = await self._http.request(method, path, **request)
         response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
 
 async def _protect(http: httpx.AsyncClient) -> None:
@@ -67,7 +67,7 @@ async def _audit(http: httpx.AsyncClient) -> None:
     print(sum(image["protection"]["delete"] for image in snapshots), "of", len(snapshots), "are protected")
 
 
-async def _in_each_project(job: Job) -> None:
+async def _for_each_project(job: Job) -> None:
     work = {"protect": _protect, "audit": _audit}[job.kind]
     limits = httpx.Limits(max_connections=_IN_FLIGHT)
     async with asyncio.TaskGroup() as group:
@@ -83,4 +83,4 @@ async def _in_each_project(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_contender(dict.fromkeys(["protect", "audit"], lambda job: asyncio.run(_in_each_project(job))))
+    run_job(dict.fromkeys(["protect", "audit"], lambda job: asyncio.run(_for_each_project(job))))

@@ -15,8 +15,8 @@ from prefect.variables import Variable
 from pydantic import SecretStr
 
 from playground.server import PrefectServer
-from tests.conftest import TOKEN
-from tests.e2e.test_deployment import AUDIT, PROTECT
+from tests.support.deployments import AUDIT, PROTECT
+from tests.support.fixtures import TOKEN
 
 RECORD = "hetzner_snapshot_protection_deployed"
 RENAMED = "Protect at once, and tell the team"

@@ -1,7 +1,5 @@
 """Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments."""
 
-import argparse
-import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +18,6 @@ from playground.server import (
     ROOT,
     WORKER_LIMIT,
     PrefectServer,
-    ServerNotStartedError,
     free_port,
     is_free,
     prefect_server,
@@ -34,29 +31,41 @@ _AUDIT_SECONDS = 120
 _CONSOLE = Console(highlight=False)
 
 
-def main(home: Path, port: int) -> None:
-    """Run the playground until it is interrupted; `home`, for the server's database, is emptied first."""
-    _say("Starting a Prefect server, and sandboxes of two Hetzner Cloud projects ...")
+def run_playground(home: Path, port: int | None = None) -> None:
+    """Run the playground until it is interrupted.
+
+    Args:
+        home: For the server's database and the logs; emptied first.
+        port: The UI's, by default 4200 or, if that is taken, a free one.
+
+    Raises:
+        ServerNotStartedError: The port or the folder is in use.
+    """
+    _print("Starting a Prefect server, and sandboxes of two Hetzner Cloud projects ...")
     prod = Sandbox(
         project="shop", snapshots=26, protected=23, backups=3, latency_seconds=0.05, action_seconds=3
     )
     staging = Sandbox(project="test", snapshots=12, protected=9, first_image_id=200_000_001, action_seconds=3)
     with (
-        prefect_server(home, port=port, empty_home=True) as server,
+        prefect_server(home, port=port or _default_port(), empty_home=True) as server,
         serve(prod),
         serve(staging),
         temporary_settings(server.settings),
     ):
         _save("prod", prod)
         _save("staging", staging)
-        _say(f"Deploying, and starting a worker with --limit {WORKER_LIMIT} ...")
+        _print(f"Deploying, and starting a worker with --limit {WORKER_LIMIT} ...")
         _deploy(server)
         with worker(server, home):
             _audit_twice(prod)
-            _say(_WELCOME.format(url=server.ui_url, api=server.environment["PREFECT_API_URL"]))
+            _print(_WELCOME.format(url=server.ui_url, api=server.environment["PREFECT_API_URL"]))
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
-            _say("\nEnding the worker, the sandboxes and the server ...")
+            _print("\nEnding the worker, the sandboxes and the server ...")
+
+
+def _default_port() -> int:
+    return _PORT if is_free(_PORT) else free_port()
 
 
 def _save(name: str, sandbox: Sandbox) -> None:
@@ -69,23 +78,25 @@ def _deploy(server: PrefectServer) -> None:
 
 
 def _audit_twice(prod: Sandbox) -> None:
-    """The second audit has something to tell: meanwhile somebody was there."""
-    _say("Running the first audit ...")
+    """Simulate another user between two audits, so that the second one has findings."""
+    _print("Running the first audit ...")
     _audit()
     snapshots = sorted(image["id"] for image in prod.images.values() if image["type"] == "snapshot")
     prod.set_protection(snapshots[7], delete=False)
     prod.delete_image(snapshots[11])
     prod.add_snapshot(description="shop db-1 before migration", labels={"env": "prod"})
-    _say("Somebody lifts a protection, deletes a snapshot and makes a new one. Running the second audit ...")
+    _print(
+        "Somebody lifts a protection, deletes a snapshot and makes a new one. Running the second audit ..."
+    )
     _audit()
 
 
 def _audit() -> None:
     run = cast("FlowRun", run_deployment(_AUDIT, timeout=_AUDIT_SECONDS, poll_interval=1, as_subflow=False))
-    _say(f"  {run.state.name}: {run.state.message}" if run.state else "  it did not start")
+    _print(f"  {run.state.name}: {run.state.message}" if run.state else "  it did not start")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     _CONSOLE.print(text, markup=False, soft_wrap=True)
 
 
@@ -103,20 +114,3 @@ From another terminal, with .venv activated:
   prefect deployment run protect-snapshots/on-demand -p 'projects=["prod"]'
 
 Ctrl-C ends all of it."""
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m playground", description=__doc__)
-    parser.add_argument("--home", type=Path, default=ROOT / ".playground" / "ui", help="default: %(default)s")
-    parser.add_argument(
-        "--port", type=int, help=f"the UI's; default: {_PORT}, or a free one if that is taken"
-    )
-    options = parser.parse_args()
-    for kind in (signal.SIGTERM, signal.SIGHUP):  # so that all of it ends with us
-        signal.signal(kind, signal.default_int_handler)
-    try:
-        main(options.home, options.port or (_PORT if is_free(_PORT) else free_port()))
-    except ServerNotStartedError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; all of it is ended.")

@@ -1,0 +1,23 @@
+"""The command group `credentials`."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+credentials = App(name="credentials", help="Save the API tokens of projects.")
+
+
+@credentials.command
+def save(
+    name: str, /, *, endpoint: Annotated[str, Parameter(metavar="URL")] = "", replace: bool = False
+) -> int:
+    """Save the token of a project: it is asked for without echo, tried, and never printed.
+
+    Args:
+        name: the project's name, e.g. prod
+        endpoint: the API's base URL, unless it is Hetzner's
+        replace: give a project that is saved a new token
+    """
+    from cli.credentials import save_credentials
+
+    return save_credentials(name, endpoint=endpoint, replace=replace)

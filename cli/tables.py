@@ -1,0 +1,68 @@
+"""Reports as tables on a terminal, in a file or in a pipe."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snapshot_protection.audit_pages import COLUMNS as AUDIT_COLUMNS
+from snapshot_protection.audit_pages import EVIDENCE_COLUMN, rows_to_look_at
+from snapshot_protection.audit_report import AuditReport
+from snapshot_protection.protection_report import (
+    COLUMNS,
+    MAX_TABLE_ROWS,
+    ProtectionReport,
+    build_row,
+    severity,
+)
+
+Row = Mapping[str, str | int]
+
+_PIPE_WIDTH = 1_000  # columns
+_NO_WRAP_COLUMNS = {"snapshot", "action", "outcome", "finding"}
+_FINDING_STYLES = {"🔴": "bold red", "🟡": "yellow"}
+_OUTCOME_STYLES = {
+    "protected": "green",
+    "already_protected": "dim",
+    "would_protect": "cyan",
+    "deleted": "yellow",
+    "unfinished": "yellow",
+    "failed": "bold red",
+}
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """Make a console; in a file or a pipe a row stays on one line, so that it can be searched."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_PIPE_WIDTH)
+
+
+def print_protection(report: ProtectionReport, console: Console) -> None:
+    """Print a run's outcomes, the most severe last, where they are seen."""
+    outcomes = sorted(report.snapshots, key=lambda outcome: -severity(outcome.outcome))
+    rows = [(build_row(outcome), _OUTCOME_STYLES[outcome.outcome]) for outcome in outcomes[-MAX_TABLE_ROWS:]]
+    _print_table(rows, COLUMNS, console)
+
+
+def print_audit(report: AuditReport, console: Console) -> None:
+    """Print the findings that need attention, the most severe last, where they are seen."""
+    rows: list[tuple[Row, str]] = [
+        ({"project": project.project, **row}, _FINDING_STYLES.get(str(row["finding"])[0], "dim"))
+        for project in report.projects
+        for row in rows_to_look_at(project, now=report.audited)
+    ]
+    _print_table(rows[::-1], ("project", *AUDIT_COLUMNS, EVIDENCE_COLUMN), console)
+
+
+def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], console: Console) -> None:
+    """Print rows with their styles; columns that no row has are left out."""
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        if any(row.get(name) for row, _ in rows):
+            table.add_column(name, overflow="fold", no_wrap=name in _NO_WRAP_COLUMNS)
+    for row, style in rows:
+        table.add_row(*(Text(str(row.get(str(column.header), ""))) for column in table.columns), style=style)
+    console.print(table)

@@ -1,0 +1,82 @@
+"""Rendering a run's report: one pure function for protection runs, and one for audits."""
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+
+from snapshot_protection import audit_pages, audit_report, interrupted_runs, protection_report
+from snapshot_protection.audit_baseline import project_key
+from snapshot_protection.audit_report import AuditReport
+from snapshot_protection.protection_report import ProtectionReport
+from snapshot_protection.protection_summary import render_summary
+from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
+from snapshot_protection.wording import join_in_chunks
+
+
+def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> RenderedReport:
+    """Render the report of a protection run.
+
+    Args:
+        report: The report.
+        is_whole: Whether it is of a whole run: then table and summary have keys, so a history, which dry runs
+            have separately. Otherwise the summary embeds the report, for the run that started this one.
+    """
+    mode = "-dry-run" if report.dry_run else ""
+    summary = render_summary(report)
+    return RenderedReport(
+        message=protection_report.format_message(report),
+        log_lines=tuple(_protection_log(report)),
+        summary=RenderedSummary(
+            summary if is_whole else f"{summary}\n\n{report.dump()}\n",
+            description="What the run came to.",
+            key=f"snapshot-protection-summary{mode}" if is_whole else None,
+        ),
+        tables=(
+            RenderedTable(
+                protection_report.build_table(report),
+                description="One row for each snapshot, those that need a person first.",
+                key=f"snapshot-protection-outcomes{mode}" if is_whole else None,
+            ),
+        ),
+    )
+
+
+def render_audit_report(report: AuditReport) -> RenderedReport:
+    """Render the report of an audit; its summary links to the projects' tables."""
+    return RenderedReport(
+        message=audit_report.format_message(report),
+        log_lines=tuple(_audit_log(report)),
+        summary=RenderedSummary(
+            partial(audit_pages.render_summary, report),
+            description="What the audit found, over all projects.",
+            key="snapshot-audit-summary",
+        ),
+        tables=tuple(
+            RenderedTable(
+                audit_pages.build_table(project, now=report.audited),
+                description=f"The snapshots of {project.project}, the worst first.",
+                key=project_key("audited-snapshots", project.project, report.label_selector),
+                project=project.project,
+            )
+            for project in report.projects
+        ),
+    )
+
+
+def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
+    """Each outcome but what was protected already; several a line where there is no message."""
+    changed = [outcome for outcome in report.snapshots if outcome.outcome != "already_protected"]
+    for outcome in changed:
+        if outcome.message:
+            level = logging.ERROR if outcome.needs_attention else logging.INFO
+            yield LogLine(protection_report.describe(outcome), level)
+    without_message = (protection_report.describe(outcome) for outcome in changed if not outcome.message)
+    yield from map(LogLine, join_in_chunks(without_message))
+
+
+def _audit_log(report: AuditReport) -> Iterator[LogLine]:
+    """The check for interrupted runs, then each snapshot whose protection was removed."""
+    for text in interrupted_runs.log_lines(report.interrupted):
+        yield LogLine(text, logging.WARNING)
+    for project, finding in report.with_protection_removed:
+        yield LogLine(audit_report.describe(project, finding), logging.ERROR)

@@ -1,0 +1,112 @@
+"""A list that may have changed while its pages were read is read again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from hetzner_cloud.consistent_read import changed_while_reading, fetch_consistently
+from hetzner_cloud.pages import ImagesPage
+from tests.support.api_json import image_json, meta_json
+
+
+def page(*ids: int, meta: Any = None) -> ImagesPage:
+    return ImagesPage.model_validate({"images": [image_json(number) for number in ids], "meta": meta})
+
+
+def listed(*pages: Sequence[int], totals: Sequence[int | None] = ()) -> list[ImagesPage]:
+    told = list(totals) or [None] * len(pages)
+    return [
+        page(*ids, meta=meta_json(number, len(pages), total_entries=total))
+        for number, (ids, total) in enumerate(zip(pages, told, strict=True), start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pages", "has"),
+    [
+        ([], False),
+        (listed([3, 2, 1]), False),
+        (listed([6, 5], [4, 3], [2, 1], totals=[6, 6, 6]), False),
+        (listed([6, 5], [4, 3], [2, 1]), False),
+        (listed([6, 5], [5, 4], [3, 2], totals=[6, 7, 7]), True),
+        (listed([6, 5], [5, 4]), True),
+        (listed([6, 5], [3, 2], totals=[6, 5]), True),
+        ([*listed([6, 5], [3, 2], totals=[6, 5]), page(1)], True),
+        (listed([6, 5], [4, 3], totals=[6, 7]), False),
+        ([page(6, 5), page(4)], False),
+    ],
+    ids=[
+        "empty",
+        "one page",
+        "steady",
+        "no totals",
+        "grew and repeats one",
+        "repeats one",
+        "shrank",
+        "shrank, a page without meta",
+        "grew behind",
+        "no meta",
+    ],
+)
+def test_a_list_has_changed_when_it(pages: list[ImagesPage], *, has: bool) -> None:
+    assert changed_while_reading(pages) is has
+
+
+class Readings:
+    """One reading of a list after the other."""
+
+    def __init__(self, *readings: list[ImagesPage]) -> None:
+        self.readings = list(readings)
+        self.made = 0
+
+    async def read(self) -> list[ImagesPage]:
+        self.made += 1
+        return self.readings.pop(0)
+
+
+SHRANK = listed([6, 5], [3, 2], totals=[6, 5])  # 4 moved up to page 1 when an earlier one went
+
+
+async def test_a_stable_list_is_read_once_and_returned_by_ascending_id() -> None:
+    readings = Readings(listed([6, 5], [4, 3], totals=[4, 4]))
+    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [3, 4, 5, 6]
+    assert readings.made == 1
+
+
+@pytest.mark.parametrize(
+    "first", [SHRANK, listed([6, 5], [5, 3], totals=[5, 5])], ids=["it shrank", "it repeats one"]
+)
+async def test_a_list_is_read_again_and_the_last_reading_is_returned_when(first: list[ImagesPage]) -> None:
+    readings = Readings(first, listed([5, 4], [3, 2], totals=[4, 4]))
+    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
+    assert readings.made == 2
+
+
+async def test_a_list_that_never_stands_still_is_read_three_times() -> None:
+    readings = Readings(SHRANK, SHRANK, listed([9, 8], [6, 5], totals=[6, 5]), SHRANK)
+    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [5, 6, 8, 9]
+    assert readings.made == 3
+
+
+async def test_an_image_is_returned_as_it_was_last_seen() -> None:
+    again = page(6, 5, 3)
+    later = again.model_copy(
+        update={
+            "images": tuple(
+                image.model_copy(update={"description": "later"}) if image.id == 6 else image
+                for image in again.images
+            )
+        }
+    )
+    readings = Readings(SHRANK, [later])
+    assert [image.description for image in await fetch_consistently(readings.read, readings.read)][
+        -1
+    ] == "later"
+
+
+async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings_agree() -> None:
+    lost_one = listed([6, 5], [3, 2])
+    readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
+    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
+    assert readings.made == 3

@@ -1,0 +1,65 @@
+"""What is rendered of a report: log lines with their level, and the keys it is published under."""
+
+import logging
+
+import pytest
+
+from snapshot_protection.interrupted_runs import InterruptedRuns
+from snapshot_protection.protection_report import ProtectionReport, format_message
+from snapshot_protection.rendered_report import LogLine
+from snapshot_protection.rendering import render_audit_report, render_protection_report
+from tests.support import audit_reports as audits
+from tests.support import protection_reports as protection
+
+
+def test_what_needs_attention_is_logged_as_an_error_and_the_rest_is_joined() -> None:
+    report = protection.report(
+        protection.outcome(1),
+        protection.outcome(2),
+        protection.FAILED,
+        protection.outcome(3, "deleted", message="no such image"),
+        protection.outcome(4, "already_protected"),
+    )
+    assert render_protection_report(report, is_whole=True).log_lines == (
+        LogLine("prod/7 failed, action 42: its action failed (action_failed, c0ffee)", logging.ERROR),
+        LogLine("prod/3 deleted: no such image", logging.INFO),
+        LogLine("prod/1 protected; prod/2 protected", logging.INFO),
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_whole", "dry_run", "keys"),
+    [
+        (True, False, ("snapshot-protection-outcomes", "snapshot-protection-summary")),
+        (True, True, ("snapshot-protection-outcomes-dry-run", "snapshot-protection-summary-dry-run")),
+        (False, False, (None, None)),
+    ],
+)
+def test_only_a_whole_run_has_keys_and_only_a_part_embeds_its_report(
+    *, is_whole: bool, dry_run: bool, keys: tuple[str | None, ...]
+) -> None:
+    report = protection.report(protection.outcome(1), dry_run=dry_run)
+    rendered = render_protection_report(report, is_whole=is_whole)
+    assert (*(table.key for table in rendered.tables), rendered.summary.key) == keys
+    assert rendered.message == format_message(report)
+    embedded = ProtectionReport.load(str(rendered.summary.markdown))
+    assert embedded == (None if is_whole else report)
+
+
+def test_an_audit_logs_the_check_for_interrupted_runs_then_each_removed_protection() -> None:
+    interrupted = InterruptedRuns(error="the Prefect API returned 503")
+    report = audits.report(audits.project(audits.REMOVED, audits.finding(1)), interrupted=interrupted)
+    check = "The check for interrupted flow runs failed: the Prefect API returned 503"
+    assert render_audit_report(report).log_lines == (
+        LogLine(check, logging.WARNING),
+        LogLine(f"prod/7 newly unprotected: {audits.EVIDENCE}", logging.ERROR),
+    )
+
+
+def test_each_project_of_an_audit_has_a_table_that_its_summary_links_to() -> None:
+    report = audits.report(audits.project(audits.finding(1)), audits.DEAD, label_selector="env=prod")
+    rendered = render_audit_report(report)
+    keys = [table.key for table in rendered.tables]
+    assert keys == ["audited-snapshots-prod-7c650aff", "audited-snapshots-dead-7c650aff"]
+    assert not isinstance(rendered.summary.markdown, str)
+    assert "| [dead](http://ui/1) |" in rendered.summary.markdown({"dead": "http://ui/1"})

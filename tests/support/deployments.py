@@ -1,0 +1,70 @@
+"""Deployments on a real Prefect server: deploying, starting runs, waiting for them."""
+
+import asyncio
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import FlowRun
+
+from playground.server import PrefectServer
+
+ROOT = Path(__file__).parents[2]
+
+
+AUDIT, PROTECT = "audit-snapshot-protection/nightly", "protect-snapshots/on-demand"
+
+
+BATCH = "protect-snapshots/batch"
+
+
+FAN_OUT = "protect-on-workers/fan-out"
+
+
+_RUN_SECONDS = 90.0
+
+
+def make_deploy(server: PrefectServer) -> None:
+    environment = {**server.environment, "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["make", "deploy"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def deployed(name: str) -> dict[str, Any]:
+    async with get_client() as client:
+        found = await client.read_deployment_by_name(name)
+    return found.model_dump(mode="json", exclude={"updated", "last_polled", "status", "version_id"})
+
+
+async def finished(flow_run_id: Any, *, patience_seconds: float = _RUN_SECONDS) -> FlowRun:
+    async with get_client() as client, asyncio.timeout(patience_seconds):
+        while True:
+            run = await client.read_flow_run(flow_run_id)
+            if run.state and run.state.is_final():
+                return run
+            await asyncio.sleep(0.2)
+
+
+async def start(name: str, **parameters: Any) -> FlowRun:
+    """Start a deployment as the UI does, and wait for the end of its run."""
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(name)
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+    return await finished(run.id)
+
+
+async def runs_of(name: str) -> list[FlowRun]:
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(name)
+        wanted = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+        return await client.read_flow_runs(deployment_filter=wanted)
+
+
+def state_of(run: FlowRun) -> tuple[str, str | None]:
+    assert run.state
+    return run.state.type.value, run.state.message
