@@ -84,9 +84,7 @@ class _ProjectRun:
     async def protect(self) -> ProjectReport:
         progress = _Progress(track(await self._list("list")))
         if self.options.dry_run:
-            return ProjectReport(
-                project=self.name, snapshots=planned_outcomes(self.name, progress.snapshots, progress.todo)
-            )
+            return ProjectReport(project=self.name, snapshots=planned_outcomes(self.name, progress.snapshots))
         for _ in range(_MAX_ROUNDS):
             if progress.todo:
                 progress = await self._round(progress.snapshots, progress.todo)

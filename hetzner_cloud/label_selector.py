@@ -19,7 +19,7 @@ _PREFIX = rf"(?=[^/]{{1,253}}/){_DNS_LABEL}(?:\.{_DNS_LABEL})*/"
 _KEY = rf"(?:{_PREFIX})?{_NAME}"
 _VALUE = rf"(?:{_NAME})?"
 
-_BLANKS = " \t\r\n"
+BLANKS = " \t\r\n"
 _ABSENT = re.compile(rf"![ \t\r\n]*(?P<key>{_KEY})")
 _PRESENT = re.compile(rf"(?P<key>{_KEY})")
 _COMPARED = re.compile(rf"(?P<key>{_KEY})[ \t\r\n]*(?P<operator>==|=|!=)[ \t\r\n]*(?P<value>{_VALUE})")
@@ -54,11 +54,9 @@ class LabelSelector:
         Raises:
             InvalidArgumentError: The text is no label selector; the message names the invalid part.
         """
-        if not text.strip(_BLANKS):
+        if not text.strip(BLANKS):
             return cls(())
-        return cls(
-            tuple(_requirement(part.strip(_BLANKS)) for part in _COMMA_OUTSIDE_PARENTHESES.split(text))
-        )
+        return cls(tuple(_requirement(part.strip(BLANKS)) for part in _COMMA_OUTSIDE_PARENTHESES.split(text)))
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether labels fulfil every requirement."""
@@ -69,7 +67,7 @@ def _requirement(part: str) -> Requirement:
     if match := _COMPARED.fullmatch(part):
         return Requirement(match["key"], frozenset({match["value"]}), negated=match["operator"] == "!=")
     if match := _LISTED.fullmatch(part):
-        values = frozenset(value.strip(_BLANKS) for value in match["values"].split(","))
+        values = frozenset(value.strip(BLANKS) for value in match["values"].split(","))
         if all(map(_ONE_VALUE.fullmatch, values)):
             return Requirement(match["key"], values, negated=match["operator"] == "notin")
     if match := _ABSENT.fullmatch(part):

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from hetzner_cloud.errors import InvalidArgumentError
-from hetzner_cloud.label_selector import LabelSelector
+from hetzner_cloud.label_selector import BLANKS, LabelSelector
 from hetzner_cloud.sanitize import printable_repr
 
 MAX_ID = 2**53 - 1
@@ -87,7 +87,7 @@ def validate_label_selector(text: object) -> str:
     if not isinstance(text, str):
         raise InvalidArgumentError(f"The label selector must be a text, not {text!r}.")
     LabelSelector.parse(text)
-    return text.strip(" \t\r\n")
+    return text.strip(BLANKS)
 
 
 def validate_timeout(seconds: object) -> float:

@@ -152,10 +152,12 @@ def record_failed_verification(snapshots: Tracked, error: ErrorInfo) -> dict[int
     }
 
 
-def planned_outcomes(project: str, snapshots: Tracked, todo: Iterable[Image]) -> tuple[SnapshotOutcome, ...]:
+def planned_outcomes(project: str, snapshots: Tracked) -> tuple[SnapshotOutcome, ...]:
     """Determine what a dry run reports: what would be protected, and what is already."""
     outcomes = {outcome.image_id: outcome for outcome in final_outcomes(project, snapshots)}
-    outcomes |= {image.id: make_outcome(project, image, "would_protect") for image in todo}
+    outcomes |= {
+        image.id: make_outcome(project, image, "would_protect") for image in select_unprotected(snapshots)
+    }
     return tuple(outcomes.values())
 
 
