@@ -1,0 +1,112 @@
+"""The block that keeps a policy, and where a run's policy comes from."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from prefect.blocks.core import Block
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from pydantic import Field, HttpUrl
+
+from hetzner_cloud.errors import InvalidArgumentError
+from hetzner_cloud.sanitize import printable_repr
+from snapshot_protection.policy import NamedPolicy, Rules, Timezone
+from snapshot_protection.policy_parsing import parse_policy
+
+DEFAULT = "default"
+_MAX_NAMES = 20
+
+
+class SnapshotPolicy(Block):
+    """Keeps rules that say which snapshots must be protected, and which of them retention may delete."""
+
+    _block_type_name = "Snapshot Policy"
+    _block_type_slug = "snapshot-policy"
+    _description = (
+        "Keeps rules that say which snapshots must be protected, and which of them retention may delete. "
+        "The block named 'default' applies to every run that names no other."
+    )
+    _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
+        "https://docs.hetzner.cloud/reference/cloud#description/label-selector"
+    )
+    _code_example = """
+    ```python
+    from blocks.snapshot_policy import SnapshotPolicy
+
+    policy = SnapshotPolicy.load("BLOCK_NAME")
+    ```
+    """
+
+    rules: Rules = Field(
+        default=[],
+        title="Rules",
+        description="The first that matches a snapshot governs it. What none matches must be protected.",
+    )
+    timezone: Timezone = Field(
+        default="UTC",
+        title="Time zone",
+        description="The time zone of days, weeks, months and years, e.g. Europe/Berlin.",
+    )
+
+
+def validate_policy_name(name: object) -> str:
+    """Return a policy's name if a block can have it.
+
+    Raises:
+        InvalidArgumentError: It is empty, or has other characters than Prefect allows.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9-]+", name):
+        raise InvalidArgumentError(
+            f"A policy's name has only lowercase letters, digits and dashes, unlike {printable_repr(name)}."
+        )
+    return name
+
+
+async def load_policy(name: str = DEFAULT) -> NamedPolicy:
+    """Load the saved policy of this name; without one, `default` is the built-in policy, which has no rules.
+
+    Raises:
+        InvalidArgumentError: No policy of another name is saved, or the saved one is invalid; the message
+            names the rule.
+    """
+    validate_policy_name(name)
+    async with get_client() as client:
+        content = await _read(name, client)
+        if content is None and name == DEFAULT:
+            return NamedPolicy()
+        if content is None:
+            raise InvalidArgumentError(await _unknown_policy(name, client))
+    try:
+        return NamedPolicy(name, parse_policy(content))
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"The snapshot policy '{name}' cannot be used. {error} Edit it on the Blocks page of the UI, or "
+            f"save it again: hetzner-snapshots policy save {name} FILE --replace"
+        ) from None
+
+
+async def _read(name: str, client: PrefectClient) -> Mapping[str, Any] | None:
+    try:
+        document = await client.read_block_document_by_name(name, SnapshotPolicy.get_block_type_slug())
+    except ObjectNotFound:
+        return None
+    return document.data
+
+
+async def _unknown_policy(name: str, client: PrefectClient) -> str:
+    names = await _saved_names(client)
+    known = f"Available policies: {', '.join(names)}." if names else "None is saved."
+    return f"No snapshot policy is named '{name}'. {known}"
+
+
+async def _saved_names(client: PrefectClient) -> list[str]:
+    slug = SnapshotPolicy.get_block_type_slug()
+    try:
+        saved = await client.read_block_documents_by_type(slug, limit=_MAX_NAMES, include_secrets=False)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == HTTPStatus.NOT_FOUND:  # the block type is not registered yet
+            return []
+        raise
+    return sorted(document.name for document in saved if document.name)
