@@ -7,7 +7,7 @@ never takes protection away.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -198,9 +198,3 @@ class NamedPolicy:
     def __str__(self) -> str:
         """Return what reports call it."""
         return f"policy '{self.name}' ({self.policy.digest[:12]})"
-
-
-def count_governed(policy: Policy, project: str, images: Iterable[Image]) -> Counter[str]:
-    """Count how many of a project's snapshots each rule governs, by its name; "": those of no rule."""
-    requirements = (policy.require(project, image) for image in images if image.is_snapshot)
-    return Counter(one.rule.name if one.rule else "" for one in requirements)

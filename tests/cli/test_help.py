@@ -10,11 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
-    "": {"protect", "audit", "credentials", "deploy", "sandbox", "demo", "playground"},
+    "": {"protect", "audit", "credentials", "policy", "deploy", "sandbox", "demo", "playground"},
     "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds"},
     "audit": {"--project", "--label-selector", "--grace-hours", "--fail-on-unprotected"},
     "credentials": {"save"},
     "credentials save": {"NAME", "--endpoint", "--replace"},
+    "policy": {"save", "show", "check"},
+    "policy save": {"NAME", "FILE", "--replace"},
+    "policy show": {"NAME", "--project"},
+    "policy check": {"FILE", "--project", "--offline"},
     "deploy": {"PREFECT_API_URL"},
     "sandbox": {"--port", "--snapshots", "--protected", "--fault"},
     "demo": {"--home"},

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetzner_cloud.models import Image
-from snapshot_protection.policy import NamedPolicy, Policy, Rule, count_governed
+from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from tests.support.api_json import image_json
 
 SCRATCH = Rule(name="scratch", projects=["dev-*"], label_selector="purpose=scratch", protect=False)
@@ -136,17 +136,6 @@ def test_each_snapshot_has_one_requirement_in_whatever_order_they_are_listed(
         matching = [rule for rule in rules if rule.matches(project, snapshot)]
         assert required[snapshot.id].rule == (matching[0] if matching else None)
         assert required[snapshot.id].protect or matching
-    assert sum(count_governed(policy, project, snapshots).values()) == len(snapshots)
-
-
-def test_only_snapshots_are_counted_and_those_of_no_rule_apart() -> None:
-    images = [
-        _snapshot(1, **_created_from("ci-runner-7")),
-        _snapshot(2),
-        _snapshot(3),
-        _snapshot(4, type="backup"),
-    ]
-    assert count_governed(POLICY, "prod", images) == {"ci": 1, "": 2}
 
 
 def test_policies_that_say_the_same_have_the_same_digest() -> None:

@@ -1,0 +1,57 @@
+"""The command group `policy`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from cli.flow_commands import Projects
+
+policy = App(name="policy", help="Say which snapshots must be protected, and see what that means.")
+
+File = Annotated[Path, Parameter(metavar="FILE")]
+
+
+@policy.command
+def save(name: str, file: File, /, *, replace: bool = False) -> int:
+    """Save a policy from a YAML file; the one named `default` applies to every run that names no other.
+
+    Args:
+        name: the policy's name, e.g. default
+        file: the YAML file with `rules` and `timezone`
+        replace: replace the policy that has this name
+    """
+    from cli.policy import save_policy
+
+    return save_policy(name, file, replace=replace)
+
+
+@policy.command
+def show(name: str = "default", /, *, projects: Projects = ()) -> int:
+    """List the snapshots, and show how many each rule governs and which are exempt.
+
+    Changes nothing. Exit status 0 only if every project could be read.
+
+    Args:
+        name: the name of a saved policy (default: default)
+        projects: the name of a credentials block; may be repeated; without it: every saved one
+    """
+    from cli.policy import show_policy
+
+    return show_policy(name, projects)
+
+
+@policy.command
+def check(file: File, /, *, projects: Projects = (), offline: bool = False) -> int:
+    """Check a YAML file, and show what it would mean if it were saved.
+
+    Saves and changes nothing. Exit status 0 only if it is valid, and every project could be read.
+
+    Args:
+        file: the YAML file with `rules` and `timezone`
+        projects: the name of a credentials block; may be repeated; without it: every saved one
+        offline: check the file only; needs neither Prefect nor a token
+    """
+    from cli.policy import check_policy
+
+    return check_policy(file, projects, offline=offline)
