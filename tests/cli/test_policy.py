@@ -10,7 +10,6 @@ from blocks.snapshot_policy import SnapshotPolicy, load_policy
 from cli.policy import check_policy, read_policy, save_policy, show_policy
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer
-from sandbox import Sandbox
 from snapshot_protection.policy import Policy, Rule
 from tests.support.fixtures import MakeSandbox, SaveProject
 
@@ -135,9 +134,9 @@ def test_what_a_file_means_is_shown_for_each_project(
 
 
 def test_a_project_that_cannot_be_read_is_named_and_the_others_are_shown(
-    file: Path, sandbox: Sandbox, save_project: SaveProject, capsys: pytest.CaptureFixture[str]
+    file: Path, make_sandbox: MakeSandbox, save_project: SaveProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sandbox.add_snapshot()
+    sandbox = make_sandbox(snapshots=1)
     save_project("policy-good", sandbox)
     save_project("policy-bad", sandbox, token="of-another-project")
     assert check_policy(file, ["policy-good", "policy-bad"], offline=False) == 1

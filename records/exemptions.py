@@ -1,0 +1,76 @@
+"""The approved exemptions of a project: each run that unprotects stores its own, and readers merge them."""
+
+from datetime import UTC, datetime, timedelta
+
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
+
+from hetzner_cloud.errors import HetznerCloudError
+from snapshot_protection.exemptions import MAX_HOURS, Exemption, ExemptionRecord, merge
+from snapshot_protection.markdown import escape_markdown
+
+_PAGE = 100
+_CLOCK_TOLERANCE = timedelta(hours=24)
+_MAX_AGE = timedelta(hours=MAX_HOURS) + _CLOCK_TOLERANCE
+
+
+class UnreadableExemptionsError(HetznerCloudError):
+    """A stored version of a project's exemptions cannot be read, so which snapshots are exempt is unknown."""
+
+
+async def load_exemptions(project: str, *, expired_days: float = 0) -> dict[int, Exemption]:
+    """Load a project's exemptions: those that hold, and those that may have expired since.
+
+    Each run stores only its own, so two runs at once never erase each other's.
+
+    Args:
+        project: The project.
+        expired_days: How long ago those that have expired may have done so, at least.
+
+    Raises:
+        UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
+    """
+    oldest = datetime.now(UTC) - _MAX_AGE - timedelta(days=expired_days)
+    records = [_parse(project, version) for version in await _read_versions(_key(project), oldest)]
+    return merge(records)
+
+
+async def save_exemptions(record: ExemptionRecord) -> None:
+    """Store the exemptions of this run as a new version of the project's artifact."""
+    lines = "\n".join(f"* Snapshot {one.image_id} {escape_markdown(str(one))}" for one in record.exemptions)
+    await acreate_markdown_artifact(
+        f"Approved by this run:\n\n{lines}\n\n{record.dump()}\n",
+        key=_key(record.project),
+        description=f"Which snapshots of {record.project} may be unprotected until when.",
+    )
+
+
+def _key(project: str) -> str:
+    return f"snapshot-exemptions-{project}"
+
+
+def _parse(project: str, version: Artifact) -> ExemptionRecord:
+    record = ExemptionRecord.load(str(version.data))
+    if record is None or record.project != project:
+        raise UnreadableExemptionsError(
+            f"The artifact {_key(project)} has a version that cannot be read ({version.id}). Delete it with "
+            f"`prefect artifact delete --id {version.id}`; the snapshots that it exempts are protected again."
+        )
+    return record
+
+
+async def _read_versions(key: str, oldest: datetime) -> list[Artifact]:
+    """Read the versions of an artifact from the newest to the first that is older."""
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    found: list[Artifact] = []
+    async with get_client() as client:
+        while True:
+            page = await client.read_artifacts(
+                artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=_PAGE, offset=len(found)
+            )
+            found += page
+            if len(page) < _PAGE or (page[-1].created and page[-1].created < oldest):
+                return [one for one in found if one.created is None or one.created >= oldest]
