@@ -28,3 +28,36 @@ def test_a_count_is_accepted_when_it_is(value: int) -> None:
 def test_a_count_is_rejected_by_its_name_when_it_is(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^The number of runs at once must be 1 or more, not "):
         parameters.validate_count(value, "runs at once")
+
+
+def test_a_reason_is_one_line_without_control_characters() -> None:
+    assert parameters.validate_reason("  moved to\n the new  cluster\x07 ") == "moved to the new cluster"
+
+
+@pytest.mark.parametrize("reason", ["", "too short", " " * 20, "\x00" * 20, None, 1234567890, ["a" * 20]])
+def test_a_reason_that_says_nothing_is_rejected(reason: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="The reason must have 10 characters or more"):
+        parameters.validate_reason(reason)
+
+
+@pytest.mark.parametrize("hours", [0.001, 1, 24.5, 168])
+def test_the_hours_of_an_exemption_are_accepted_when_they_are(hours: float) -> None:
+    assert parameters.validate_exemption_hours(hours) == hours
+
+
+@pytest.mark.parametrize("hours", [0, -1, 168.1, float("nan"), float("inf"), "24", None, True])
+def test_the_hours_of_an_exemption_are_rejected_when_they_are(hours: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="more than 0 and at most 168 hours, not "):
+        parameters.validate_exemption_hours(hours)
+
+
+def test_each_id_is_taken_once() -> None:
+    assert parameters.validate_image_ids([3, 1, 3, 2, 1]) == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "image_ids", [[], (), None, "123", 5, {}, ["all"], [0], [-1], [True], [1.5], [2**53]]
+)
+def test_ids_are_rejected_when_they_are(image_ids: object) -> None:
+    with pytest.raises(InvalidArgumentError):
+        parameters.validate_image_ids(image_ids)
