@@ -27,3 +27,8 @@ def _run_name(verb: str, projects: Sequence[str]) -> str:
     named = "-".join(projects[:_MAX_NAMED]) or "all-projects"
     more = f"-and-{len(projects) - _MAX_NAMED}-more" if len(projects) > _MAX_NAMED else ""
     return f"{verb}-{named}{more}"
+
+
+def unprotect_run_name() -> str:
+    """Name the run in progress that removes protection."""
+    return _run_name("unprotect", [flow_run.parameters["project"]])

@@ -1,10 +1,12 @@
-"""The event that automations can trigger on, see deploy/automation.py."""
+"""The events that automations can trigger on, see deploy/automation.py."""
 
 from prefect.events import emit_event
 
 from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.unprotect_report import UnprotectReport
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
+PROTECTION_REMOVED = "hetzner-cloud.snapshots.protection-removed"
 _MAX_IDS = 100
 
 
@@ -14,13 +16,34 @@ def emit_unprotected(project: ProjectAudit) -> None:
     newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
     emit_event(
         UNPROTECTED,
-        resource={
-            "prefect.resource.id": f"hetzner-cloud.project.{project.project}",
-            "prefect.resource.name": project.project,
-        },
+        resource=_resource(project.project),
         payload={
             "count": len(unprotected),
             "newly_unprotected": len(newly),
             "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
         },
     )
+
+
+def emit_protection_removed(report: UnprotectReport) -> None:
+    """Emit that a run removed protection: how many, at most 100 ids, why, and until when."""
+    removed = [outcome.snapshot.image_id for outcome in report.unprotected]
+    if removed:
+        emit_event(
+            PROTECTION_REMOVED,
+            resource=_resource(report.plan.project),
+            payload={
+                "count": len(removed),
+                "image_ids": removed[:_MAX_IDS],
+                "reason": report.plan.reason,
+                "approved_by": report.approved_by,
+                "until": report.until.isoformat(),
+            },
+        )
+
+
+def _resource(project: str) -> dict[str, str]:
+    return {
+        "prefect.resource.id": f"hetzner-cloud.project.{project}",
+        "prefect.resource.name": project,
+    }

@@ -112,7 +112,7 @@ def record_changes(
     changed = dict(snapshots)
     for change in changes:
         action = waited.actions.get(change.action.id, change.action) if change.action else None
-        error = change.error or (_action_error(action, waited) if action else None)
+        error = change.error or (action_error(action, waited) if action else None)
         before = changed[change.image_id]  # whose action stays named where no new one was started
         changed[change.image_id] = replace(
             before, change=change, action=action or before.action, error=error, confirmed=False
@@ -213,7 +213,8 @@ def _is_protected(sighting: Sighting) -> bool:
     return isinstance(sighting, Listed) and sighting.image.is_protected
 
 
-def _action_error(action: Action, waited: WaitResult) -> ErrorInfo | None:
+def action_error(action: Action, waited: WaitResult) -> ErrorInfo | None:
+    """Return why an action did not succeed, as far as it is known; None if it did."""
     if action.succeeded:
         return None
     if action.failed:

@@ -1,0 +1,111 @@
+"""The pages of a run that removes protection: the plan, the form that requests approval, the report. Pure."""
+
+import logging
+from collections.abc import Iterable
+
+from snapshot_protection.markdown import escape_markdown
+from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
+from snapshot_protection.unprotect_plan import ApprovalRequest, PlannedSnapshot, UnprotectPlan
+from snapshot_protection.unprotect_report import (
+    MOST_SEVERE_FIRST,
+    UnprotectOutcome,
+    UnprotectReport,
+    describe,
+    format_message,
+)
+
+_MAX_IN_FORM = 20
+_DECISIONS = (
+    "**apply** removes their protection now. They are exempt for the time above; then they are protected "
+    "again, unless they were deleted. **reject** ends the run without any change."
+)
+_COLUMNS = ("snapshot", "plan", "description", "server", "created", "GB")
+
+
+def render_plan(request: ApprovalRequest) -> str:
+    """Render a plan as a page: what it was requested for, what changed in it, and each snapshot."""
+    return "\n".join([*_introduction(request), "", *_table(request.plan.snapshots)]) + "\n"
+
+
+def render_form(request: ApprovalRequest) -> str:
+    """Render what stands above the form that requests approval; of many snapshots it shows the first 20."""
+    snapshots = request.plan.snapshots
+    lines = [*_introduction(request), "", *_table(snapshots[:_MAX_IN_FORM])]
+    if len(snapshots) > _MAX_IN_FORM:
+        lines += ["", f"And {len(snapshots) - _MAX_IN_FORM} more: see the plan among the run's artifacts."]
+    return "\n".join([*lines, "", _DECISIONS]) + "\n"
+
+
+def render_unprotect_report(report: UnprotectReport) -> RenderedReport:
+    """Render the report of the run."""
+    outcomes = sorted(report.outcomes, key=lambda outcome: MOST_SEVERE_FIRST.index(outcome.outcome))
+    lines = [
+        f"## {escape_markdown(format_message(report), max_length=1_000)}",
+        "",
+        *_terms(report.plan),
+        f"* **Approved by (as stated):** {escape_markdown(report.approved_by) or 'no approval was required'}",
+        f"* **Exempt until:** {report.until:%Y-%m-%d %H:%M} UTC",
+    ]
+    project = report.plan.project
+    return RenderedReport(
+        message=format_message(report),
+        log_lines=tuple(_log(outcomes)),
+        summary=RenderedSummary(
+            "\n".join(lines) + "\n", description="Run summary.", key=f"unprotect-summary-{project}"
+        ),
+        tables=(
+            RenderedTable(
+                [_row(outcome) for outcome in outcomes],
+                description="One row for each snapshot, most severe first.",
+                key=f"unprotect-outcomes-{project}",
+                project=project,
+            ),
+        ),
+    )
+
+
+def _introduction(request: ApprovalRequest) -> list[str]:
+    plan = request.plan
+    lines = [f"## Remove protection in {escape_markdown(plan.project)}: {escape_markdown(plan.summary)}", ""]
+    if request.differences:
+        lines += [f"**The plan changed before it was applied; this is attempt {request.attempt}:**", ""]
+        lines += [f"* {escape_markdown(difference)}" for difference in request.differences]
+        lines += [""]
+    return lines + _terms(plan)
+
+
+def _terms(plan: UnprotectPlan) -> list[str]:
+    return [f"* **Reason:** {escape_markdown(plan.reason)}", f"* **For:** {plan.hours:g} hours"]
+
+
+def _table(snapshots: Iterable[PlannedSnapshot]) -> list[str]:
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
+    for one in snapshots:
+        cells = [
+            str(one.image_id),
+            one.change.replace("_", " ") + (f": {one.note}" if one.note else ""),
+            one.description,
+            one.server,
+            f"{one.created:%Y-%m-%d %H:%M} UTC" if one.created else "",
+            f"{one.size:.2f}" if one.size is not None else "",
+        ]
+        lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
+    return lines
+
+
+def _row(outcome: UnprotectOutcome) -> dict[str, str | int]:
+    return {
+        "snapshot": outcome.snapshot.image_id,
+        "outcome": outcome.outcome.replace("_", " "),
+        "message": outcome.error.message,
+        "code": outcome.error.code,
+        "action": outcome.action_id or "",
+        "description": outcome.snapshot.description,
+        "server": outcome.snapshot.server,
+        "correlation id": outcome.error.correlation_id,
+    }
+
+
+def _log(outcomes: Iterable[UnprotectOutcome]) -> Iterable[LogLine]:
+    for outcome in outcomes:
+        yield LogLine(describe(outcome), logging.ERROR if outcome.needs_attention else logging.INFO)
