@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli.credentials_commands import credentials
 from cli.deploy_command import deploy
-from cli.flow_commands import audit, protect
+from cli.flow_commands import audit, protect, unprotect
 from cli.playground_commands import demo, playground, sandbox
 from cli.policy_commands import policy
 
@@ -27,5 +27,5 @@ app = App(
     error_formatter=_format_error,
     default_parameter=Parameter(negative=(), show_default=False),  # no --no-dry-run, no --empty-project
 )
-for _command in (protect, audit, credentials, policy, deploy, sandbox, demo, playground):
+for _command in (protect, audit, unprotect, credentials, policy, deploy, sandbox, demo, playground):
     app.command(_command)

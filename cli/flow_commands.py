@@ -70,3 +70,37 @@ def audit(
         fail_on_unprotected=fail_on_unprotected,
     )
     return run_flow(flow_run, print_audit, format_message)
+
+
+def unprotect(
+    *image_ids: Annotated[int, Parameter(metavar="ID")],
+    project: Annotated[str, Parameter(metavar="NAME")],
+    reason: Annotated[str, Parameter(metavar="TEXT")],
+    hours: Hours = 24,
+    approval: Annotated[bool, Parameter(name="--no-approval", negative="--no-approval")] = True,
+    timeout_seconds: Seconds = 900,
+) -> int:
+    """Remove the protection of snapshots for a time, once a second person has approved it.
+
+    Starts a run of the deployment unprotect-snapshots/with-approval.
+
+    Exit status 0 if it was started; without approval, if nothing failed or is unfinished.
+
+    Args:
+        image_ids: the ids of the snapshots
+        project: the name of the credentials block
+        reason: why, in 10 characters or more; audits report it
+        hours: for how long, at most 168 (default: 24)
+        approval: do it at once, in this process
+        timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
+    """
+    from cli.unprotect import start_unprotecting, unprotect_at_once
+
+    parameters = {
+        "project": project,
+        "image_ids": list(image_ids),
+        "reason": reason,
+        "hours": hours,
+        "timeout_seconds": timeout_seconds,
+    }
+    return start_unprotecting(parameters) if approval else unprotect_at_once(parameters)

@@ -13,8 +13,9 @@ from cli.tables import make_console
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
 from snapshot_protection.protection_report import ProtectionReport, SnapshotsNotProtectedError
+from snapshot_protection.unprotect_report import SnapshotsNotUnprotectedError, UnprotectReport
 
-Report = TypeVar("Report", ProtectionReport, AuditReport)
+Report = TypeVar("Report", ProtectionReport, AuditReport, UnprotectReport)
 
 _INTERRUPTED = 130
 
@@ -31,7 +32,7 @@ def run_flow(
     """
     try:
         report = asyncio.run(flow_run)
-    except (SnapshotsNotProtectedError, AuditFailedError) as error:
+    except (SnapshotsNotProtectedError, SnapshotsNotUnprotectedError, AuditFailedError) as error:
         print_table(cast("Report", error.report), make_console())
         return _fail(error)
     except HetznerCloudError as error:

@@ -16,7 +16,10 @@ from snapshot_protection.protection_report import (
     build_row,
     severity,
 )
+from snapshot_protection.unprotect_pages import build_row as build_unprotect_row
+from snapshot_protection.unprotect_report import UnprotectReport
 
+UNPROTECT_COLUMNS = ("snapshot", "outcome", "message", "action", "description", "server")
 Row = Mapping[str, str | int]
 
 _PIPE_WIDTH = 1_000  # columns
@@ -53,6 +56,15 @@ def print_audit(report: AuditReport, console: Console) -> None:
         for row in rows_to_look_at(project, now=report.audited)
     ]
     _print_table(rows[::-1], ("project", *AUDIT_COLUMNS, EVIDENCE_COLUMN), console)
+
+
+def print_unprotect(report: UnprotectReport, console: Console) -> None:
+    """Print the outcomes of a run that removed protection."""
+    rows: list[tuple[Row, str]] = [
+        (build_unprotect_row(outcome), "bold red" if outcome.needs_attention else "")
+        for outcome in report.outcomes
+    ]
+    _print_table(rows, UNPROTECT_COLUMNS, console)
 
 
 def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], console: Console) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 from prefect.deployments import arun_deployment
@@ -14,11 +15,13 @@ from blocks.projects import ENVIRONMENT
 from flows._changes import wait_for_changes
 from hetzner_cloud.errors import HetznerCloudError, InvalidResponseError
 from hetzner_cloud.models import Image
+from hetzner_cloud.validation import validate_timeout
 from records.exemptions import save_exemptions
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.exemptions import Exemption, ExemptionRecord
 from snapshot_protection.outcomes import ChangeResult
+from snapshot_protection.parameters import validate_exemption_hours, validate_image_ids, validate_reason
 from snapshot_protection.tracking import Deleted, Sighting, Unknown, see
 from snapshot_protection.unprotect_plan import UnprotectPlan, make_plan
 from snapshot_protection.unprotect_report import UnprotectReport, determine_outcomes
@@ -44,6 +47,23 @@ class UnprotectRequest:
     reason: str
     hours: float
     timeout_seconds: float
+
+    @classmethod
+    def validate(
+        cls, project: str, image_ids: object, reason: object, hours: object, timeout_seconds: object
+    ) -> Self:
+        """Make a request of a run's parameters.
+
+        Raises:
+            InvalidArgumentError: One of them is not usable; nothing was sent.
+        """
+        return cls(
+            project,
+            validate_image_ids(image_ids),
+            validate_reason(reason),
+            validate_exemption_hours(hours),
+            validate_timeout(timeout_seconds),
+        )
 
 
 async def plan_unprotecting(credentials: HetznerCloudCredentials, request: UnprotectRequest) -> UnprotectPlan:

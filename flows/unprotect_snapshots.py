@@ -17,16 +17,10 @@ from flows._run_names import unprotect_run_name
 from flows._unprotect_project import PlanRun, UnprotectRequest, plan_unprotecting
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 from hetzner_cloud.sanitize import printable
-from hetzner_cloud.validation import validate_timeout
 from records.approval_requests import load_request, save_request
 from reporting.artifacts import publish, publishing_error
 from reporting.events import emit_protection_removed
 from reporting.run_logging import log_report, run_logger
-from snapshot_protection.parameters import (
-    validate_exemption_hours,
-    validate_image_ids,
-    validate_reason,
-)
 from snapshot_protection.unprotect_pages import render_form, render_plan, render_unprotect_report
 from snapshot_protection.unprotect_plan import (
     MAX_ATTEMPTS,
@@ -69,13 +63,7 @@ async def unprotect_snapshots(
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
-        request = UnprotectRequest(
-            project,
-            validate_image_ids(image_ids),
-            validate_reason(reason),
-            validate_exemption_hours(hours),
-            validate_timeout(timeout_seconds),
-        )
+        request = UnprotectRequest.validate(project, image_ids, reason, hours, timeout_seconds)
         _validate_approval(required=approval, deployed=is_deployed())
         credentials = _usable(await load_projects([project], deployed=is_deployed()))
         async with credentials.get_client():  # held open, or each task would have its own

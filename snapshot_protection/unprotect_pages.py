@@ -19,7 +19,7 @@ _DECISIONS = (
     "**apply** removes their protection now. They are exempt for the time above; then they are protected "
     "again, unless they were deleted. **reject** ends the run without any change."
 )
-_COLUMNS = ("snapshot", "plan", "description", "server", "created", "GB")
+_PLAN_COLUMNS = ("snapshot", "plan", "description", "server", "created", "GB")
 
 
 def render_plan(request: ApprovalRequest) -> str:
@@ -55,7 +55,7 @@ def render_unprotect_report(report: UnprotectReport) -> RenderedReport:
         ),
         tables=(
             RenderedTable(
-                [_row(outcome) for outcome in outcomes],
+                [build_row(outcome) for outcome in outcomes],
                 description="One row for each snapshot, most severe first.",
                 key=f"unprotect-outcomes-{project}",
                 project=project,
@@ -79,7 +79,7 @@ def _terms(plan: UnprotectPlan) -> list[str]:
 
 
 def _table(snapshots: Iterable[PlannedSnapshot]) -> list[str]:
-    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
+    lines = [f"| {' | '.join(_PLAN_COLUMNS)} |", f"|{' --- |' * len(_PLAN_COLUMNS)}"]
     for one in snapshots:
         cells = [
             str(one.image_id),
@@ -93,7 +93,8 @@ def _table(snapshots: Iterable[PlannedSnapshot]) -> list[str]:
     return lines
 
 
-def _row(outcome: UnprotectOutcome) -> dict[str, str | int]:
+def build_row(outcome: UnprotectOutcome) -> dict[str, str | int]:
+    """Make the row of a snapshot in the table of outcomes."""
     return {
         "snapshot": outcome.snapshot.image_id,
         "outcome": outcome.outcome.replace("_", " "),

