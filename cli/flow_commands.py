@@ -77,7 +77,7 @@ def unprotect(
     project: Annotated[str, Parameter(metavar="NAME")],
     reason: Annotated[str, Parameter(metavar="TEXT")],
     hours: Hours = 24,
-    approval: Annotated[bool, Parameter(name="--no-approval", negative="--no-approval")] = True,
+    no_approval: bool = False,
     timeout_seconds: Seconds = 900,
 ) -> int:
     """Remove the protection of snapshots for a time, once a second person has approved it.
@@ -91,7 +91,7 @@ def unprotect(
         project: the name of the credentials block
         reason: why, in 10 characters or more; audits report it
         hours: for how long, at most 168 (default: 24)
-        approval: do it at once, in this process
+        no_approval: do it at once, in this process
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
     """
     from cli.unprotect import start_unprotecting, unprotect_at_once
@@ -103,4 +103,4 @@ def unprotect(
         "hours": hours,
         "timeout_seconds": timeout_seconds,
     }
-    return start_unprotecting(parameters) if approval else unprotect_at_once(parameters)
+    return unprotect_at_once(parameters) if no_approval else start_unprotecting(parameters)

@@ -12,11 +12,16 @@ from prefect.flow_engine import run_flow
 from prefect.flow_runs import resume_flow_run
 
 
+async def ensure_deployment(flow: Flow[..., Any], name: str) -> UUID:
+    """Make a deployment of this flow, or find the one that exists."""
+    async with get_client() as client:
+        return await client.create_deployment(await client.create_flow(flow), name)
+
+
 async def create_run(flow: Flow[..., Any], deployment: str, **parameters: Any) -> UUID:
     """Create a run of a deployment of this flow, which is made if there is none."""
+    deployment_id = await ensure_deployment(flow, deployment)
     async with get_client() as client:
-        flow_id = await client.create_flow(flow)
-        deployment_id = await client.create_deployment(flow_id, deployment)
         run = await client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
     return run.id
 
