@@ -17,6 +17,7 @@ from hetzner_cloud.errors import HetznerCloudError, InvalidResponseError
 from hetzner_cloud.models import Image
 from hetzner_cloud.validation import validate_timeout
 from records.exemptions import save_exemptions
+from records.prefect_errors import describe_prefect_error
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.exemptions import Exemption, ExemptionRecord
@@ -31,6 +32,10 @@ from tasks.protection import get_unlisted_images
 _PROTECT = "protect-snapshots/on-demand"
 _AFTER_EXPIRY = timedelta(minutes=1)
 _MAX_CONCURRENT_CHANGES = 10
+
+
+class NotRecordedError(HetznerCloudError):
+    """What ends the exemptions could not be recorded in Prefect, so no protection was removed."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +110,10 @@ class PlanRun:
         """Remove the protection; before the first change it is on record what ends it.
 
         Raises:
-            Exception: It could not be recorded; nothing was changed.
+            NotRecordedError: It could not be recorded; nothing was changed.
         """
         until = datetime.now(UTC) + timedelta(hours=self.plan.hours)
-        protects_again = ""
-        if self.plan.exempted:
-            protects_again = await self._schedule_protection(until)
-            await save_exemptions(self._exemptions(until))
+        protects_again = await self._write_ahead(until) if self.plan.exempted else ""
         changes = await self._request_changes()
         waited = await wait_for_changes(
             self.credentials,
@@ -130,6 +132,17 @@ class PlanRun:
             approved_by=self.approved_by,
             protects_again=protects_again,
         )
+
+    async def _write_ahead(self, until: datetime) -> str:
+        try:
+            protects_again = await self._schedule_protection(until)
+            await save_exemptions(self._exemptions(until))
+        except Exception as error:
+            reason = describe_prefect_error(error)
+            raise NotRecordedError(
+                f"The exemptions could not be recorded, so nothing was changed: {reason}. Run it again."
+            ) from error
+        return protects_again
 
     async def _schedule_protection(self, until: datetime) -> str:
         """Schedule the run that protects the snapshots again; return how messages name it."""

@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled
 
 from flows.unprotect_snapshots import unprotect_snapshots
 from records.exemptions import load_exemptions
 from sandbox import Fault, Sandbox
 from tests.support.deployed_runs import create_run, execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import artifacts_of, run
+from tests.support.flow_runs import artifacts_of, eventually, run
 
 REASON = "moved to the new cluster"
 DEPLOYMENT = "with-approval"
@@ -237,3 +238,82 @@ async def retry(run_id: UUID) -> FlowRun:
             json={"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True},
         )
     return await execute(unprotect_snapshots, run_id)
+
+
+async def state_becomes(run_id: UUID, name: str) -> None:
+    async def read() -> str:
+        async with get_client() as client:
+            return state_of(await client.read_flow_run(run_id))[0]
+
+    await eventually(read, lambda found: found == name)
+
+
+async def test_a_run_that_nobody_approves_fails_and_can_be_retried(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows._approval._TIMEOUT_SECONDS", 1)
+    run_id = await project.start(project.protected[:1])
+    await execute(unprotect_snapshots, run_id)
+    await state_becomes(run_id, "Failed")
+    monkeypatch.undo()
+    assert state_of(await retry(run_id))[0] == "Suspended"
+    assert not project.removals
+    await resume(run_id, **ANSWER)
+    assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Completed"
+    assert project.removals == project.protected[:1]
+
+
+async def test_a_cancelled_run_changes_nothing_and_cannot_be_resumed(project: Project) -> None:
+    run_id = await project.start(project.protected[:1])
+    await execute(unprotect_snapshots, run_id)
+    async with get_client() as client:
+        await client.set_flow_run_state(run_id, Cancelled(), force=True)
+    with pytest.raises(Exception, match="isn't paused"):
+        await resume(run_id, **ANSWER)
+    assert not project.removals
+
+
+async def test_a_run_that_cannot_record_exemptions_changes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_record: object) -> None:
+        raise RuntimeError("the server went away")
+
+    monkeypatch.setattr("flows._unprotect_project.save_exemptions", fail)
+    done = await run(
+        unprotect_snapshots,
+        project=project.name,
+        image_ids=project.protected[:1],
+        reason=REASON,
+        approval=False,
+    )
+    assert done.state.is_failed()
+    assert (done.state.message or "").startswith(
+        "The exemptions could not be recorded, so nothing was changed"
+    )
+    assert not project.removals
+
+
+async def test_what_fails_is_reported_by_id_and_what_worked_is_done(project: Project) -> None:
+    first, second, third, _ = project.protected
+    faults = {"failing": first, "without effect": second}
+    project.sandbox.faults.add(Fault(kind="action_error", image_ids=frozenset({faults["failing"]})))
+    project.sandbox.faults.add(Fault(kind="action_without_effect", image_ids=frozenset({second})))
+    done = await run(
+        unprotect_snapshots,
+        project=project.name,
+        image_ids=[first, second, third],
+        reason=REASON,
+        approval=False,
+    )
+    assert done.state.is_failed()
+    outcomes = {one.snapshot.image_id: one for one in done.result.report.outcomes}
+    assert {one: outcome.outcome for one, outcome in outcomes.items()} == {
+        first: "failed",
+        second: "failed",
+        third: "unprotected",
+    }
+    assert outcomes[first].action_id
+    assert "its action failed" in outcomes[first].error.message
+    assert outcomes[second].error.message == "its action succeeded, but it is protected"
+    assert project.unprotected == [third]
