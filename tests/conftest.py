@@ -121,7 +121,7 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
     def save(name: str, sandbox: Sandbox, *, token: str = "") -> HetznerCloudCredentials:
         block = HetznerCloudCredentials(token=SecretStr(token or sandbox.token), endpoint=sandbox.endpoint)
-        block.save(name, overwrite=True, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
+        block.save(name, overwrite=True, _sync=True)
         saved.add(name)
         return block
 
