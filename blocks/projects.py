@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import BlockDocument
 from pydantic import SecretStr, ValidationError
@@ -25,7 +26,13 @@ from blocks.project_errors import (
     unknown_projects,
     unreadable_credentials,
 )
-from blocks.saved_blocks import SavedBlocks, Unreadable, read_saved_block, read_saved_blocks
+from blocks.saved_blocks import (
+    SavedBlocks,
+    Unreadable,
+    describe_read_error,
+    read_saved_block,
+    read_saved_blocks,
+)
 from hetzner_cloud.config import DEFAULT_ENDPOINT
 from hetzner_cloud.errors import InvalidArgumentError
 from snapshot_protection.error_info import ErrorInfo
@@ -129,7 +136,7 @@ async def _load_every(
     client: PrefectClient, known: Mapping[str, datetime], *, deployed: bool
 ) -> list[Project]:
     saved = await read_saved_blocks(client, include_secrets=True)
-    projects = [_from_document(document) for document in saved.documents]
+    projects = [project_from_document(document) for document in saved.documents]
     absent = await _load_each(client, sorted(set(known) - set(saved.names)), deployed=True)
     projects += [_or_missing(one, known[one.name]) for one in absent]
     projects += _unnamed(saved, absent)
@@ -154,18 +161,26 @@ async def _load(client: PrefectClient, name: str, *, deployed: bool) -> Project:
     if name == ENVIRONMENT and _has_token(deployed=deployed):
         return _from_environment()
     is_valid = name != ENVIRONMENT and _BLOCK_NAME.fullmatch(name)
-    match await read_saved_block(client, name) if is_valid else None:
+    match await _read(client, name) if is_valid else None:
         case Unreadable() as found:
             return Project(name, error=unreadable_credentials(found, name), is_saved=True)
         case BlockDocument() as document:
-            return _from_document(document)
+            return project_from_document(document)
         case _ if name.startswith(_UNREADABLE):
             return Project(name, error=unreadable_credentials(Unreadable("it could not be listed")))
         case _:
             return Project(name, error=ErrorInfo(code=UNKNOWN))
 
 
-def _from_document(document: BlockDocument) -> Project:
+async def _read(client: PrefectClient, name: str) -> BlockDocument | Unreadable | None:
+    try:
+        return await read_saved_block(client, name)
+    except httpx.TransportError as error:
+        return Unreadable(describe_read_error(error))
+
+
+def project_from_document(document: BlockDocument) -> Project:
+    """Make the project of a saved block, with an error if the block cannot be used."""
     name = document.name or ""
     if name == ENVIRONMENT:
         return Project(name, error=name_is_reserved())

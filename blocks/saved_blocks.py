@@ -58,13 +58,17 @@ async def read_saved_blocks(client: PrefectClient, *, include_secrets: bool) -> 
 
 
 async def read_saved_block(client: PrefectClient, name: str) -> BlockDocument | Unreadable | None:
-    """Read one credentials block by its name, whatever others there are; None if there is none."""
+    """Read one credentials block by its name, whatever others there are; None if there is none.
+
+    Raises:
+        httpx.TransportError: There is no connection to the Prefect server.
+    """
     try:
         return await client.read_block_document_by_name(name, _SLUG)
     except ObjectNotFound:
         return None
-    except (PrefectHTTPStatusError, ValidationError, httpx.TransportError) as error:
-        return Unreadable(_reason(error))
+    except (PrefectHTTPStatusError, ValidationError) as error:
+        return Unreadable(describe_read_error(error))
 
 
 async def _read_at_once(client: PrefectClient, *, include_secrets: bool) -> Sequence[BlockDocument]:
@@ -116,7 +120,7 @@ class _Isolated:
             if not _concerns_one(error):
                 raise
             if limit == 1:
-                return [Unreadable(_reason(error))]
+                return [Unreadable(describe_read_error(error))]
         half = limit // 2
         first = await self._read_page(wanted, offset, half)
         return first + await self._read_page(wanted, offset + half, limit - half)
@@ -136,7 +140,7 @@ def _concerns_one(error: PrefectHTTPStatusError | ValidationError) -> bool:
     return isinstance(error, ValidationError) or error.response.is_server_error
 
 
-def _reason(error: Exception) -> str:
+def describe_read_error(error: Exception) -> str:
     """Describe an error without the address, which may hold a password, and without the block's data."""
     if isinstance(error, httpx.HTTPStatusError):
         return f"the Prefect API returned {error.response.status_code}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-credentials = App(name="credentials", help="Save the API tokens of projects.")
+credentials = App(name="credentials", help="Save and delete the API tokens of projects.")
 
 
 @credentials.command
@@ -21,3 +21,16 @@ def save(
     from cli.credentials import save_credentials
 
     return save_credentials(name, endpoint=endpoint, replace=replace)
+
+
+@credentials.command
+def delete(name: str, /, *, yes: bool = False) -> int:
+    """Delete the token of a project, and confirm that audits of all projects no longer expect it.
+
+    Args:
+        name: the project's name, also of one whose block is deleted already
+        yes: delete without a prompt
+    """
+    from cli.credentials import delete_credentials
+
+    return delete_credentials(name, yes=yes)

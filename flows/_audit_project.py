@@ -37,18 +37,22 @@ async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit
     """Audit a project's snapshots; whatever happens, it is reported and stops no other project."""
     return await run_isolated(
         project,
-        lambda credentials: _audit(project.name, credentials, options),
+        lambda credentials: _audit(project, credentials, options),
         lambda error: ProjectAudit(project=project.name, error=error),
     )
 
 
-async def _audit(name: str, credentials: HetznerCloudCredentials, options: AuditOptions) -> ProjectAudit:
-    before = await load_baseline(name, options.label_selector)
+async def _audit(
+    project: Project, credentials: HetznerCloudCredentials, options: AuditOptions
+) -> ProjectAudit:
+    name = project.name
+    before = await load_baseline(name, options.label_selector) if project.keeps_history else None
     listing = list_images.with_options(task_run_name=f"list-snapshots-{name}")
     images = await listing(credentials, type="snapshot", label_selector=options.label_selector)
     findings = compare_with_baseline(images, before, now=options.now, grace_hours=options.grace_hours)
     findings, note = await _look_for_evidence(name, credentials, findings)
-    return _project_audit(name, findings, before, note)
+    audit = _project_audit(name, findings, before, note)
+    return audit.model_copy(update={"keeps_history": project.keeps_history})
 
 
 async def _look_for_evidence(

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.states import Completed, Failed
 
-from blocks.projects import load_projects
 from flows._audit_project import AuditOptions, audit_project
+from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
 from flows._projects import for_each_project
 from flows._run_context import is_deployed, returned_state
@@ -52,10 +52,10 @@ async def audit_snapshot_protection(
     """
     try:
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
-        chosen = await load_projects(projects, deployed=is_deployed())
+        covered = await load_audited_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
-    options = AuditOptions(datetime.now(UTC), selector, grace_hours)
+    chosen, options = covered.projects, AuditOptions(datetime.now(UTC), selector, grace_hours)
     audits = await for_each_project(chosen, lambda project: audit_project(project, options))
     endpoints = {one.name: one.credentials.endpoint for one in chosen if one.credentials}
     report = AuditReport(
@@ -64,6 +64,7 @@ async def audit_snapshot_protection(
         label_selector=selector,
         grace_hours=grace_hours,
         interrupted=await find_interrupted_runs(),
+        note=await covered.record(),
     )
     return await _finish_audit(report, fail_on_unprotected=fail_on_unprotected)
 

@@ -27,8 +27,8 @@ async def load_baseline(project: str, label_selector: str) -> AuditBaseline | No
 
 
 async def save_baselines(report: AuditReport) -> None:
-    """Save the baseline of each project that could be read; the others keep their last one."""
-    projects = (project for project in report.projects if not project.error)
+    """Save the baseline of each project that could be read and has one; the others keep their last one."""
+    projects = (project for project in report.projects if project.keeps_history and not project.error)
     await asyncio.gather(*(_save_baseline(project, report) for project in projects))
 
 

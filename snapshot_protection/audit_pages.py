@@ -147,8 +147,14 @@ def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
         f"{_percent(protected, total)}",
         f"{safe:,.0f} of {stored:,.0f}",
         sparkline(project.trend),
-        f"{project.previous:%Y-%m-%d %H:%M}" if project.previous else "first audit",
+        _compared_with(project),
     )
+
+
+def _compared_with(project: ProjectAudit) -> str:
+    if not project.keeps_history:
+        return "no comparison"
+    return f"{project.previous:%Y-%m-%d %H:%M}" if project.previous else "first audit"
 
 
 def _percent(part: float, whole: float) -> str:
@@ -183,6 +189,7 @@ def _warnings(report: AuditReport) -> list[str]:
         for project in report.projects
         if project.note
     ]
+    lines += [f"- 🟡 {escape_markdown(report.note)}"] if report.note else []
     findings = (finding for project in report.projects for finding in project.findings)
     if report.label_selector and any(finding.is_missing for finding in findings):
         lines.append("- ⚪ what is gone may have been relabelled: only the labels above were listed.")

@@ -39,6 +39,7 @@ class ProjectAudit(BaseModel):
         previous: When the last audit was, None if this is the first one.
         trend: The coverage that each audit found, this one last.
         note: What else to know, e.g. why there is no evidence.
+        keeps_history: Whether it is compared with earlier audits, and later ones with it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +51,7 @@ class ProjectAudit(BaseModel):
     previous: datetime | None = None
     trend: tuple[TrendPoint, ...] = ()
     note: str = ""
+    keeps_history: bool = True
 
     @property
     def unprotected(self) -> list[SnapshotFinding]:
@@ -68,6 +70,7 @@ class AuditReport(BaseModel):
 
     Attributes:
         interrupted: The runs that did not finish; they do not change the audit's state.
+        note: What else to know, e.g. why projects that were removed are not noticed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,6 +80,7 @@ class AuditReport(BaseModel):
     label_selector: str = ""
     grace_hours: float = 0
     interrupted: InterruptedRuns = InterruptedRuns()
+    note: str = ""
 
     @property
     def distinct(self) -> list[ProjectAudit]:
@@ -138,6 +142,7 @@ def format_message(report: AuditReport) -> str:
     parts += [describe(project, finding) for project, finding in removed[:_NAMED_IN_MESSAGE]]
     if len(removed) > _NAMED_IN_MESSAGE:
         parts.append(f"and {len(removed) - _NAMED_IN_MESSAGE} more")
+    parts += [report.note] if report.note else []
     parts += message_parts(report.interrupted)
     step = next_step(report)
     return "; ".join(parts) + (f". {step}" if step else "")

@@ -1,6 +1,7 @@
 """Rendering a run's report: one pure function for protection runs, and one for audits."""
 
 import logging
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -11,6 +12,8 @@ from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_summary import render_summary
 from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
 from snapshot_protection.wording import join_in_chunks
+
+_KEY_PART = re.compile(r"[a-z0-9-]+")
 
 
 def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> RenderedReport:
@@ -59,6 +62,7 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
                 project=project.project,
             )
             for project in report.projects
+            if _KEY_PART.fullmatch(project.project)  # one that is not saved may have any name
         ),
     )
 

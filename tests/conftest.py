@@ -21,6 +21,7 @@ for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
     os.environ.pop(_name, None)
 
 from prefect.client.orchestration import get_client  # noqa: E402
+from prefect.client.schemas.filters import ArtifactFilter  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
 from prefect.exceptions import ObjectNotFound  # noqa: E402
 from prefect.logging.handlers import APILogWorker  # noqa: E402
@@ -30,6 +31,7 @@ from pydantic import SecretStr  # noqa: E402
 from benchmarks.results import write_result  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
+from records.known_projects import KEY  # noqa: E402
 from sandbox import Sandbox, serve  # noqa: E402
 from tests.support.figures import EXAMPLES, RecordFigure  # noqa: E402
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject  # noqa: E402
@@ -127,7 +129,8 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
     yield save
     for name in saved:
-        HetznerCloudCredentials.delete(name, _sync=True)  # type: ignore[call-arg]  # as above
+        with suppress(ValueError):  # the test has deleted it
+            HetznerCloudCredentials.delete(name, _sync=True)  # type: ignore[call-arg]  # as above
 
 
 @pytest.fixture
@@ -145,6 +148,22 @@ async def nothing_deployed(engine: PrefectServer) -> AsyncIterator[None]:
     await _undeploy()
     yield
     await _undeploy()
+
+
+@pytest.fixture
+async def no_known_projects(engine: PrefectServer) -> AsyncIterator[None]:
+    """A server without a record of the projects that audits have covered; afterwards too."""
+    await _forget_known_projects()
+    yield
+    await _forget_known_projects()
+
+
+async def _forget_known_projects() -> None:
+    async with get_client() as client:
+        wanted = ArtifactFilter.model_validate({"key": {"any_": [KEY]}})
+        while found := await client.read_artifacts(artifact_filter=wanted):
+            for artifact in found:
+                await client.delete_artifact(artifact.id)
 
 
 async def _undeploy() -> None:
