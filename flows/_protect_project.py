@@ -1,13 +1,16 @@
 """One project's part of a protection run: list, select, change, wait, verify, report."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._changes import request_protection, wait_for_changes
 from flows._projects import run_isolated
+from flows._snapshot_claims import SnapshotClaims
+from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, Image
 from snapshot_protection.error_info import ErrorInfo
@@ -44,6 +47,7 @@ class ProtectionOptions:
         timeout_seconds: Bound of the wait for actions.
         max_groups: How many task runs may change snapshots, at most.
         show_progress: Whether waits have progress artifacts.
+        claims: Which snapshots another project's part of the run has listed: it is the same project, then.
     """
 
     label_selector: str
@@ -51,6 +55,7 @@ class ProtectionOptions:
     timeout_seconds: float
     max_groups: int
     show_progress: bool
+    claims: SnapshotClaims = field(default_factory=SnapshotClaims)
 
 
 async def protect_project(project: Project, options: ProtectionOptions) -> ProjectReport:
@@ -82,7 +87,15 @@ class _ProjectRun:
     options: ProtectionOptions
 
     async def protect(self) -> ProjectReport:
-        progress = _Progress(track(await self._list("list")))
+        snapshots: Tracked = track(await self._list("list"))
+        endpoint = normalize_endpoint(self.credentials.endpoint)
+        async with self.options.claims.claim(endpoint, snapshots) as are_claimed:
+            if are_claimed:
+                snapshots = await self._list_again(snapshots)
+            report = await self._protect(_Progress(snapshots))
+        return report.model_copy(update={"endpoint": endpoint, "finished": datetime.now(UTC)})
+
+    async def _protect(self, progress: _Progress) -> ProjectReport:
         if self.options.dry_run:
             return ProjectReport(project=self.name, snapshots=planned_outcomes(self.name, progress.snapshots))
         for _ in range(_MAX_ROUNDS):
@@ -90,6 +103,11 @@ class _ProjectRun:
                 progress = await self._round(progress.snapshots, progress.todo)
         outcomes = final_outcomes(self.name, progress.snapshots)
         return ProjectReport(project=self.name, snapshots=outcomes, error=progress.rejection)
+
+    async def _list_again(self, snapshots: Tracked) -> Tracked:
+        """See what another token of the same project left; an error is this token's, of the whole project."""
+        listing = await self._list("list-again")
+        return record_sightings(snapshots, listing, await self._get_unlisted(unlisted(snapshots, listing)))
 
     async def _round(self, snapshots: Tracked, todo: Sequence[Image]) -> _Progress:
         max_groups = self.options.max_groups

@@ -1,6 +1,8 @@
 """A protection run's report: the outcomes of all projects, their counts, message and table rows. Pure."""
 
 from collections import Counter
+from datetime import datetime
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -8,6 +10,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.embedding import embed, extract
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
+from snapshot_protection.same_projects import find_duplicates, merge_outcomes
 from snapshot_protection.wording import pluralize
 
 MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
@@ -38,7 +41,9 @@ class ProjectReport(BaseModel):
     """The outcomes for one project's snapshots.
 
     Attributes:
-        error: Why its snapshots could not be listed or, where there are some, none of them changed.
+        error: Why its snapshots could not be listed or, where there are some, one could not be changed.
+        endpoint: Where they are, normalized; with it, an image id says which snapshot one is.
+        finished: When what was seen last was seen.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,10 +51,12 @@ class ProjectReport(BaseModel):
     project: str
     snapshots: tuple[SnapshotOutcome, ...] = ()
     error: ErrorInfo | None = None
+    endpoint: str = ""
+    finished: datetime | None = None
 
 
 class ProtectionReport(BaseModel):
-    """The outcomes of a protection run, exactly one for each snapshot."""
+    """The outcomes of a protection run, exactly one for each snapshot, also with two tokens of a project."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,23 +75,28 @@ class ProtectionReport(BaseModel):
         except ValidationError:
             return None
 
-    @property
+    @cached_property
     def snapshots(self) -> list[SnapshotOutcome]:
         """All outcomes, the most severe first."""
-        outcomes = [outcome for project in self.projects for outcome in project.snapshots]
         return sorted(
-            outcomes, key=lambda outcome: (severity(outcome.outcome), outcome.project, outcome.image_id)
+            merge_outcomes(self.projects),
+            key=lambda outcome: (severity(outcome.outcome), outcome.project, outcome.image_id),
         )
+
+    @cached_property
+    def duplicates(self) -> dict[str, str]:
+        """The projects that are the same as one before them, by another token, and the name of that one."""
+        return find_duplicates(self.projects)
 
     @property
     def counts(self) -> Counter[str]:
         """How many snapshots had each outcome."""
-        return Counter(outcome.outcome for project in self.projects for outcome in project.snapshots)
+        return Counter(outcome.outcome for outcome in self.snapshots)
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing failed and nothing is unfinished."""
-        return not (self.counts["failed"] or self.counts["unfinished"] or self.inaccessible)
+        """Whether nothing failed, nothing is unfinished, and no token was rejected."""
+        return not (self.counts["failed"] or self.counts["unfinished"] or self.with_errors)
 
     @property
     def inaccessible(self) -> list[ProjectReport]:
@@ -113,7 +125,7 @@ class SnapshotsNotProtectedError(HetznerCloudError):
 
 def format_message(report: ProtectionReport) -> str:
     """Format in one line the result of a run and, where there is something to do, the next step."""
-    parts = [format_headline(report)]
+    parts = [format_headline(report), *describe_duplicates(report)]
     parts += [describe_project_error(project) for project in report.with_errors]
     named = select_notable(report)
     parts += [describe(outcome) for outcome in named[:_NAMED_IN_MESSAGE]]
@@ -128,6 +140,13 @@ def describe(outcome: SnapshotOutcome) -> str:
     if outcome.action_id is not None:
         text += f", action {outcome.action_id}"
     return f"{text}: {outcome.message}{format_error_ref(outcome)}" if outcome.message else text
+
+
+def describe_duplicates(report: ProtectionReport) -> list[str]:
+    """Format which projects are the same one, five at most."""
+    pairs = [f"'{name}' is the same project as '{owner}'" for name, owner in report.duplicates.items()]
+    more = [f"and {len(pairs) - _NAMED_IN_MESSAGE} more"] if len(pairs) > _NAMED_IN_MESSAGE else []
+    return [*pairs[:_NAMED_IN_MESSAGE], *more]
 
 
 def select_notable(report: ProtectionReport) -> list[SnapshotOutcome]:
@@ -159,7 +178,7 @@ def format_headline(report: ProtectionReport) -> str:
     """Format how many snapshots of how many projects had which outcome."""
     counts = report.counts
     total = sum(counts.values()) - counts["deleted"]
-    projects = pluralize(len(report.projects), "project")
+    projects = pluralize(len(report.projects) - len(report.duplicates), "project")
     before = counts["already_protected"]
     if report.inaccessible and len(report.inaccessible) == len(report.projects):
         return f"{projects} could not be read"
@@ -183,7 +202,7 @@ def _inaccessible_suffix(report: ProtectionReport) -> str:
 
 def next_step(report: ProtectionReport) -> str:
     """Return what to do about a run that did not succeed."""
-    if report.counts["unfinished"] and not report.counts["failed"] and not report.inaccessible:
+    if report.counts["unfinished"] and not report.counts["failed"] and not report.with_errors:
         return "Run it again in a few minutes: what is protected by then costs nothing."
     return "Mend the cause, then run it again: what is protected costs nothing."
 

@@ -149,7 +149,7 @@ def test_a_page_without_a_readable_report_has_none(page: str) -> None:
         ({"max_concurrent_runs": -1}, "number of runs at once must be 1 or more"),
         ({"timeout_seconds": 0}, "time-out must be more than 0"),
         ({"label_selector": "a in (b"}, "label selector"),
-        ({"projects": ["nobody"]}, "named 'nobody'. Known projects: 'prod'"),
+        ({"projects": ["nobody"]}, "named 'nobody'. Available projects: 'prod'"),
         ({}, "There is no deployment protect-snapshots/batch: run `make deploy`"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
