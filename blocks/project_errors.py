@@ -15,8 +15,11 @@ UNREADABLE = "unreadable_credentials"
 _MAX_NAMED = 10
 
 
-def unknown_project(available: Sequence[str] | None) -> ErrorInfo:
+def unknown_project(name: str, available: Sequence[str] | None) -> ErrorInfo:
     """Describe a name that no saved block has, with those that exist; None if they cannot be listed."""
+    if name == ENVIRONMENT:
+        text = "the name is reserved for HCLOUD_TOKEN, which only a run from the shell takes, if it is set"
+        return ErrorInfo(code="reserved_name", message=text)
     return ErrorInfo(code=UNKNOWN, message=f"no saved credentials block has this name.{_list(available)}")
 
 

@@ -127,7 +127,7 @@ async def _load_named(client: PrefectClient, names: Sequence[str], *, deployed: 
     if len(unknown) == len(projects):
         raise unknown_projects(unknown, available)
     return [
-        Project(one.name, error=unknown_project(available)) if one.name in unknown else one
+        Project(one.name, error=unknown_project(one.name, available)) if one.name in unknown else one
         for one in projects
     ]
 

@@ -269,6 +269,10 @@ async def test_a_block_with_the_reserved_name_is_an_error_of_its_own(
     assert reserved.error
     assert reserved.error.code == "reserved_name"
     assert not reserved.is_saved
+    other, reserved = await load_projects(["other", "environment"], deployed=True)  # as a batch does
+    assert other.credentials
+    assert reserved.error
+    assert reserved.error.code == "reserved_name"
     [environment] = await load_projects(["environment"], deployed=False)
     assert environment.credentials  # of HCLOUD_TOKEN
     assert environment.credentials.project == ""

@@ -320,7 +320,7 @@ async def test_a_project_with_two_tokens_is_protected_whichever_goes_first(
     done = await run(protect_snapshots, projects=[*order])
     assert not unprotected(twice)
     assert Counter(outcomes_of(done).values()) == {"protected": 4}
-    first, second = order
+    first, second = list(order)
     message = done.state.message or ""
     assert message.startswith(
         f"4 of 4 snapshots protected in 1 project (4 now, 0 before); "
