@@ -1,6 +1,7 @@
 """Which project a client connects to: frozen and hashable, so that it can key a pool of clients."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -8,6 +9,7 @@ from hetzner_cloud._version import __version__
 from hetzner_cloud.validation import validate_endpoint, validate_reserve, validate_token
 
 DEFAULT_ENDPOINT = "https://api.hetzner.cloud/v1"
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,11 @@ class ClientConfig:
         validate_token(self.token.get_secret_value())
         validate_reserve(self.rate_limit_reserve)
         object.__setattr__(self, "endpoint", validate_endpoint(self.endpoint))
+
+
+def normalize_endpoint(endpoint: str) -> str:
+    """Return a valid endpoint as all that mean the same are written: host in lower case, no default port."""
+    parts = urlsplit(endpoint)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
