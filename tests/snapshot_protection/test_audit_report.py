@@ -36,16 +36,16 @@ from tests.support.audit_reports import (
                 )
             ),
             (
-                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in their time of grace, 1 missing. "
-                "Run protect-snapshots to protect what is not."
+                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in their time of grace, 1 "
+                "missing. Run protect-snapshots to protect what is not."
             ),
         ),
         (
             report(project(REMOVED, finding(1))),
             (
                 "1 of 2 snapshots protected in 1 project, 1 unprotected (1 new); prod/7 newly "
-                f"unprotected: {EVIDENCE}. Find out who removed protection from, or deleted, these snapshots. "
-                "Run protect-snapshots to protect what is not."
+                f"unprotected: {EVIDENCE}. Find out who removed protection from, or deleted, these "
+                "snapshots. Run protect-snapshots to protect what is not."
             ),
         ),
         (
@@ -59,17 +59,17 @@ from tests.support.audit_reports import (
             report(project(EARLIER, finding(4, "missing_protected", since=YESTERDAY), finding(1))),
             (
                 "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 missing; prod/8 unprotected since "
-                "2026-11-24 03:00 UTC; prod/4 missing since 2026-11-24 03:00 UTC, was protected. Find out who "
-                "removed protection from, or deleted, these snapshots. Run protect-snapshots to protect what "
-                "is not."
+                "2026-11-24 03:00 UTC; prod/4 missing since 2026-11-24 03:00 UTC, was protected. Find out "
+                "who removed protection from, or deleted, these snapshots. Run protect-snapshots to "
+                "protect what is not."
             ),
         ),
         (
             report(project(finding(1), history_lost=NOW, listed=NOW)),
             (
                 "1 of 1 snapshot protected in 1 project; project 'prod': the baseline could not be read at "
-                "2026-11-25 03:00 UTC; what was unprotected or deleted before is not known. Check in Hetzner's "
-                "console that no snapshot is missing where the baseline was lost."
+                "2026-11-25 03:00 UTC; what was unprotected or deleted before is not known. Check in "
+                "Hetzner's console that no snapshot is missing where the baseline was lost."
             ),
         ),
         (
