@@ -37,16 +37,22 @@ def with_unpublished(
     if "" in unpublished:
         parts.append(f"The report could not be published: {unpublished['']}")
     elif unpublished:
-        parts.append(f"The tables of {_describe(unpublished)}")
+        parts.append(f"The tables of {_name(unpublished)} could not be published: {_first(unpublished)}")
     if unstored:
-        parts.append(f"The baselines of {_describe(unstored)}; the next audit reports the same again")
+        parts.append(
+            f"The baselines of {_name(unstored)} could not be stored, so the next audit reports the same again: "
+            f"{_first(unstored)}"
+        )
     for part in parts[1:]:
         run_logger().error("%s", part)
     return ". ".join(parts)
 
 
-def _describe(failures: Mapping[str, str]) -> str:
+def _name(failures: Mapping[str, str]) -> str:
     named = [f"'{project}'" for project in list(failures)[:_MAX_NAMED]]
     more = [f"{len(failures) - _MAX_NAMED} more"] if len(failures) > _MAX_NAMED else []
-    reason = next(iter(failures.values()))
-    return f"{', '.join([*named, *more])} could not be published or stored: {reason}"
+    return ", ".join([*named, *more])
+
+
+def _first(failures: Mapping[str, str]) -> str:
+    return next(iter(failures.values()))

@@ -121,7 +121,7 @@ def dump_baseline(baseline: AuditBaseline) -> str:
     Raises:
         ValueError: It is larger than what is ever read.
     """
-    ids = sorted(baseline.snapshots)
+    ids = sorted(image_id for image_id in baseline.snapshots if 1 <= image_id <= MAX_ID)  # others cost none
     entries = [baseline.snapshots[image_id] for image_id in ids]
     dated = [(entry.since, entry.evidence) for entry in entries if entry.since]
     stored = _Baseline(

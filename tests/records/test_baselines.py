@@ -153,9 +153,9 @@ async def test_what_could_not_be_stored_is_named_in_the_final_message_and_found_
     assert done.state.is_completed()
     assert done.state.message == (
         "4 of 4 snapshots protected in 2 projects. "
-        "The tables of 'audit-stored' could not be published or stored: ConnectionError: no server. "
-        "The baselines of 'audit-unstored' could not be published or stored: ConnectionError: no server; "
-        "the next audit reports the same again"
+        "The tables of 'audit-stored' could not be published: ConnectionError: no server. "
+        "The baselines of 'audit-unstored' could not be stored, so the next audit reports the same again: "
+        "ConnectionError: no server"
     )
     assert [one.key for one in await artifacts_of(done.record.id)].count("snapshot-audit-summary") == 1
     await log_of(done.record.id, until="The baselines of 'audit-unstored'")

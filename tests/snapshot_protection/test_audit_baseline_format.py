@@ -192,6 +192,14 @@ def test_what_is_too_large_to_be_read_is_not_stored() -> None:
     )
 
 
+def test_an_image_with_an_impossible_id_costs_no_other_one_its_baseline() -> None:
+    kept = BaselineEntry("protected")
+    baseline = AuditBaseline("prod", "env=prod", NOW, dict.fromkeys((-1, 0, 7, 2**53 - 1, 2**53), kept))
+    loaded = load(stored("1", baseline))
+    assert loaded
+    assert set(loaded.snapshots) == {7, 2**53 - 1}
+
+
 def test_a_description_cannot_end_the_comment_it_is_kept_in() -> None:
     baseline = AuditBaseline("prod", "env=prod", NOW, {7: BaselineEntry("protected", "--> <script>")})
     assert dump_baseline(baseline).count("-->") == 1
