@@ -9,6 +9,7 @@ from hetzner_cloud._version import __version__
 from hetzner_cloud.validation import validate_endpoint, validate_reserve, validate_token
 
 DEFAULT_ENDPOINT = "https://api.hetzner.cloud/v1"
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def normalize_endpoint(endpoint: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from snapshot_protection import audit_pages, audit_report, interrupted_runs, protection_report
-from snapshot_protection.audit_baseline import project_key
+from snapshot_protection.audit_baseline import table_key
 from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_summary import render_summary
@@ -58,7 +58,7 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
             RenderedTable(
                 audit_pages.build_table(project, now=report.audited),
                 description=f"The snapshots of {project.project}, the worst first.",
-                key=project_key("audited-snapshots", project.project, report.label_selector),
+                key=table_key(project.project, report.label_selector),
                 project=project.project,
             )
             for project in report.projects
@@ -79,8 +79,10 @@ def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
 
 
 def _audit_log(report: AuditReport) -> Iterator[LogLine]:
-    """The check for interrupted runs, then each snapshot whose protection was removed."""
+    """The check for interrupted runs, lost baselines, then each snapshot whose protection was removed."""
     for text in interrupted_runs.log_lines(report.interrupted):
         yield LogLine(text, logging.WARNING)
+    for project in report.with_history_lost:
+        yield LogLine(audit_report.describe_history_lost(project), logging.ERROR)
     for project, finding in report.with_protection_removed:
         yield LogLine(audit_report.describe(project, finding), logging.ERROR)
