@@ -39,10 +39,8 @@ def with_unpublished(
     elif unpublished:
         parts.append(f"The tables of {_name(unpublished)} could not be published: {_first(unpublished)}")
     if unstored:
-        parts.append(
-            f"The baselines of {_name(unstored)} could not be stored, so the next audit reports the same again: "
-            f"{_first(unstored)}"
-        )
+        again = "so the next audit reports the same again"
+        parts.append(f"The baselines of {_name(unstored)} could not be stored, {again}: {_first(unstored)}")
     for part in parts[1:]:
         run_logger().error("%s", part)
     return ". ".join(parts)
