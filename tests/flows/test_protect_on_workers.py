@@ -1,142 +1,55 @@
 """Projects in flow runs of their own: whatever becomes of those runs, each project is reported once."""
 
-import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
-import flows.protect_on_workers
-from flows.protect_on_workers import _Batch, protect_on_workers
+from flows.protect_on_workers import protect_on_workers
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer, worker
 from records.batch_reports import find_report
 from reporting.artifacts import publish
 from sandbox import ManualClock, Sandbox
-from snapshot_protection.outcomes import SnapshotOutcome
-from snapshot_protection.protection_report import ProjectReport, ProtectionReport
+from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.rendering import render_protection_report
-from tests.support.deployments import BATCH, FAN_OUT, finished, make_deploy
+from tests.support.deployments import FAN_OUT, finished, make_deploy
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, log_of, table_in
 from tests.support.protection_runs import unprotected
+from tests.support.scripted_runs import report_on
 from tests.support.waits import until_async
 from tests.support.worker_processes import process_of
-
-PROJECTS = ["one", "two"]
-
-
-def report_of(names: Sequence[str]) -> ProtectionReport:
-    outcome = SnapshotOutcome(project="", image_id=7, description="", server="", outcome="protected")
-    projects = [ProjectReport(project=name, snapshots=(outcome,)) for name in names]
-    return ProtectionReport(dry_run=False, projects=tuple(projects))
-
-
-class Runs:
-    """Stands in for Prefect: each start of a flow run comes to the next of some ends."""
-
-    def __init__(self, *ends: tuple[State[Any] | Exception, ProtectionReport | None]) -> None:
-        self.ends = list(ends)
-        self.started: list[dict[str, Any]] = []
-        self._reports: dict[object, ProtectionReport | None] = {}
-
-    async def start(self, name: str, *, parameters: dict[str, Any], **_: object) -> FlowRun:
-        assert name == BATCH
-        self.started.append(parameters)
-        state, report = self.ends.pop(0)
-        if isinstance(state, Exception):
-            raise state
-        begun = FlowRun(id=uuid4(), flow_id=uuid4(), name="protect-one-two", state=state)
-        self._reports[begun.id] = report
-        return begun
-
-    async def find_report(self, flow_run_id: object) -> ProtectionReport | None:
-        return self._reports[flow_run_id]
-
-
-Protect = Callable[..., Any]
-
-
-@pytest.fixture
-def protect(monkeypatch: pytest.MonkeyPatch) -> Protect:
-    async def protect(runs: Runs) -> list[ProjectReport]:
-        monkeypatch.setattr(flows.protect_on_workers, "arun_deployment", runs.start)
-        monkeypatch.setattr(flows.protect_on_workers, "find_report", runs.find_report)
-        return await _Batch(PROJECTS, {"timeout_seconds": 900, "dry_run": False}).protect(asyncio.Semaphore())
-
-    return protect
-
-
-@pytest.mark.parametrize("state", [Completed(), Failed(), Crashed()], ids=lambda state: state.name)
-async def test_a_run_that_left_a_report_is_not_started_again(state: State[Any], protect: Protect) -> None:
-    runs = Runs((state, report_of(PROJECTS)))
-    assert await protect(runs) == list(report_of(PROJECTS).projects)
-    assert runs.started == [{"timeout_seconds": 900, "dry_run": False, "projects": PROJECTS}]
-
-
-async def test_a_run_that_crashed_is_started_again(protect: Protect) -> None:
-    runs = Runs((Crashed(), None), (Crashed(), None), (Completed(), report_of(PROJECTS)))
-    assert await protect(runs) == list(report_of(PROJECTS).projects)
-    assert len(runs.started) == 3
-
-
-@pytest.mark.parametrize(
-    ("ends", "text"),
-    [
-        ([(Crashed(message="killed"), None)] * 3, "left no report: it is Crashed: killed"),
-        ([(Cancelled(), None)], "left no report: it is Cancelled"),
-        ([(Failed(message="no block"), None)], "left no report: it is Failed: no block"),
-        ([(Running(), None)], "left no report: it is Running"),
-        ([(ConnectionError("the server is gone"), None)], "the server is gone"),
-    ],
-    ids=["crashes", "cancelled", "failed", "too long", "server gone"],
-)
-async def test_each_project_has_trouble_when_its_run_is_lost(
-    ends: list[Any], text: str, protect: Protect
-) -> None:
-    runs = Runs(*ends)
-    reports = await protect(runs)
-    assert [report.project for report in reports] == PROJECTS
-    for report in reports:
-        assert report.error
-        assert text in report.error.message
-    assert not runs.ends
-
-
-async def test_a_project_that_a_report_leaves_out_has_trouble(protect: Protect) -> None:
-    one, two = await protect(Runs((Completed(), report_of(["one", "someone else's"]))))
-    assert (one.error, one.project, two.project) == (None, "one", "two")
-    assert two.error.code == "report_missing"
 
 
 async def test_the_last_report_is_found_when_a_run_was_started_again(engine: PrefectServer) -> None:
     @flow
     async def part_of_a_run(*, names: list[list[str]]) -> UUID:
         for each in names:
-            await publish(render_protection_report(report_of(each), is_whole=False))
+            await publish(render_protection_report(report_on(each), is_whole=False))
         return UUID(flow_run.id)
 
     tries = [["one"], ["two"], ["three"], ["four"], ["five"], ["last"]]
-    assert await find_report(await part_of_a_run(names=tries)) == report_of(["last"])
+    flow_run_id = await part_of_a_run(names=tries)
+    async with get_client() as client:
+        assert await find_report(client, flow_run_id) == report_on(["last"])
 
 
 def test_a_report_survives_being_packed_into_a_page() -> None:
-    report = report_of(["a", "<!-- --> b"])
+    report = report_on(["a", "<!-- --> b"])
     assert ProtectionReport.load(f"# Summary\n\n{report.dump()}\n") == report
 
 
 @pytest.mark.parametrize(
-    "page", ["", "# Summary", "<!-- protection-report AA -->", report_of([]).dump()[:-9]]
+    "page", ["", "# Summary", "<!-- protection-report AA -->", report_on([]).dump()[:-9]]
 )
 def test_a_page_without_a_readable_report_has_none(page: str) -> None:
     assert ProtectionReport.load(page) is None
