@@ -99,14 +99,15 @@ class BatchRuns:
         """Describe what a flow run waits for in its work pool, and what to do about it."""
         pool, queue = run.work_pool_name or "-", run.work_queue_name or "default"
         try:
+            paused = (
+                (await self.client.read_work_pool(pool)).is_paused,
+                (await self.client.read_work_queue_by_name(queue, work_pool_name=pool)).is_paused,
+            )
             workers = await self.client.read_workers_for_work_pool(pool)
-            is_paused = (await self.client.read_work_pool(pool)).is_paused or (
-                await self.client.read_work_queue_by_name(queue, work_pool_name=pool)
-            ).is_paused
-        except ObjectNotFound:
-            return f"work pool '{pool}', work queue '{queue}': deleted; run `make deploy`"
+        except Exception as error:  # noqa: BLE001 - only words are lost
+            return f"work pool '{pool}', work queue '{queue}': {describe_prefect_error(error)}"
         online = sum(worker.status is WorkerStatus.ONLINE for worker in workers)
-        return describe_wait(pool, queue, online=online, is_paused=is_paused)
+        return describe_wait(pool, queue, online=online, is_paused=any(paused))
 
     async def mark_crashed(self, run: FlowRun, reason: str) -> None:
         """Mark a flow run as Crashed, unless it has just reached a final state."""
