@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Pending, Running, Scheduled
@@ -16,10 +16,9 @@ from prefect.states import Completed, Pending, Running, Scheduled
 from flows._batch_runs import BatchRuns
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
+from tests.support.deployments import POOL, batch_deployed
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
-
-POOL = "hetzner-cloud"
 
 
 @pytest.fixture
@@ -30,13 +29,8 @@ async def client(engine: object) -> AsyncIterator[PrefectClient]:
 
 @pytest.fixture
 async def deployed(nothing_deployed: None, client: PrefectClient) -> AsyncIterator[None]:
-    """A deployment `batch` in a work pool without workers."""
-    pool = WorkPoolCreate(name=POOL, type="process")
-    await client.create_work_pool(pool, overwrite=True)
-    flow_id = await client.create_flow(protect_snapshots)
-    await client.create_deployment(flow_id, "batch", work_pool_name=POOL)
-    yield
-    await client.delete_work_pool(POOL)
+    async with batch_deployed(client):
+        yield
 
 
 async def state_of(client: PrefectClient, run: FlowRun) -> str:

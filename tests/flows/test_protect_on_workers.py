@@ -1,7 +1,10 @@
 """Projects in flow runs of their own: whatever becomes of those runs, each project is reported once."""
 
+import asyncio
 import os
 import signal
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,10 +12,11 @@ from uuid import UUID
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
+from prefect.states import Cancelling
 
+from flows._batch_decisions import Patience
 from flows.protect_on_workers import protect_on_workers
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer, worker
@@ -21,13 +25,24 @@ from reporting.artifacts import publish
 from sandbox import ManualClock, Sandbox
 from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.rendering import render_protection_report
-from tests.support.deployments import FAN_OUT, finished, make_deploy
+from tests.support.deployments import (
+    BATCH,
+    FAN_OUT,
+    batch_deployed,
+    finished,
+    make_deploy,
+    runs_of,
+    state_of,
+)
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import artifacts_of, log_of, table_in
+from tests.support.flow_runs import artifacts_of, log_of, run, table_in
+from tests.support.machine import begin, until
 from tests.support.protection_runs import unprotected
 from tests.support.scripted_runs import report_on
 from tests.support.waits import until_async
 from tests.support.worker_processes import process_of
+
+Impatient = Callable[..., None]
 
 
 async def test_the_last_report_is_found_when_a_run_was_started_again(engine: PrefectServer) -> None:
@@ -78,21 +93,91 @@ async def test_bad_input_is_told_before_anything_is_started(
     assert not sandbox.requests
 
 
-async def runs_of(parent: FlowRun) -> list[FlowRun]:
-    wanted = FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [parent.id]}})
-    async with get_client() as client:
-        return await client.read_flow_runs(flow_run_filter=wanted)
-
-
 def waits_once_more(sandbox: Sandbox) -> bool:
     """A second run has listed the snapshots and sent its changes."""
     return len(sandbox.calls("list_images")) > 1 and sandbox.requests[-1].operation == "list_actions"
 
 
-async def start(**parameters: object) -> FlowRun:
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(FAN_OUT)
-        return await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Impatient:
+    """Have the fan-out of this process judge after seconds."""
+
+    def shorten(**seconds: float) -> None:
+        usual = Patience.for_timeout(900)
+        monkeypatch.setattr(Patience, "for_timeout", lambda _: replace(usual, **seconds))
+
+    return shorten
+
+
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_batch_that_no_worker_takes_is_warned_of_cancelled_and_reported(
+    save_project: SaveProject, make_sandbox: MakeSandbox, impatient: Impatient
+) -> None:
+    save_project("nobody-works", make_sandbox(snapshots=1))
+    impatient(warn_seconds=1, work_seconds=8)
+    async with get_client() as client, batch_deployed(client):
+        done = await run(protect_on_workers, projects=["nobody-works"])
+        [batch] = await runs_of(BATCH)
+    assert done.state.is_failed()
+    advice = "no worker is online; start one: `prefect worker start --pool hetzner-cloud --limit 5`"
+    assert advice in str(done.state.message)
+    assert f"({batch.id}) published no report (state: Cancelled: " in str(done.state.message)
+    assert state_of(batch)[0] == "CANCELLED"
+    log = await log_of(done.record.id, until="is given up")
+    assert log.count(f"({batch.id}) waits: work pool 'hetzner-cloud'") == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_batch_whose_worker_dies_while_it_is_pending_is_started_again_on_another(
+    prefect_api: PrefectServer,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    impatient: Impatient,
+    tmp_path: Path,
+) -> None:
+    sandbox = make_sandbox(snapshots=3, action_seconds=1)
+    save_project("pending", sandbox)
+    make_deploy(prefect_api)
+    impatient(start_seconds=10)
+    fan_out = asyncio.create_task(run(protect_on_workers, projects=["pending"]))
+    with worker(prefect_api, tmp_path) as doomed:
+        victim = await until_pending()
+        os.kill(doomed.pid, signal.SIGKILL)
+        if pid := process_of(victim.id):
+            os.kill(pid, signal.SIGKILL)
+    with worker(prefect_api, tmp_path):
+        done = await fan_out
+    assert done.state.message == "3 of 3 snapshots protected in 1 project (3 now, 0 before)"
+    assert {one.id: state_of(one)[0] for one in await runs_of(BATCH)}[victim.id] == "CRASHED"
+    assert not unprotected(sandbox)
+
+
+async def until_pending() -> FlowRun:
+    async def pending() -> FlowRun | None:
+        deployed = await runs_of(BATCH)
+        return next((one for one in deployed if one.state and one.state.is_pending()), None)
+
+    return await until(pending)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_cancelled_run_cancels_its_batches_those_in_progress_and_those_that_wait(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(snapshots=2, action_seconds=60, clock=ManualClock())
+    for name in ("cancelled-1", "cancelled-2"):
+        save_project(name, sandbox)
+    make_deploy(prefect_api)
+    with worker(prefect_api, tmp_path, limit=2):
+        parent = await begin(FAN_OUT, projects=["cancelled-1", "cancelled-2"], projects_per_run=1)
+        await until_async(lambda: sandbox.calls("list_actions"))
+        async with get_client() as client:
+            await client.set_flow_run_state(parent.id, Cancelling())
+        assert state_of(await finished(parent.id))[0] == "CANCELLED"
+        batches = [await finished(one.id) for one in await runs_of(BATCH)]
+    assert [state_of(one)[0] for one in batches] == ["CANCELLED"] * 2
 
 
 @pytest.mark.e2e
@@ -107,9 +192,9 @@ async def test_a_batch_that_is_killed_is_started_again_and_one_report_tells_of_a
     save_project("other", other)
     make_deploy(prefect_api)
     with worker(prefect_api, tmp_path):
-        parent = await start(projects_per_run=1)
+        parent = await begin(FAN_OUT, projects_per_run=1)
         await until_async(lambda: killed.calls("list_actions"))
-        [victim] = [part for part in await runs_of(parent) if part.parameters["projects"] == ["killed"]]
+        [victim] = [part for part in await runs_of(BATCH) if part.parameters["projects"] == ["killed"]]
         pid = process_of(victim.id)
         assert pid
         os.kill(pid, signal.SIGKILL)
@@ -118,7 +203,7 @@ async def test_a_batch_that_is_killed_is_started_again_and_one_report_tells_of_a
         done = await finished(parent.id)
     assert done.state
     assert done.state.message == "14 of 14 snapshots protected in 2 projects (14 now, 0 before)"
-    parts = await runs_of(parent)
+    parts = await runs_of(BATCH)
     assert sorted(str(part.state and part.state.name) for part in parts) == [
         "Completed",
         "Completed",
