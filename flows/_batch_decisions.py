@@ -5,11 +5,11 @@ from typing import Literal
 
 from prefect.client.schemas.objects import StateType
 
-from flows._protect_project import MAX_ROUNDS
 from snapshot_protection.wording import pluralize
 
 Decision = Literal["wait", "start again", "give up"]
 
+MAX_WAITS = 3  # of a project for its actions, one in each round
 _HOUR = 3600.0
 _LIMIT_ADVICE = "The workers' limits together must be more than the fan-out runs in progress"
 
@@ -42,7 +42,7 @@ class Patience:
         A run that lives gets a day on top: at Hetzner's 3,600 requests an hour that is 80,000 changes of a
         project.
         """
-        waits = MAX_ROUNDS * timeout_seconds
+        waits = MAX_WAITS * timeout_seconds
         return cls(work_seconds=waits + _HOUR, total_seconds=waits + 24 * _HOUR)
 
 

@@ -31,7 +31,7 @@ from snapshot_protection.tracking import (
 from tasks.images import list_images
 from tasks.protection import get_unlisted_images
 
-MAX_ROUNDS = 3  # the second and third are for what was created, or lost its protection, during the run
+_MAX_ROUNDS = 3  # the second and third are for what was created, or lost its protection, during the run
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _ProjectRun:
         progress = _Progress(track(await self._list("list")))
         if self.options.dry_run:
             return ProjectReport(project=self.name, snapshots=planned_outcomes(self.name, progress.snapshots))
-        for _ in range(MAX_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             if progress.todo:
                 progress = await self._round(progress.snapshots, progress.todo)
         outcomes = final_outcomes(self.name, progress.snapshots)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from flows._batch_decisions import Patience, RunStatus, decide, describe_wait, waits_too_long
-from flows._protect_project import MAX_ROUNDS
+from flows import _protect_project
+from flows._batch_decisions import MAX_WAITS, Patience, RunStatus, decide, describe_wait, waits_too_long
 
 S = StateType
 PATIENCE = Patience(
@@ -64,8 +64,9 @@ def test_only_a_run_that_no_worker_takes_or_starts_is_warned_of(state: StateType
 
 @pytest.mark.parametrize("timeout_seconds", [0.1, 900, 86_400])
 def test_the_patience_follows_from_how_long_the_waits_of_a_run_may_take(timeout_seconds: float) -> None:
+    assert MAX_WAITS == _protect_project._MAX_ROUNDS
     patience = Patience.for_timeout(timeout_seconds)
-    assert patience.work_seconds > MAX_ROUNDS * timeout_seconds
+    assert patience.work_seconds > MAX_WAITS * timeout_seconds
     assert patience.total_seconds > patience.work_seconds
     assert patience.warn_seconds < patience.start_seconds < patience.work_seconds
 

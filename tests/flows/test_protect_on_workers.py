@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
+from blocks.credentials import HetznerCloudCredentials
 from flows._batch_decisions import Patience
 from flows.protect_on_workers import protect_on_workers
 from hetzner_cloud.errors import InvalidArgumentError
@@ -150,6 +151,25 @@ async def test_a_batch_whose_worker_dies_while_it_is_pending_is_started_again_on
         done = await fan_out
     assert done.state.message == "3 of 3 snapshots protected in 1 project (3 now, 0 before)"
     assert {one.id: state_of(one)[0] for one in await runs_of(BATCH)}[victim.id] == "CRASHED"
+    assert not unprotected(sandbox)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_project_whose_block_is_deleted_before_its_batch_begins_stops_no_other_of_the_batch(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(snapshots=3)
+    await save_project("kept", sandbox).asave("deleted")
+    make_deploy(prefect_api)
+    fan_out = asyncio.create_task(run(protect_on_workers, projects=["deleted", "kept"]))
+    await until(lambda: runs_of(BATCH))
+    await HetznerCloudCredentials.adelete("deleted")
+    with worker(prefect_api, tmp_path):
+        done = await fan_out
+    assert "3 of 3 snapshots protected in 2 projects" in str(done.state.message)
+    assert "project 'deleted' could not be read" in str(done.state.message)
+    assert len(await runs_of(BATCH)) == 1
     assert not unprotected(sandbox)
 
 
