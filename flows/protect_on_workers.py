@@ -41,8 +41,8 @@ async def protect_on_workers(
 
     Needs what protect-snapshots needs, and its deployment `batch`. A run that ends without a report, or shows
     no progress for minutes, is started again, twice at most; protected snapshots are skipped. A run that
-    sends heartbeats is waited for; what no worker takes is given up after three times `timeout_seconds` and an
-    hour without any progress. What is given up is cancelled and reported.
+    sends heartbeats is waited for. What no worker takes is given up after three times `timeout_seconds` and
+    an hour without any progress: it is cancelled, and reported.
 
     Args:
         projects: The names of the credentials blocks to take. Empty: every saved one.
