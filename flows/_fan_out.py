@@ -11,7 +11,7 @@ from flows._batch import Batch, BatchStart, Progress
 from flows._batch_decisions import Patience
 from flows._batch_runs import BatchRuns
 from flows._batch_steps import BatchSteps
-from records.prefect_errors import describe_prefect_error, is_transient
+from records.prefect_errors import describe_prefect_error, is_transient, unexpected
 from reporting.run_logging import run_logger
 from snapshot_protection.protection_report import ProjectReport
 
@@ -84,7 +84,13 @@ class FanOut:
         if not quiet or now < self._next_heartbeats:
             return {}
         self._next_heartbeats = now + _HEARTBEAT_SECONDS
-        heartbeats = await self._runs.read_last_heartbeats(quiet)
+        try:
+            heartbeats = await self._runs.read_last_heartbeats(quiet)
+        except Exception as error:  # noqa: BLE001 - the runs are followed without
+            if self._progress.expects_heartbeats:
+                run_logger().warning("No heartbeats can be read: %s", describe_prefect_error(error))
+            self._progress.expects_heartbeats = False
+            return {}
         self._progress.expects_heartbeats = self._progress.expects_heartbeats or bool(heartbeats)
         return heartbeats
 
@@ -93,7 +99,14 @@ class FanOut:
         if self._unreachable_since is None:
             self._unreachable_since = now
             run_logger().warning("The batches cannot be followed: %s", describe_prefect_error(error))
-        return is_transient(error) and now - self._unreachable_since <= self._patience.total_seconds
+        return now - self._unreachable_since < self._tolerated_seconds(error)
+
+    def _tolerated_seconds(self, error: Exception) -> float:
+        if is_transient(error):
+            return self._patience.total_seconds
+        if unexpected(error):
+            return 0.0
+        return self._patience.work_seconds  # a rejection, or a proxy's 404 while the server is away
 
     def _note_reachable(self) -> None:
         """Hold against no batch what could not be seen while the Prefect API was unreachable."""

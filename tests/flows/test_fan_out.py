@@ -1,8 +1,11 @@
 """Batches whose flow runs crash, hang, vanish or cannot be seen: each project is reported once."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from json import JSONDecodeError
 from typing import Any, cast
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +18,7 @@ from flows._batch_decisions import Patience
 from flows._batch_runs import BatchRuns
 from flows._fan_out import FanOut
 from hetzner_cloud.errors import InvalidArgumentError
+from records.prefect_errors import describe_prefect_error
 from snapshot_protection.protection_report import ProjectReport
 from tests.support.scripted_runs import Life, ScriptedRuns, completing, report_on
 
@@ -121,7 +125,15 @@ async def test_reports_are_gathered_after_the_prefect_api_was_unreachable(
     assert caplog.text.count("The batches are followed again") == 1
 
 
-@pytest.mark.parametrize("error", [rejection(503), rejection(500), rejection(429), httpx.ReadTimeout("slow")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(rejection(status) for status in (500, 503, 429, 404, 401)),
+        httpx.ReadTimeout("slow"),
+        JSONDecodeError("", "<html>", 0),
+    ],
+    ids=describe_prefect_error,
+)
 async def test_an_error_that_may_pass_is_tried_again(error: Exception) -> None:
     assert await protect(ScriptedRuns(completing(50), unreachable=(6, 60), error=error)) == DONE
 
@@ -142,14 +154,33 @@ async def test_a_prefect_api_that_stays_unreachable_ends_the_wait() -> None:
     assert runs.now > PATIENCE.total_seconds
 
 
-async def test_an_error_that_stays_ends_the_wait_at_once_and_its_address_is_not_reported(
+async def test_a_rejection_that_stays_ends_the_wait_sooner_and_its_address_is_not_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     runs = ScriptedRuns(completing(50), unreachable=(6, FOREVER), error=rejection(401))
     message = await message_of_lost(runs)
     assert "the Prefect API returned 401" in message
-    assert runs.now < HOUR
+    assert PATIENCE.work_seconds < runs.now < PATIENCE.work_seconds + 60
     assert "secret" not in message + caplog.text
+
+
+async def test_a_defect_ends_the_wait_at_once_and_is_reported_for_each_project() -> None:
+    runs = ScriptedRuns(completing(50), unreachable=(6, FOREVER), error=KeyError("state"))
+    assert "KeyError" in await message_of_lost(runs)
+    assert runs.now < 60
+
+
+async def test_runs_are_followed_while_no_heartbeats_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    class WithoutEvents(ScriptedRuns):
+        async def read_last_heartbeats(self, ids: Iterable[UUID]) -> Mapping[UUID, datetime]:
+            if self.now > 300:
+                raise rejection(500)
+            return await super().read_last_heartbeats(ids)
+
+    runs = WithoutEvents(completing(HOUR))
+    assert await protect(runs) == DONE
+    assert not runs.crashed
+    assert caplog.text.count("No heartbeats can be read: the Prefect API returned 500") == 1
 
 
 async def test_a_batch_that_cannot_be_started_stops_no_other() -> None:
