@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from contextlib import suppress
 from getpass import getpass
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project, load_projects
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
+from hetzner_cloud.unreadable_entries import UnreadableActionsError
 
 
 def save_credentials(name: str, *, endpoint: str = "", replace: bool = False) -> int:
@@ -55,7 +57,8 @@ async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     async with credentials.get_client() as client:
-        await client.list_image_actions(limit=1)
+        with suppress(UnreadableActionsError):  # the token was accepted
+            await client.list_image_actions(limit=1)
     await credentials.asave(name, overwrite=replace)
     print(
         f"Saved the token of the project '{name}': {credentials.endpoint} accepts it for reading.\n"

@@ -8,10 +8,12 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._projects import run_isolated
 from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
 from records.baselines import load_baseline
 from snapshot_protection.audit import SnapshotFinding, compare_with_baseline, with_evidence
 from snapshot_protection.audit_baseline import AuditBaseline
 from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.unreadable import Listing
 from tasks.image_actions import list_image_actions
 from tasks.images import list_images
 
@@ -44,11 +46,25 @@ async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit
 
 async def _audit(name: str, credentials: HetznerCloudCredentials, options: AuditOptions) -> ProjectAudit:
     before = await load_baseline(name, options.label_selector)
-    listing = list_images.with_options(task_run_name=f"list-snapshots-{name}")
-    images = await listing(credentials, type="snapshot", label_selector=options.label_selector)
-    findings = compare_with_baseline(images, before, now=options.now, grace_hours=options.grace_hours)
+    listing = await _list(name, credentials, options.label_selector)
+    findings = compare_with_baseline(
+        listing.snapshots,
+        before,
+        now=options.now,
+        grace_hours=options.grace_hours,
+        has_entries_without_id=bool(listing.without_id),
+    )
     findings, note = await _look_for_evidence(name, credentials, findings)
-    return _project_audit(name, findings, before, note)
+    audit = _project_audit(name, findings, before, note)
+    return audit.model_copy(update={"without_id": listing.without_id})
+
+
+async def _list(name: str, credentials: HetznerCloudCredentials, label_selector: str) -> Listing:
+    listing = list_images.with_options(task_run_name=f"list-snapshots-{name}")
+    try:
+        return Listing(await listing(credentials, type="snapshot", label_selector=label_selector))
+    except UnreadableImagesError as error:
+        return Listing.of(error)
 
 
 async def _look_for_evidence(
@@ -59,6 +75,8 @@ async def _look_for_evidence(
     listing = list_image_actions.with_options(task_run_name=f"list-image-actions-{name}")
     try:
         actions = await listing(credentials, sort="id:desc", limit=_MAX_ACTIONS)
+    except UnreadableActionsError as error:
+        return with_evidence(findings, error.actions), f"who lifted the protection may be missing: {error}"
     except HetznerCloudError as error:
         return findings, f"who lifted the protection could not be looked up: {error}"
     return with_evidence(findings, actions), ""

@@ -43,11 +43,11 @@ async def audit_snapshot_protection(
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
 
     Returns:
-        The report, with exactly one finding for each snapshot, if every project could be read.
+        The report, with exactly one finding for each snapshot, if every project and snapshot could be read.
 
     Raises:
-        AuditFailedError: A project could not be read, or snapshots are unprotected and that was to fail;
-            `report` tells which.
+        AuditFailedError: A project or a snapshot could not be read, or snapshots are unprotected and that was
+            to fail; `report` has the details.
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
@@ -79,7 +79,7 @@ async def _finish_audit(report: AuditReport, *, fail_on_unprotected: bool) -> Au
             emit_unprotected(project)
     unpublished = unpublished or await publishing_error(save_baselines(report))
     message = with_unpublished(rendered.message, unpublished)
-    if report.inaccessible or (fail_on_unprotected and report.unprotected):
+    if report.inaccessible or report.unreadable or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
 

@@ -21,9 +21,8 @@
     * ActionFailedError: at least one failed
     * ActionUnfinishedError: none failed, some still run: wait for them again
     * ActionNotFoundError: all others succeeded, some are unknown to the API
-  * UnreadableEntriesError (in `unreadable_entries`): some entries of a list could not be read
 
-All of them survive pickling: every field is in `args`.
+`unreadable_entries` has one more. All of them survive pickling: every field is in `args`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
+from snapshot_protection.unreadable import ListedSnapshot, UnreadableSnapshot
 
 FindingName = Literal[
+    "unreadable",
     "newly_unprotected",
     "missing_protected",
     "new_unprotected",
@@ -32,6 +34,8 @@ class SnapshotFinding(BaseModel):
         server: The name of the server it was created from, empty if that is not known.
         size: The stored size, GB; None if that is not known.
         evidence: The action that last changed its protection; empty if none was found or searched for.
+        reason: Why it could not be read.
+        last_known: Of one that could not be read: what the baseline has of it, and keeps.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +48,8 @@ class SnapshotFinding(BaseModel):
     created: datetime | None = None
     size: float | None = None
     evidence: str = ""
+    reason: str = ""
+    last_known: BaselineEntry | None = None
 
     @property
     def is_missing(self) -> bool:
@@ -57,8 +63,13 @@ class SnapshotFinding(BaseModel):
 
     @property
     def is_violation(self) -> bool:
-        """Whether it should be protected and is not."""
-        return self.is_counted and not self.protected
+        """Whether it should be protected and is not; of one that could not be read, that is unknown."""
+        return self.is_counted and not self.protected and not self.is_unreadable
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it could not be read; it counts, and not as protected."""
+        return self.finding == "unreadable"
 
     @property
     def protection_removed(self) -> bool:
@@ -67,30 +78,43 @@ class SnapshotFinding(BaseModel):
 
 
 def compare_with_baseline(
-    images: Iterable[Image], before: AuditBaseline | None, *, now: datetime, grace_hours: float
+    listing: Iterable[ListedSnapshot],
+    before: AuditBaseline | None,
+    *,
+    now: datetime,
+    grace_hours: float,
+    has_entries_without_id: bool = False,
 ) -> list[SnapshotFinding]:
     """Compare a listing with the last audit's baseline; without one, nothing is new and nothing is missing.
+
+    If the listing also has entries without a valid id, what is not listed may be one of them: unreadable.
 
     Returns:
         A finding for each listed snapshot, and for each of the baseline that is not listed; the most severe
         first, then by id.
     """
-    snapshots = [image for image in images if image.is_snapshot]
+    snapshots = [one for one in listing if one.is_snapshot]
     known = before.snapshots if before else {}
     found = [
-        _finding(image, _classify(image, before, known.get(image.id), now=now, grace_hours=grace_hours))
-        for image in snapshots
+        _unreadable(one.id, one.error.message, known.get(one.id))
+        if isinstance(one, UnreadableSnapshot)
+        else _finding(one, _classify(one, before, known.get(one.id), now=now, grace_hours=grace_hours))
+        for one in snapshots
     ]
-    found += _missing(known, {image.id for image in snapshots})
+    missing = _missing(known, {one.id for one in snapshots})
+    if has_entries_without_id:
+        reason = "an entry without a valid id may be it"
+        missing = [_unreadable(one.image_id, reason, known[one.image_id]) for one in missing]
+    found += missing
     return sorted(found, key=lambda finding: (_MOST_SEVERE_FIRST.index(finding.finding), finding.image_id))
 
 
 def baseline_entries(findings: Iterable[SnapshotFinding]) -> dict[int, BaselineEntry]:
     """Make the entries of the next audit's baseline: the snapshots that exist."""
     return {
-        finding.image_id: BaselineEntry(finding.protected, finding.description)
+        finding.image_id: finding.last_known or BaselineEntry(finding.protected, finding.description)
         for finding in findings
-        if not finding.is_missing
+        if finding.last_known or not (finding.is_missing or finding.is_unreadable)
     }
 
 
@@ -141,6 +165,17 @@ def _finding(image: Image, name: FindingName) -> SnapshotFinding:
         server=printable(image.created_from.name) if image.created_from else "",
         created=image.created,
         size=image.image_size,
+    )
+
+
+def _unreadable(image_id: int, reason: str, known: BaselineEntry | None) -> SnapshotFinding:
+    return SnapshotFinding(
+        image_id=image_id,
+        finding="unreadable",
+        protected=False,
+        description=known.description if known else "",
+        reason=reason,
+        last_known=known,
     )
 
 

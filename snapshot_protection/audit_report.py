@@ -16,6 +16,7 @@ from snapshot_protection.wording import pluralize
 
 _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
+    "unreadable": "🔴 could not be read",
     "newly_unprotected": "🔴 newly unprotected",
     "missing_protected": "🔴 gone, was protected",
     "new_unprotected": "🟡 new, unprotected",
@@ -35,6 +36,7 @@ class ProjectAudit(BaseModel):
         findings: One for each snapshot, the most severe first. In a deque, because an orchestrator searches
             each element of the lists and tuples that are returned to it: half a second for 10,000.
         error: Why its snapshots could not be listed.
+        without_id: What is wrong with each listed entry that has no valid id.
         duplicate_of: The name of another audited project that is the same one, by another token.
         previous: When the last audit was, None if this is the first one.
         trend: The coverage that each audit found, this one last.
@@ -46,6 +48,7 @@ class ProjectAudit(BaseModel):
     project: str
     findings: deque[SnapshotFinding] = deque()
     error: ErrorInfo | None = None
+    without_id: tuple[ErrorInfo, ...] = ()
     duplicate_of: str = ""
     previous: datetime | None = None
     trend: tuple[TrendPoint, ...] = ()
@@ -87,6 +90,18 @@ class AuditReport(BaseModel):
     def inaccessible(self) -> list[ProjectAudit]:
         """The projects whose snapshots could not be listed."""
         return [project for project in self.projects if project.error]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """What could not be read in projects that could, each in one line."""
+        return [
+            text
+            for project in self.distinct
+            for text in (
+                *(f"project '{project.project}': {error.message}" for error in project.without_id),
+                *(describe(project, one) for one in project.findings if one.is_unreadable),
+            )
+        ]
 
     @property
     def finding_counts(self) -> Counter[str]:
@@ -134,6 +149,7 @@ def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
     parts = [format_headline(report)]
     parts += [describe_inaccessible(project) for project in report.inaccessible]
+    parts += report.unreadable[:_NAMED_IN_MESSAGE]
     removed = report.with_protection_removed
     parts += [describe(project, finding) for project, finding in removed[:_NAMED_IN_MESSAGE]]
     if len(removed) > _NAMED_IN_MESSAGE:
@@ -145,6 +161,8 @@ def format_message(report: AuditReport) -> str:
 
 def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
     """Format a finding in one line."""
+    if finding.is_unreadable:
+        return f"{project.project}/{finding.image_id} {finding.reason}"
     words = LABELS[finding.finding].partition(" ")[2]
     evidence = f": {finding.evidence}" if finding.evidence else ""
     return f"{project.project}/{finding.image_id} {words}{evidence}"
@@ -161,13 +179,14 @@ def format_headline(report: AuditReport) -> str:
     )
     protected, total = (sum(part) for part in zip(*(one.coverage for one in report.distinct), strict=True))
     newly = f" ({counts['newly_unprotected']} newly)" if counts["newly_unprotected"] else ""
-    if not sum(counts.values()):
+    if not sum(counts.values()) and not report.unreadable:
         return ", ".join([f"No snapshot found in {projects}", *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{newly}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
     missing = counts["missing"] + counts["missing_protected"]
     parts += [f"{missing} gone"] if missing else []
+    parts += [f"{len(report.unreadable)} could not be read"] if report.unreadable else []
     return ", ".join([*parts, *inaccessible])
 
 
@@ -176,6 +195,10 @@ def next_step(report: AuditReport) -> str:
     parts = []
     if report.inaccessible:
         parts.append("Mend what keeps the projects from being read, then run the audit again.")
+    if report.unreadable:
+        parts.append(
+            "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+        )
     if report.with_protection_removed:
         parts.append("Find out who lifted the protection or deleted the snapshots.")
     if report.unprotected:

@@ -75,8 +75,10 @@ def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
 
 
 def _audit_log(report: AuditReport) -> Iterator[LogLine]:
-    """The check for interrupted runs, then each snapshot whose protection was removed."""
+    """The check for interrupted runs, what could not be read, each snapshot whose protection was removed."""
     for text in interrupted_runs.log_lines(report.interrupted):
         yield LogLine(text, logging.WARNING)
+    for text in report.unreadable:
+        yield LogLine(text, logging.ERROR)
     for project, finding in report.with_protection_removed:
         yield LogLine(audit_report.describe(project, finding), logging.ERROR)
