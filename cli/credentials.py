@@ -22,6 +22,7 @@ from blocks.project_errors import unreadable_credentials
 from blocks.projects import Project, project_from_document
 from blocks.saved_blocks import Unreadable, read_saved_block
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
+from hetzner_cloud.unreadable_entries import UnreadableActionsError
 from records.known_projects import load_known_projects, update_known_projects
 from records.prefect_errors import describe_prefect_error
 
@@ -60,7 +61,8 @@ async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     async with credentials.get_client() as client:
-        await client.list_image_actions(limit=1)
+        with suppress(UnreadableActionsError):  # the token was accepted
+            await client.list_image_actions(limit=1)
     await credentials.asave(name, overwrite=replace)
     print(
         f"Saved the token of the project '{name}': {credentials.endpoint} accepts it for reading.\n"

@@ -8,6 +8,7 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._projects import run_isolated
 from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
 from records.baselines import BaselineStore
 from snapshot_protection.audit import (
     SnapshotFinding,
@@ -17,6 +18,7 @@ from snapshot_protection.audit import (
 )
 from snapshot_protection.audit_history import AuditHistory
 from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.unreadable import Listing
 from snapshot_protection.wording import pluralize
 from tasks.image_actions import list_image_actions
 from tasks.images import list_images
@@ -56,13 +58,26 @@ async def _audit(
     name = project.name
     history = await options.baselines.load(name) if project.keeps_history else AuditHistory()
     listed = datetime.now(UTC)
-    listing = list_images.with_options(task_run_name=f"list-snapshots-{name}")
-    images = await listing(credentials, type="snapshot", label_selector=options.label_selector)
-    findings = compare_with_baseline(images, history.baseline, now=listed, grace_hours=options.grace_hours)
+    listing = await _list(name, credentials, options.label_selector)
+    findings = compare_with_baseline(
+        listing.snapshots,
+        history.baseline,
+        now=listed,
+        grace_hours=options.grace_hours,
+        has_entries_without_id=bool(listing.without_id),
+    )
     findings, note = await _look_for_evidence(name, credentials, findings)
     notes = [note, _note_on(history)]
     audit = _project_audit(name, findings, history, listed, note="; ".join(filter(None, notes)))
-    return audit.model_copy(update={"keeps_history": project.keeps_history})
+    return audit.model_copy(update={"without_id": listing.without_id, "keeps_history": project.keeps_history})
+
+
+async def _list(name: str, credentials: HetznerCloudCredentials, label_selector: str) -> Listing:
+    listing = list_images.with_options(task_run_name=f"list-snapshots-{name}")
+    try:
+        return Listing(await listing(credentials, type="snapshot", label_selector=label_selector))
+    except UnreadableImagesError as error:
+        return Listing.of(error)
 
 
 async def _look_for_evidence(
@@ -73,6 +88,8 @@ async def _look_for_evidence(
     listing = list_image_actions.with_options(task_run_name=f"list-image-actions-{name}")
     try:
         actions = await listing(credentials, sort="id:desc", limit=_MAX_ACTIONS)
+    except UnreadableActionsError as error:
+        return with_evidence(findings, error.actions), f"who lifted the protection may be missing: {error}"
     except HetznerCloudError as error:
         return findings, f"who removed the protection could not be looked up: {error}"
     return with_evidence(findings, actions), ""

@@ -45,11 +45,11 @@ async def audit_snapshot_protection(
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
 
     Returns:
-        The report, with exactly one finding for each snapshot, if every project could be read.
+        The report, with exactly one finding for each snapshot, if every project and snapshot could be read.
 
     Raises:
-        AuditFailedError: A project could not be read, or snapshots are unprotected and that was to fail;
-            `report` tells which.
+        AuditFailedError: A project or a snapshot could not be read, or snapshots are unprotected and that was
+            to fail; `report` has the details.
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, State
+from snapshot_protection.unreadable import ListedSnapshot, UnreadableSnapshot
 
 FindingName = Literal[
+    "unreadable",
     "newly_unprotected",
     "missing_protected",
     "new_unprotected",
@@ -40,6 +42,8 @@ class SnapshotFinding(BaseModel):
         evidence: The action that removed its protection; empty if none was found or searched for.
         since: Of one whose protection was removed: when the first audit that found or missed it began.
         is_new: Whether no earlier audit has found it unprotected, or missed it.
+        reason: Why it could not be read.
+        last_known: Of one that could not be read: what the baseline has of it, and keeps.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +58,8 @@ class SnapshotFinding(BaseModel):
     evidence: str = ""
     since: datetime | None = None
     is_new: bool = False
+    reason: str = ""
+    last_known: BaselineEntry | None = None
 
     @property
     def is_missing(self) -> bool:
@@ -67,8 +73,13 @@ class SnapshotFinding(BaseModel):
 
     @property
     def is_violation(self) -> bool:
-        """Whether it should be protected and is not."""
-        return self.is_counted and not self.protected
+        """Whether it should be protected and is not; of one that could not be read, that is unknown."""
+        return self.is_counted and not self.protected and not self.is_unreadable
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it could not be read; it counts, and not as protected."""
+        return self.finding == "unreadable"
 
     @property
     def protection_removed(self) -> bool:
@@ -77,31 +88,37 @@ class SnapshotFinding(BaseModel):
 
 
 def compare_with_baseline(
-    images: Iterable[Image], before: AuditBaseline | None, *, now: datetime, grace_hours: float
+    listing: Iterable[ListedSnapshot],
+    before: AuditBaseline | None,
+    *,
+    now: datetime,
+    grace_hours: float,
+    has_entries_without_id: bool = False,
 ) -> list[SnapshotFinding]:
     """Compare a listing with the baseline; without one, nothing is new and nothing is missing.
 
     Args:
-        images: The listing.
+        listing: The snapshots with a valid id.
         before: What earlier audits know.
         now: When the listing began.
         grace_hours: Unprotected snapshots that are younger, and were never seen protected, are not counted.
+        has_entries_without_id: Whether the project also lists entries without one: one of those may be what
+            seems to be missing, so that is reported as unreadable.
 
     Returns:
         A finding for each listed snapshot, and for each of the baseline that is not listed; the most severe
         first, then by id.
     """
-    snapshots = [image for image in images if image.is_snapshot]
+    snapshots = [one for one in listing if one.is_snapshot]
     known = before.snapshots if before else {}
-    found = [
-        _finding(
-            image, _classify(image, before, known.get(image.id), now, grace_hours), known.get(image.id), now
-        )
-        for image in snapshots
-    ]
-    listed = {image.id for image in snapshots}
+    found = [_find(one, before, known.get(one.id), now=now, grace_hours=grace_hours) for one in snapshots]
+    listed = {one.id for one in snapshots}
     gone = ((image_id, last) for image_id, last in known.items() if image_id not in listed)
-    found += [_missing(image_id, last, now) for image_id, last in gone if not _is_old(last, now)]
+    found += [
+        _missing(image_id, last, now, perhaps_unreadable=has_entries_without_id)
+        for image_id, last in gone
+        if not _is_old(last, now)
+    ]
     return sorted(found, key=severity)
 
 
@@ -113,9 +130,9 @@ def severity(finding: SnapshotFinding) -> tuple[int, int]:
 def baseline_entries(findings: Iterable[SnapshotFinding]) -> dict[int, BaselineEntry]:
     """Make the entries of the next audit's baseline: the snapshots that exist, and what is still reported."""
     return {
-        one.image_id: BaselineEntry(_state(one), one.description, one.since, one.evidence)
+        one.image_id: one.last_known or BaselineEntry(_state(one), one.description, one.since, one.evidence)
         for one in findings
-        if one.finding != "missing"
+        if one.last_known or not (one.finding == "missing" or one.is_unreadable)
     }
 
 
@@ -174,7 +191,35 @@ def _finding(image: Image, name: FindingName, known: BaselineEntry | None, now: 
     )
 
 
-def _missing(image_id: int, last: BaselineEntry, now: datetime) -> SnapshotFinding:
+def _find(
+    one: ListedSnapshot,
+    before: AuditBaseline | None,
+    known: BaselineEntry | None,
+    *,
+    now: datetime,
+    grace_hours: float,
+) -> SnapshotFinding:
+    if isinstance(one, UnreadableSnapshot):
+        return _unreadable(one.id, one.error.message, known)
+    return _finding(one, _classify(one, before, known, now, grace_hours), known, now)
+
+
+def _unreadable(image_id: int, reason: str, known: BaselineEntry | None) -> SnapshotFinding:
+    return SnapshotFinding(
+        image_id=image_id,
+        finding="unreadable",
+        protected=False,
+        description=printable(known.description) if known else "",
+        reason=reason,
+        last_known=known,
+    )
+
+
+def _missing(
+    image_id: int, last: BaselineEntry, now: datetime, *, perhaps_unreadable: bool
+) -> SnapshotFinding:
+    if perhaps_unreadable and last.state != "missing":
+        return _unreadable(image_id, "an entry without a valid id may be it", last)
     return SnapshotFinding(
         image_id=image_id,
         finding="missing_protected" if last.was_protected else "missing",

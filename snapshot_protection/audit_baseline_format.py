@@ -7,8 +7,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from hetzner_cloud.models import MAX_ID
 from hetzner_cloud.sanitize import printable
-from hetzner_cloud.validation import MAX_ID
 from snapshot_protection.audit_baseline import (
     AuditBaseline,
     BaselineEntry,

@@ -111,7 +111,13 @@ def format_age(created: datetime | None, now: datetime) -> str:
 
 
 def _mark(report: AuditReport) -> str:
-    if report.inaccessible or report.with_history_lost or report.with_protection_removed:
+    urgent = (
+        report.inaccessible,
+        report.unreadable,
+        report.with_history_lost,
+        report.with_protection_removed,
+    )
+    if any(urgent):
         return "🔴"
     return "🟡" if report.unprotected else "🟢"
 
@@ -144,9 +150,13 @@ def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
     protected, total = project.coverage
     sizes = [(one.size or 0, one.protected) for one in project.findings if one.is_counted]
     stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
-    removed = project.history_lost or any(one.protection_removed for one in project.findings)
+    urgent = (
+        project.without_id
+        or project.history_lost
+        or any(one.protection_removed or one.is_unreadable for one in project.findings)
+    )
     return (
-        "🔴" if removed else "🟡" if protected < total else "🟢",
+        "🔴" if urgent else "🟡" if protected < total else "🟢",
         name,
         str(total),
         str(protected),
@@ -171,13 +181,17 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _section(project: ProjectAudit) -> Iterable[str]:
-    shown = [one for one in project.findings if one.is_violation or one.is_missing]
+    shown = [one for one in project.findings if one.is_unreadable or one.is_violation or one.is_missing]
     if not shown or project.duplicate_of:
         return
     yield from ("", f"### {escape_markdown(project.project)}", "")
     for finding in shown[:_NAMED_IN_SUMMARY]:
         mark, words = label(finding).split(" ", 1)
-        known = [finding.description, finding.server and f"of {finding.server}", finding.evidence]
+        known = [
+            finding.description,
+            finding.server and f"of {finding.server}",
+            finding.evidence or finding.reason,
+        ]
         text = ", ".join(escape_markdown(part) for part in known if part)
         yield f"- {mark} **{words}**: {finding.image_id}" + (f", {text}" if text else "")
     if len(shown) > _NAMED_IN_SUMMARY:
@@ -186,6 +200,11 @@ def _section(project: ProjectAudit) -> Iterable[str]:
 
 def _warnings(report: AuditReport) -> list[str]:
     lines = [f"- 🔴 {escape_markdown(describe_inaccessible(project))}" for project in report.inaccessible]
+    lines += [
+        f"- 🔴 {escape_markdown(f'{project.project}: {error.message}')}"
+        for project in report.projects
+        for error in project.without_id
+    ]
     lines += [
         f"- 🔴 {escape_markdown(describe_history_lost(project))}" for project in report.with_history_lost
     ]
@@ -209,14 +228,14 @@ def _warnings(report: AuditReport) -> list[str]:
 
 def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
     return _row(
-        label(finding),
+        label(finding) if not finding.is_unreadable else f"🔴 {finding.reason}",
         finding.image_id,
         finding.description,
         finding.server,
         f"{finding.created:%Y-%m-%d %H:%M}" if finding.created else "",
         format_age(finding.created, now),
         f"{finding.size:g}" if finding.size is not None else "",
-        "yes" if finding.protected else "no",
+        "?" if finding.is_unreadable else "yes" if finding.protected else "no",
     )
 
 

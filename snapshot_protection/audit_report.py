@@ -16,6 +16,7 @@ from snapshot_protection.wording import pluralize
 
 _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
+    "unreadable": "🔴 could not be read",
     "newly_unprotected": "🔴 newly unprotected",
     "missing_protected": "🔴 missing, was protected",
     "new_unprotected": "🟡 new, unprotected",
@@ -35,6 +36,7 @@ class ProjectAudit(BaseModel):
         findings: One for each snapshot, the most severe first. In a deque, because an orchestrator searches
             each element of the lists and tuples that are returned to it: half a second for 10,000.
         error: Why its snapshots could not be listed.
+        without_id: What is wrong with each listed entry that has no valid id.
         duplicate_of: The name of another audited project that is the same one, by another token.
         listed: When its listing began; None if it was not listed.
         previous: When the listing of the last audit began, None if there is nothing to compare with.
@@ -50,6 +52,7 @@ class ProjectAudit(BaseModel):
     project: str
     findings: deque[SnapshotFinding] = deque()
     error: ErrorInfo | None = None
+    without_id: tuple[ErrorInfo, ...] = ()
     duplicate_of: str = ""
     listed: datetime | None = None
     previous: datetime | None = None
@@ -114,6 +117,18 @@ class AuditReport(BaseModel):
         return [project for project in self.projects if project.error]
 
     @property
+    def unreadable(self) -> list[str]:
+        """What could not be read in projects that could, each in one line."""
+        return [
+            text
+            for project in self.distinct
+            for text in (
+                *(f"project '{project.project}': {error.message}" for error in project.without_id),
+                *(describe(project, one) for one in project.findings if one.is_unreadable),
+            )
+        ]
+
+    @property
     def finding_counts(self) -> Counter[str]:
         """How many snapshots had each finding."""
         return Counter(finding.finding for project in self.distinct for finding in project.findings)
@@ -135,8 +150,9 @@ class AuditReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether every project, and the baseline of each, could be read."""
-        return not self.inaccessible and not any(one.is_baseline_unreadable for one in self.projects)
+        """Whether every project, each of its snapshots, and its baseline could be read."""
+        unreadable_baselines = any(one.is_baseline_unreadable for one in self.projects)
+        return not (self.inaccessible or self.unreadable or unreadable_baselines)
 
     @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
@@ -158,6 +174,7 @@ def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
     parts = [format_headline(report)]
     parts += [describe_inaccessible(project) for project in report.inaccessible]
+    parts += report.unreadable[:_NAMED_IN_MESSAGE]
     parts += [describe_history_lost(project) for project in report.with_history_lost[:_NAMED_IN_MESSAGE]]
     removed = report.with_protection_removed
     parts += [describe(project, finding) for project, finding in removed[:_NAMED_IN_MESSAGE]]
@@ -179,6 +196,8 @@ def label(finding: SnapshotFinding) -> str:
 
 def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
     """Format a finding in one line."""
+    if finding.is_unreadable:
+        return f"{project.project}/{finding.image_id} {finding.reason}"
     words = label(finding).partition(" ")[2]
     evidence = f": {finding.evidence}" if finding.evidence else ""
     return f"{project.project}/{finding.image_id} {words}{evidence}"
@@ -195,13 +214,14 @@ def format_headline(report: AuditReport) -> str:
     )
     protected, total = (sum(part) for part in zip(*(one.coverage for one in report.distinct), strict=True))
     new = f" ({report.new_unprotected} new)" if report.new_unprotected else ""
-    if not sum(counts.values()):
+    if not sum(counts.values()) and not report.unreadable:
         return ", ".join([f"No snapshot found in {projects}", *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{new}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
     missing = counts["missing"] + counts["missing_protected"]
     parts += [f"{missing} missing"] if missing else []
+    parts += [f"{len(report.unreadable)} could not be read"] if report.unreadable else []
     return ", ".join([*parts, *inaccessible])
 
 
@@ -210,6 +230,10 @@ def next_step(report: AuditReport) -> str:
     parts = []
     if report.inaccessible:
         parts.append("Mend what keeps the projects from being read, then run the audit again.")
+    if report.unreadable:
+        parts.append(
+            "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+        )
     if report.with_protection_removed:
         parts.append("Find out who removed protection from, or deleted, these snapshots.")
     if report.with_history_lost:

@@ -42,6 +42,7 @@ class ProjectReport(BaseModel):
 
     Attributes:
         error: Why its snapshots could not be listed or, where there are some, one could not be changed.
+        without_id: What is wrong with each listed entry that has no valid id, so no outcome.
         endpoint: Where they are, normalized; with it, an image id says which snapshot one is.
         finished: When what was seen last was seen.
     """
@@ -51,6 +52,7 @@ class ProjectReport(BaseModel):
     project: str
     snapshots: tuple[SnapshotOutcome, ...] = ()
     error: ErrorInfo | None = None
+    without_id: tuple[ErrorInfo, ...] = ()
     endpoint: str = ""
     finished: datetime | None = None
 
@@ -95,13 +97,18 @@ class ProtectionReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing failed, nothing is unfinished, and no token was rejected."""
-        return not (self.counts["failed"] or self.counts["unfinished"] or self.with_errors)
+        """Whether nothing failed, nothing is unfinished, all could be read, and no token was rejected."""
+        return not (self.counts["failed"] or self.counts["unfinished"] or self.with_errors or self.without_id)
 
     @property
     def inaccessible(self) -> list[ProjectReport]:
         """The projects whose snapshots could not be listed."""
         return [project for project in self.projects if project.error and not project.snapshots]
+
+    @property
+    def without_id(self) -> list[tuple[ProjectReport, ErrorInfo]]:
+        """The listed entries that have no valid id, with their projects."""
+        return [(project, error) for project in self.projects for error in project.without_id]
 
     @property
     def with_errors(self) -> list[ProjectReport]:
@@ -127,6 +134,7 @@ def format_message(report: ProtectionReport) -> str:
     """Format in one line the result of a run and, where there is something to do, the next step."""
     parts = [format_headline(report), *describe_duplicates(report)]
     parts += [describe_project_error(project) for project in report.with_errors]
+    parts += describe_without_id(report)[:_NAMED_IN_MESSAGE]
     named = select_notable(report)
     parts += [describe(outcome) for outcome in named[:_NAMED_IN_MESSAGE]]
     if len(named) > _NAMED_IN_MESSAGE:
@@ -167,9 +175,15 @@ def describe_project_error(project: ProjectReport) -> str:
     return f"project '{project.project}' could not be {what}: {error.message}{format_error_ref(error)}"
 
 
+def describe_without_id(report: ProtectionReport) -> list[str]:
+    """Format each listed entry that has no valid id."""
+    return [f"project '{project.project}': {error.message}" for project, error in report.without_id]
+
+
 def build_table(report: ProtectionReport) -> list[dict[str, str | int]]:
     """Make the rows of the table, one for each snapshot, the most severe first, 2,000 at most."""
-    rows = [_inaccessible_row(project) for project in report.inaccessible]
+    rows = [_error_row(project, project.error or ErrorInfo()) for project in report.inaccessible]
+    rows += [_error_row(project, error) for project, error in report.without_id[:MAX_TABLE_ROWS]]
     rows += [build_row(outcome) for outcome in report.snapshots[:MAX_TABLE_ROWS]]
     return rows
 
@@ -195,9 +209,10 @@ def format_headline(report: ProtectionReport) -> str:
 
 
 def _inaccessible_suffix(report: ProtectionReport) -> str:
-    return (
-        f", {pluralize(len(report.inaccessible), 'project')} could not be read" if report.inaccessible else ""
-    )
+    entries, projects = len(report.without_id), len(report.inaccessible)
+    counts = [f"{entries} without a valid id"] if entries else []
+    counts += [pluralize(projects, "project")] if projects else []
+    return "".join(f", {count} could not be read" for count in counts)
 
 
 def next_step(report: ProtectionReport) -> str:
@@ -234,8 +249,7 @@ def build_row(outcome: SnapshotOutcome) -> dict[str, str | int]:
     return dict(zip(COLUMNS, cells, strict=True))
 
 
-def _inaccessible_row(project: ProjectReport) -> dict[str, str | int]:
-    error = project.error or ErrorInfo()
+def _error_row(project: ProjectReport, error: ErrorInfo) -> dict[str, str | int]:
     known: dict[str, str | int] = {
         "project": project.project,
         "outcome": "failed",

@@ -9,6 +9,7 @@ from snapshot_protection.protection_report import (
     ProtectionReport,
     describe,
     describe_project_error,
+    describe_without_id,
     format_headline,
     format_outcome_name,
     next_step,
@@ -22,9 +23,10 @@ def render_summary(report: ProtectionReport) -> str:
     """Make the Markdown summary of a run."""
     lines = [f"## {format_headline(report)}", "", *_projects_table(report)]
     named = select_notable(report)
-    if named or report.with_errors:
+    if named or report.with_errors or report.without_id:
         lines += ["", "### To look at", ""]
         lines += [f"- {escape_markdown(describe_project_error(project))}" for project in report.with_errors]
+        lines += [f"- {escape_markdown(text)}" for text in describe_without_id(report)[:_NAMED_IN_SUMMARY]]
         lines += [f"- {escape_markdown(describe(outcome))}" for outcome in named[:_NAMED_IN_SUMMARY]]
         lines += [] if report.succeeded else ["", next_step(report)]
     if len(report.snapshots) > MAX_TABLE_ROWS:

@@ -79,9 +79,11 @@ def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
 
 
 def _audit_log(report: AuditReport) -> Iterator[LogLine]:
-    """The check for interrupted runs, lost baselines, then each snapshot whose protection was removed."""
+    """The check for interrupted runs, what could not be read, then each removed protection."""
     for text in interrupted_runs.log_lines(report.interrupted):
         yield LogLine(text, logging.WARNING)
+    for text in report.unreadable:
+        yield LogLine(text, logging.ERROR)
     for project in report.with_history_lost:
         yield LogLine(audit_report.describe_history_lost(project), logging.ERROR)
     for project, finding in report.with_protection_removed:

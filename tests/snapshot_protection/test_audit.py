@@ -14,6 +14,8 @@ from snapshot_protection.audit import (
     with_evidence,
 )
 from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.unreadable import ListedSnapshot, UnreadableSnapshot
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 YOUNG, OLD = timedelta(hours=1), timedelta(days=30)
@@ -267,3 +269,38 @@ def test_evidence_is_kept_and_not_looked_up_again() -> None:
     assert not any(lacks_evidence(one) for one in findings)
     assert [one.evidence for one in with_evidence(findings, [action(8, 1)])] == ["action 3"]
     assert baseline_entries(findings)[1] == before.snapshots[1]
+
+
+def unread(image_id: int) -> UnreadableSnapshot:
+    return UnreadableSnapshot(image_id, ErrorInfo(code="unreadable", message="could not be read: no type"))
+
+
+def test_a_snapshot_that_cannot_be_read_counts_neither_as_protected_nor_as_unprotected() -> None:
+    [first, second] = compare_with_baseline(
+        [image(1, protected=True), unread(2)], baseline(_1=True, _2=True), now=NOW, grace_hours=0
+    )
+    assert (first.image_id, first.finding, first.reason) == (2, "unreadable", "could not be read: no type")
+    assert (first.description, first.is_counted, first.protected) == ("snapshot 2", True, False)
+    assert not first.is_violation
+    assert not first.protection_removed
+    assert second.finding == "protected"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_baseline_keeps_what_it_has_of_a_snapshot_that_cannot_be_read(*, known: bool) -> None:
+    before = baseline(_1=True, _2=known)
+    listing: list[ListedSnapshot] = [image(1, protected=True), unread(2), unread(3)]
+    findings = compare_with_baseline(listing, before, now=NOW, grace_hours=0)
+    assert baseline_entries(findings) == before.snapshots
+
+
+def test_what_is_not_listed_may_be_the_entry_that_has_no_id() -> None:
+    before = baseline(_1=True, _2=False, _3=True)
+    findings = compare_with_baseline(
+        [image(1, protected=True)], before, now=NOW, grace_hours=0, has_entries_without_id=True
+    )
+    assert [(one.image_id, one.finding) for one in findings] == [
+        (2, "unreadable"), (3, "unreadable"), (1, "protected")
+    ]  # fmt: skip
+    assert "an entry without a valid id may be it" in findings[0].reason
+    assert baseline_entries(findings) == before.snapshots

@@ -4,7 +4,9 @@ import pickle
 
 import pytest
 
+from snapshot_protection.audit_pages import build_table, render_summary
 from snapshot_protection.audit_report import AuditFailedError, AuditReport, format_message, label
+from snapshot_protection.error_info import ErrorInfo
 from tests.support.audit_reports import (
     DEAD,
     EARLIER,
@@ -121,3 +123,35 @@ def test_the_error_keeps_the_report_when_pickled() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert copy.report == error.report
     assert str(copy) == str(error) == format_message(error.report)
+
+
+def test_what_could_not_be_read_is_named_and_is_not_covered() -> None:
+    error = ErrorInfo(
+        code="unreadable", message="could not be read: an entry without a valid id on page 2: id: no"
+    )
+    bad = finding(7, "unreadable", reason="could not be read: type: Field required")
+    told = report(project(bad, finding(1), without_id=(error,)), project(finding(2), name="b"))
+    assert format_message(told) == (
+        "2 of 3 snapshots protected in 2 projects, 2 could not be read; "
+        "project 'prod': could not be read: an entry without a valid id on page 2: id: no; "
+        "prod/7 could not be read: type: Field required. "
+        "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+    )
+    assert told.unprotected == 0
+    first, *_ = build_table(told.projects[0], now=told.audited)
+    assert (first["finding"], first["snapshot"]) == ("🔴 could not be read: type: Field required", 7)
+    assert first["protected"] == "?"
+    summary = render_summary(told)
+    assert summary.startswith("## 🔴 2 of 3")
+    assert "| 🔴 | prod |" in summary
+    assert "page 2" in summary
+    assert "type: Field required" in summary.replace("\\", "")
+
+
+def test_nothing_is_called_empty_when_its_only_entry_has_no_id() -> None:
+    error = ErrorInfo(
+        code="unreadable", message="could not be read: an entry without a valid id on page 1: id: no"
+    )
+    assert format_message(report(project(without_id=(error,)))).startswith(
+        "0 of 0 snapshots protected in 1 project, 1 could not be read; project 'prod'"
+    )
