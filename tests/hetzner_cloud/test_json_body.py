@@ -67,6 +67,12 @@ def test_a_body_is_no_json_when_it_is(received: bytes) -> None:
     assert body.error.startswith("Invalid JSON: ")
 
 
+def test_a_body_of_megabytes_is_not_parsed_leniently() -> None:
+    padding = json.dumps("x" * 2**20)
+    assert body_of(f'{{"a": "\\ud83d", "b": {padding}}}'.encode()).error.startswith("Invalid JSON: ")
+    assert not body_of(f'{{"a": "\\u0041", "b": {padding}}}'.encode()).error
+
+
 def test_an_empty_body_is_named() -> None:
     assert body_of(b"") == JsonBody(error="the body is empty")
 

@@ -1,11 +1,14 @@
 """Whatever is answered: what is valid is read, all else is one of our errors, and the token stays here."""
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -273,13 +276,52 @@ asyncio.run(ask())
 """
 
 
-def test_a_gigabyte_does_not_eat_the_memory(record_figure: RecordFigure) -> None:
-    with on_loopback(_Gigabyte) as server:
+def growth_in_megabytes(handler: type[BaseHTTPRequestHandler]) -> tuple[int, str]:
+    """How much memory a client takes for a response, and what it says of it."""
+    with on_loopback(handler) as server:
         endpoint = f"http://127.0.0.1:{server.server_port}/v1"
         command = [sys.executable, "-c", _READS_A_GIGABYTE, endpoint]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         server.shutdown()
     grown, error = done.stdout.splitlines()
-    record_figure("memory", megabytes=int(grown))
+    return int(grown), error
+
+
+def test_a_gigabyte_does_not_eat_the_memory(record_figure: RecordFigure) -> None:
+    grown, error = growth_in_megabytes(_Gigabyte)
+    record_figure("memory", megabytes=grown)
     assert "has more than" in error
-    assert int(grown) < 128
+    assert grown < 128
+
+
+def sends(body: bytes, encoding: str) -> type[BaseHTTPRequestHandler]:
+    class Sends(RecordingHandler):
+        def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+            self.send_response(200)
+            self.send_header("Content-Encoding", encoding)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    return Sends
+
+
+def unpacked_sizes() -> dict[str, tuple[bytes, str]]:
+    """Responses of some kilobytes, each with its encoding, and what they unpack to."""
+    stream = zlib.compressobj(wbits=31)
+    zeros = b"".join([*(stream.compress(bytes(2**20)) for _ in range(256)), stream.flush()])
+    return {
+        "256 MiB": (zeros, "gzip"),
+        "256 MiB, twice": (gzip.compress(zeros), "gzip, gzip"),
+        "millions of entries": (gzip.compress(b'{"image": [' + b"{}," * 2_700_000 + b"{}]}", 1), "gzip"),
+        "millions of lists": (gzip.compress(b'{"image": ' + b"[" * 100 + b"[]," * 2_700_000, 1), "gzip"),
+    }
+
+
+def test_a_few_kilobytes_do_not_eat_the_memory() -> None:
+    reasons = ["has more than", "Content-Encoding is gzip, gzip", "image: Input should be", "Invalid JSON"]
+    for (body, encoding), reason in zip(unpacked_sizes().values(), reasons, strict=True):
+        assert len(body) < 2**18
+        grown, error = growth_in_megabytes(sends(body, encoding))
+        assert reason in error
+        assert grown < 400, reason
