@@ -78,7 +78,7 @@ class BatchSteps:
         parameters = {**batch.parameters, "projects": list(batch.projects)}
         number = len(batch.starts) + 1
         run = await self.runs.start(parameters, batch=batch.number, number=number)
-        now = self.progress.last = self.clock()
+        now = self.clock()
         batch.starts.append(BatchStart(run, started=now, seen=now, state=run.state))
         batch.wants_start = False
         run_logger().info("Batch %s: flow run '%s' (%s)", batch.number, run.name, run.id)

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import httpx
 import pytest
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running
+from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
 
 from flows._batch import Batch
 from flows._batch_decisions import Patience
@@ -19,7 +19,7 @@ from flows._batch_runs import BatchRuns
 from flows._fan_out import FanOut
 from hetzner_cloud.errors import InvalidArgumentError
 from records.prefect_errors import describe_prefect_error
-from snapshot_protection.protection_report import ProjectReport
+from snapshot_protection.protection_report import ProjectReport, ProtectionReport
 from tests.support.scripted_runs import Life, ScriptedRuns, completing, report_on
 
 PATIENCE = Patience.for_timeout(900)
@@ -73,6 +73,7 @@ async def test_a_run_that_left_no_report_is_started_again(end: State[Any] | None
     runs = ScriptedRuns(Life([(5, end)]), Life([(5, end)]), completing(10))
     assert await protect(runs) == DONE
     assert [start[1:] for start in runs.started] == [(1, 1), (1, 2), (1, 3)]
+    assert runs.looks == (3 if end else 1)  # for a report, once in each final state
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,19 @@ async def test_a_batch_is_started_once_the_prefect_api_is_reachable() -> None:
     assert await protect(ScriptedRuns(completing(10), unreachable=(0, 500))) == DONE
 
 
-async def test_what_is_not_seen_while_the_prefect_api_is_unreachable_is_held_against_no_run() -> None:
+@pytest.mark.parametrize(
+    ("state", "seconds"), [(Pending(), 400.0), (Scheduled(), 3 * HOUR)], ids=["Pending", "Scheduled"]
+)
+async def test_what_is_not_seen_while_the_prefect_api_is_unreachable_is_held_against_no_run(
+    state: State[Any], seconds: float
+) -> None:
+    states = [(2.0, state), (seconds + 100, Running()), (seconds + 110, Completed())]
+    runs = ScriptedRuns(Life(states, report=report_on(["a", "b"])), unreachable=(6, 6 + seconds))
+    assert await protect(runs) == DONE
+    assert not runs.crashed
+
+
+async def test_heartbeats_that_are_not_seen_while_the_prefect_api_is_unreachable_are_missed_by_none() -> None:
     runs = ScriptedRuns(completing(2 * HOUR), unreachable=(100, 100 + HOUR))
     assert await protect(runs) == DONE
     assert not runs.crashed
@@ -197,6 +210,47 @@ async def test_a_request_that_always_fails_for_one_batch_stops_no_other() -> Non
     reports = await protect(runs, ["a"], ["b"])
     assert not [report for report in reports if report.error]
     assert [start[1:] for start in runs.started] == [(2, 1), (1, 1)]
+
+
+class FailingStarts(ScriptedRuns):
+    """The first batch cannot be started for some time."""
+
+    until = 0.0
+
+    async def start(self, parameters: Mapping[str, Any], *, batch: int, number: int) -> FlowRun:
+        if batch == 1 and self.now < self.until:
+            raise rejection(500)
+        return await super().start(parameters, batch=batch, number=number)
+
+
+async def test_a_batch_whose_requests_fail_for_too_long_is_reported_and_stops_no_other() -> None:
+    runs = FailingStarts(completing(10, names=["b"]))
+    runs.until = FOREVER
+    lost, done = await protect(runs, ["a"], ["b"])
+    assert lost.error
+    assert lost.error.message == "the batch was not started; the Prefect API returned 500"
+    assert done.error is None
+    assert PATIENCE.work_seconds < runs.now < PATIENCE.work_seconds + 60
+
+
+async def test_a_batch_that_could_be_started_at_last_has_all_its_time() -> None:
+    late = Life([(HOUR, Running()), (HOUR + 9, Completed())], report=report_on(["a", "b"]))
+    runs = FailingStarts(late)
+    runs.until = 1.5 * HOUR
+    assert await protect(runs) == DONE
+
+
+async def test_an_error_that_passed_is_forgotten() -> None:
+    class FailingTwice(FailingStarts):
+        async def find_report(self, flow_run_id: UUID) -> ProtectionReport | None:
+            self.looks += 1
+            if self.looks == 1:
+                raise rejection(500)
+            return await super().find_report(flow_run_id)
+
+    runs = FailingTwice(completing(10 * HOUR))
+    runs.until = 10
+    assert await protect(runs) == DONE
 
 
 async def test_a_run_that_stays_pending_is_marked_crashed_and_started_again() -> None:

@@ -92,6 +92,7 @@ class ScriptedRuns:
         self.crashed: list[UUID] = []
         self.cancelled: list[UUID] = []
         self.at_once = 0
+        self.looks = 0
 
     def clock(self) -> float:
         return self.now
@@ -131,6 +132,7 @@ class ScriptedRuns:
 
     async def find_report(self, flow_run_id: UUID) -> ProtectionReport | None:
         self._respond()
+        self.looks += 1
         life = self.begun[flow_run_id]
         state = life.state_at(self.now)
         return life.report if state and (state.is_completed() or state.is_failed()) else None
