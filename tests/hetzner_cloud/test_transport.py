@@ -386,6 +386,7 @@ async def test_a_server_that_is_not_there_is_unreachable(connect: Connect) -> No
     assert endpoint.split("/")[2] in str(caught.value)
 
 
+ESCAPED = "".join(f"\\u{ord(character):04x}" for character in TOKEN)
 FAULTS: dict[str, Any] = {
     "unauthorized": httpx.Response(401, json=error_json("unauthorized")),
     "token_readonly": httpx.Response(401, json=error_json("token_readonly")),
@@ -395,6 +396,13 @@ FAULTS: dict[str, Any] = {
     "the token sent back in details": httpx.Response(
         422, json=error_json("x", details={"fields": [{"name": TOKEN, "messages": [TOKEN]}]})
     ),
+    "the token sent back in escapes": httpx.Response(
+        422,
+        content=json.dumps(error_json("@", "no @", {"fields": [{"@": "@", "name": "@"}]})).replace(
+            "@", ESCAPED
+        ),
+    ),
+    "the token sent back as an encoding": httpx.Response(500, headers={"Content-Encoding": TOKEN}),
     "refused": REFUSED,
     "timeout": httpx.ReadTimeout("slow"),
     "unreachable": httpx.ConnectError("refused"),
