@@ -18,6 +18,11 @@ def save(
         endpoint: the API's base URL, unless it is Hetzner's
         replace: give a project that is saved a new token
     """
-    from cli.credentials import save_credentials
+    from cli.prefect_environment import prefect_environment
 
-    return save_credentials(name, endpoint=endpoint, replace=replace)
+    with prefect_environment():
+        from cli.credentials import save_credentials
+        from cli.prefect_server import ensure_server
+
+        ensure_server()
+        return save_credentials(name, endpoint=endpoint, replace=replace)
