@@ -3,15 +3,17 @@
 Imports Prefect only when it is used, because with invalid settings that is what fails.
 """
 
-import logging
 import os
 import re
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib import import_module
-from logging.handlers import MemoryHandler
+from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from cli.endings import CommandFailedError
 
@@ -66,6 +68,8 @@ def check_network_variables() -> None:
     import httpx
 
     try:
+        for address in getproxies().values():
+            urlsplit(address if "://" in address else f"http://{address}").port  # noqa: B018 - raises ValueError; others would let it pass
         httpx.Client().close()
     except (OSError, ssl.SSLError) as error:
         names = set_variables(_CERTIFICATES)
@@ -78,34 +82,23 @@ def check_network_variables() -> None:
 
 
 def _import_prefect() -> None:
+    printed = StringIO()
     try:
-        with _logged_only_on_success():
-            import_module("prefect.main")  # with its logging
-            from prefect.settings import load_profiles
+        with redirect_stderr(printed):  # Prefect prints the same error, with the invalid value
+            from prefect.settings import get_current_settings, load_profiles
 
+            get_current_settings()
             profiles = load_profiles().names
+        import_module("prefect.main")  # sets logging up, with standard error as it is now
     except Exception as error:  # noqa: BLE001 - anything: it is the settings that decide what
         raise CommandFailedError(_describe(error)) from None
+    sys.stderr.write(printed.getvalue())
     profile = os.environ.get("PREFECT_PROFILE")
     if profile is not None and profile not in profiles:
         raise CommandFailedError(
             f"PREFECT_PROFILE: there is no profile {profile!r}. Profiles in {_profiles_path()}: "
             f"{', '.join(sorted(profiles)[:_MAX_NAMES])}."
         )
-
-
-@contextmanager
-def _logged_only_on_success() -> Iterator[None]:
-    """Before its import fails, Prefect logs the same error, with the invalid value."""
-    last_resort = logging.lastResort
-    buffer = MemoryHandler(100, logging.CRITICAL + 1, last_resort, flushOnClose=False)
-    buffer.setLevel(logging.WARNING)
-    logging.lastResort = buffer
-    try:
-        yield
-        buffer.flush()
-    finally:
-        logging.lastResort = last_resort
 
 
 def _describe(error: Exception) -> str:

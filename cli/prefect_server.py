@@ -107,6 +107,10 @@ async def _try_server() -> None:
                 await client.read_work_pools(limit=1)
     except PrefectHTTPStatusError as error:
         raise CommandFailedError(_describe_rejection(error.response.status_code)) from None
+    except (httpx.LocalProtocolError, UnicodeEncodeError):
+        raise CommandFailedError(
+            "PREFECT_API_KEY or PREFECT_CLIENT_CUSTOM_HEADERS has a character that no HTTP header may have."
+        ) from None
     except (httpx.TransportError, OSError) as error:
         raise CommandFailedError(_describe_connection(error)) from None
     except ValueError as error:  # no JSON, or not that of Prefect
@@ -128,7 +132,7 @@ def _describe_rejection(status: int) -> str:
     returned = f"{_server()} returned {status}"
     api = get_current_settings().api
     if status not in {401, 403}:
-        return f"{returned}. {_LOOK}"
+        return f"{returned}. {_describe_proxies() or _LOOK}"
     if get_current_settings().connected_to_cloud:
         return f"{returned}: PREFECT_API_KEY is {'invalid' if api.key else 'not set'}."
     if api.auth_string:
@@ -139,8 +143,8 @@ def _describe_rejection(status: int) -> str:
 
 def _describe_connection(error: Exception) -> str:
     text = f"Cannot reach {_server()} ({_reason(error)})."
-    if proxies := _proxies_in_between():
-        return f"{text} A proxy is in between: {proxies}. NO_PROXY names hosts that need none."
+    if proxies := _describe_proxies():
+        return f"{text} {proxies}"
     if "SSL" in str(error):
         return (
             f"{text} Does it speak https, with a certificate that is trusted here? If not, PREFECT_API_URL "
@@ -155,11 +159,13 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}, SSL" if ours else type(error).__name__
 
 
-def _proxies_in_between() -> str:
+def _describe_proxies() -> str:
     parts = urlsplit(get_current_settings().api.url or "")
     proxies = getproxies()
     used = parts.scheme in proxies or "all" in proxies
-    return set_variables(_PROXIES) if used and not proxy_bypass(parts.hostname or "") else ""
+    if not used or proxy_bypass(parts.hostname or ""):
+        return ""
+    return f"A proxy is in between: {set_variables(_PROXIES)}. NO_PROXY names hosts that need none."
 
 
 def _server() -> str:

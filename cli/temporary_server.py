@@ -35,7 +35,7 @@ def start_temporary_server() -> None:
             with _standard_error_to(log), _ended_processes_noticed():
                 SubprocessASGIServer().start()
         except _ServerEndedError:
-            raise CommandFailedError(f"{_FAILED}: {_last_line(log)} {_causes()}") from None
+            raise CommandFailedError(f"{_FAILED} ({_last_line(log)}). {_causes()}") from None
         except RuntimeError:  # it did not respond in time
             seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
             raise CommandFailedError(
@@ -96,7 +96,7 @@ def _raise(_number: int, _frame: FrameType | None) -> NoReturn:
 def _last_line(log: BinaryIO) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").split("\n")
-    line = next((line.strip()[:300] for line in reversed(lines) if "Error" in line), "it printed no reason.")
+    line = next((line.strip()[:300] for line in reversed(lines) if "Error" in line), "it printed no reason")
     return re.sub(r"//[^/\s]*@", "//…@", line)  # a database's password
 
 
