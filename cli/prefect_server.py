@@ -83,11 +83,10 @@ def validate_api_url(url: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        valid = bool(parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0)
-        httpx.URL(url)
+        scheme = httpx.URL(url).scheme  # urlsplit ignores a blank before it
+        valid = bool(scheme in {"http", "https"} and parts.hostname and parts.port != 0)
     except (ValueError, httpx.InvalidURL):
         valid = False
-        parts = urlsplit("")
     if "@" in url:
         raise CommandFailedError(
             "PREFECT_API_URL contains a user name or a password, which Prefect would show in logs. Remove "
