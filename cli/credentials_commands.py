@@ -18,9 +18,14 @@ def save(
         endpoint: the API's base URL, unless it is Hetzner's
         replace: give a project that is saved a new token
     """
-    from cli.credentials import save_credentials
+    from cli.prefect_environment import prefect_environment
 
-    return save_credentials(name, endpoint=endpoint, replace=replace)
+    with prefect_environment():
+        from cli.credentials import save_credentials
+        from cli.prefect_server import ensure_server
+
+        ensure_server()
+        return save_credentials(name, endpoint=endpoint, replace=replace)
 
 
 @credentials.command
@@ -31,6 +36,11 @@ def delete(name: str, /, *, yes: bool = False) -> int:
         name: the project's name, also of one whose block is deleted already
         yes: delete without a prompt
     """
-    from cli.credentials import delete_credentials
+    from cli.prefect_environment import prefect_environment
 
-    return delete_credentials(name, yes=yes)
+    with prefect_environment():
+        from cli.credentials import delete_credentials
+        from cli.prefect_server import ensure_server
+
+        ensure_server()
+        return delete_credentials(name, yes=yes)

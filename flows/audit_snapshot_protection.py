@@ -1,6 +1,12 @@
 """Audit the protection of every snapshot: what is protected, what is not, and what has changed."""
 
-import sys
+if __name__ == "__main__":  # before Prefect is imported: invalid settings fail there
+    import sys
+
+    from cli.app import main
+
+    main(["audit", *sys.argv[1:]])
+
 from datetime import UTC, datetime
 
 from prefect import flow
@@ -88,9 +94,3 @@ async def _finish_audit(
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
-
-
-if __name__ == "__main__":
-    from cli.app import app
-
-    app(["audit", *sys.argv[1:]])
