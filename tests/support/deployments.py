@@ -24,7 +24,7 @@ BATCH = "protect-snapshots/batch"
 FAN_OUT = "protect-on-workers/fan-out"
 
 
-_RUN_SECONDS = 90.0
+_RUN_SECONDS = 180.0
 
 
 def make_deploy(server: PrefectServer) -> None:
