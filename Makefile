@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FIGURES := build/figures.jsonl
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
@@ -31,10 +33,10 @@ demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
 	@$(BIN)/hetzner-snapshots demo
 
 test: install ## the quick suite
-	@$(BIN)/python -m pytest -m "not e2e and not reliability"
+	@$(PYTEST) -m "not e2e and not reliability"
 
 test-e2e: install ## what starts processes as a user does
-	@$(BIN)/python -m pytest -m "e2e and not reliability"
+	@$(PYTEST) -m "e2e and not reliability"
 
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)

@@ -61,8 +61,11 @@ async def test_every_snapshot_is_protected_with_the_least_requests(
     assert len(polls) <= 2 * (2 * seconds + 1)  # two rounds a second, of two requests at most
     assert {image_id_of(record) for record in big.calls("change_image_protection")} == todo
 
-    in_flight = max(record.in_flight for record in big.requests)
-    assert len({record.client_port for record in big.requests}) <= in_flight <= 10
+    assert max(record.in_flight for record in big.requests) <= 10
+    connections = {record.client_port for record in big.requests}  # more than the sandbox sees in flight,
+    assert (
+        len(connections) < len(big.requests) / 2
+    )  # and new ones for those it closes while a machine is slow
 
 
 async def test_the_second_run_changes_nothing(save_project: SaveProject, big: Sandbox) -> None:

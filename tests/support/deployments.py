@@ -31,7 +31,7 @@ FAN_OUT = "protect-on-workers/fan-out"
 POOL = "hetzner-cloud"
 
 
-_RUN_SECONDS = 90.0
+_RUN_SECONDS = 180.0
 
 
 @asynccontextmanager
