@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FIGURES := build/figures.jsonl
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
@@ -31,16 +33,16 @@ demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
 	@$(BIN)/hetzner-snapshots demo
 
 test: install ## the quick suite
-	@$(BIN)/python -m pytest -m "not e2e and not reliability"
+	@$(PYTEST) -m "not e2e and not reliability"
 
 test-e2e: install ## what starts processes as a user does
-	@$(BIN)/python -m pytest -m "e2e and not reliability"
+	@$(PYTEST) -m "e2e and not reliability"
 
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
 	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot moving_lists hostile_responses secrets tls \
-	    older_prefect prefect_defaults,tests/reliability/test_$(name).py) tests/deploy
+	    older_prefect prefect_defaults fan_out_outages,tests/reliability/test_$(name).py) tests/deploy
 	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 
 bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)

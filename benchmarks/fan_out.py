@@ -83,7 +83,7 @@ def _changes(cloud: FakeCloud) -> int:
     return int(cloud.stats()["operations"].get("change_image_protection", 0))
 
 
-def _worker(server: PrefectServer, folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+def _worker(server: PrefectServer, folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
     folder.mkdir(parents=True, exist_ok=True)
     return worker(server, folder, limit=_LIMIT)
 

@@ -1,9 +1,10 @@
 """Where a project's token is kept, and how it becomes a client."""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from prefect.blocks.core import Block
+from prefect.client.schemas.objects import BlockDocument
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -11,7 +12,11 @@ from hetzner_cloud import __version__
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.client_pool import pooled_client
 from hetzner_cloud.config import DEFAULT_ENDPOINT, ClientConfig
+from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.validation import validate_endpoint, validate_reserve, validate_token
+
+ENVIRONMENT = "environment"
+"""What a run calls the project of `HCLOUD_TOKEN`; no saved block may have this name."""
 
 _USER_AGENT = f"hetzner-snapshot-protection/{__version__}"
 
@@ -82,6 +87,25 @@ class HetznerCloudCredentials(Block):
     def _validate_reserve(cls, share: float) -> float:
         return validate_reserve(share)
 
+    async def asave(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
+        """Save the block; its name must not be the reserved one.
+
+        Raises:
+            InvalidArgumentError: The name is reserved; nothing was saved.
+        """
+        reject_reserved_name(name or self.project)
+        return await super().asave(name, *args, **kwargs)
+
+    def save(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
+        """Save the block; as `asave`."""
+        reject_reserved_name(name or self.project)
+        return super().save(name, *args, **kwargs)
+
+    @classmethod
+    def from_document(cls, document: BlockDocument) -> Self:
+        """Make the block from a document that was read, as `aload` does after its request."""
+        return cls._load_from_block_document(document)
+
     @property
     def project(self) -> str:
         """The project's name, which is the saved block's; empty if it was not loaded by one."""
@@ -102,6 +126,14 @@ class HetznerCloudCredentials(Block):
             ClientConfig(
                 self.token, self.endpoint, self.rate_limit_reserve, self.credentials_label, _USER_AGENT
             )
+        )
+
+
+def reject_reserved_name(name: str) -> None:
+    """Raise an InvalidArgumentError if no block may be saved under a name."""
+    if name == ENVIRONMENT:
+        raise InvalidArgumentError(
+            f"The name '{ENVIRONMENT}' is reserved for the project of HCLOUD_TOKEN. Use another name."
         )
 
 

@@ -1,6 +1,6 @@
 """`python -m cli` is the command `hetzner-snapshots`, also where that is not installed."""
 
-from cli.app import app
+from cli.app import main
 
 if __name__ == "__main__":
-    app()
+    main()

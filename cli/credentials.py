@@ -1,36 +1,42 @@
-"""Saving a token from the shell: it is requested without echo, tried, and never printed."""
+"""Saving and deleting tokens from the shell: one is requested without echo, tried, and never printed."""
 
 import asyncio
 import os
 import re
 import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
 from getpass import getpass
 from typing import Any
 
 import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import BlockDocument
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
-from blocks.credentials import HetznerCloudCredentials
-from blocks.projects import Project, load_projects
+from blocks.credentials import HetznerCloudCredentials, reject_reserved_name
+from blocks.project_errors import unreadable_credentials
+from blocks.projects import Project, project_from_document
+from blocks.saved_blocks import Unreadable, read_saved_block
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
+from hetzner_cloud.unreadable_entries import UnreadableActionsError
+from records.known_projects import load_known_projects, update_known_projects
+from records.prefect_errors import describe_prefect_error
+
+_NAME = r"[a-z0-9-]+"
 
 
 def save_credentials(name: str, *, endpoint: str = "", replace: bool = False) -> int:
     """Save a credentials block; returns the exit status, 0 only if it was saved."""
-    try:
-        asyncio.run(save(name, endpoint=endpoint, replace=replace))
-    except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
-        return _fail("; ".join(str(detail["msg"]) for detail in details))
-    except HetznerCloudError as error:
-        return _fail(str(error))
-    except httpx.TransportError as error:
-        url = get_current_settings().api.url
-        return _fail(f"No Prefect server answers at {url} ({type(error).__name__}).")
-    except (KeyboardInterrupt, EOFError):
-        return _fail("Interrupted.")
-    return 0
+    return _run(save(name, endpoint=endpoint, replace=replace), "Not saved")
+
+
+def delete_credentials(name: str, *, yes: bool = False) -> int:
+    """Delete a credentials block; returns the exit status, 0 only if it is deleted and that is recorded."""
+    return _run(delete(name, yes=yes), "Not deleted")
 
 
 async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
@@ -55,7 +61,8 @@ async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     async with credentials.get_client() as client:
-        await client.list_image_actions(limit=1)
+        with suppress(UnreadableActionsError):  # the token was accepted
+            await client.list_image_actions(limit=1)
     await credentials.asave(name, overwrite=replace)
     print(
         f"Saved the token of the project '{name}': {credentials.endpoint} accepts it for reading.\n"
@@ -63,19 +70,80 @@ async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     )
 
 
+async def delete(name: str, *, yes: bool = False) -> None:
+    """Delete a project's credentials block, if it still exists, and have audits no longer expect the project.
+
+    Args:
+        name: The project's name.
+        yes: Whether to delete without a prompt.
+
+    Raises:
+        InvalidArgumentError: There is no such project, the block cannot be read, or nobody confirmed.
+    """
+    document = await _read_existing(name)
+    known = await load_known_projects()
+    if document is None and name not in (known.seen if known else {}):
+        raise InvalidArgumentError(f"There is no project '{name}', nor was there one in an audit.")
+    if not yes:
+        _confirm(f"Delete the API token of the project '{name}', and audit it no more?")
+    if document:
+        async with get_client() as client:
+            with suppress(ObjectNotFound):  # deleted since it was read
+                await client.delete_block_document(document.id)
+        print(f"Deleted the credentials block '{name}'.")
+    # after that: if this stops in between, the next audit reports that the block is missing
+    await update_known_projects(lambda recorded: recorded.with_removed(name, datetime.now(UTC)))
+    print(f"Audits no longer expect the project '{name}', until it is saved again.")
+
+
+def _run(command: Coroutine[Any, Any, None], failed: str) -> int:
+    try:
+        asyncio.run(command)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False)
+        reason = "; ".join(str(detail["msg"]) for detail in details)
+    except HetznerCloudError as error:
+        reason = str(error)
+    except httpx.TransportError as error:
+        reason = f"No Prefect server answers at {get_current_settings().api.url} ({type(error).__name__})."
+    except httpx.HTTPStatusError as error:
+        reason = describe_prefect_error(error)
+    except (KeyboardInterrupt, EOFError):
+        reason = "Interrupted."
+    else:
+        return 0
+    print(f"{failed}: {reason}", file=sys.stderr)
+    return 1
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidArgumentError("No terminal to prompt for a confirmation: --yes.")
+    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise InvalidArgumentError("not confirmed.")
+
+
 def _validate_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9-]+", name):
+    reject_reserved_name(name)
+    if not re.fullmatch(_NAME, name):
         raise InvalidArgumentError(
             f"A project's name has only small letters, digits and dashes, unlike {name!r}."
         )
 
 
 async def _load_existing(name: str) -> Project | None:
-    try:
-        [project] = await load_projects([name], deployed=True)
-    except InvalidArgumentError:  # there is none of that name
+    document = await _read_existing(name)
+    return project_from_document(document) if document else None
+
+
+async def _read_existing(name: str) -> BlockDocument | None:
+    if not re.fullmatch(_NAME, name):
         return None
-    return project
+    async with get_client() as client:
+        found = await read_saved_block(client, name)
+    if isinstance(found, Unreadable):  # Prefect can neither update nor delete what it cannot decrypt
+        raise InvalidArgumentError(f"{unreadable_credentials(found, name).message}.")
+    return found
 
 
 def _settings_of(existing: Project | None) -> dict[str, Any]:
@@ -91,8 +159,3 @@ def _read_token(name: str) -> str:
     if not sys.stdin.isatty():
         raise InvalidArgumentError("Nobody can be asked for the token here: set HCLOUD_TOKEN.")
     return getpass(f"API token of the project '{name}' (it is not shown): ").strip()
-
-
-def _fail(text: str) -> int:
-    print(f"Not saved: {text}", file=sys.stderr)
-    return 1

@@ -7,6 +7,11 @@ def deploy(*, recreate_automation: bool = False) -> None:
     Args:
         recreate_automation: create the automation again if it was deleted
     """
-    from deploy.__main__ import main
+    from cli.prefect_environment import prefect_environment
 
-    main(recreate_automation=recreate_automation)
+    with prefect_environment():
+        from cli.prefect_server import ensure_server
+        from deploy.__main__ import main
+
+        ensure_server(start=False)
+        main(recreate_automation=recreate_automation)

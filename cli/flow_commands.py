@@ -27,18 +27,23 @@ def protect(
         dry_run: only report what would be protected
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
     """
-    from cli.flow_run import run_flow
-    from cli.tables import print_protection
-    from flows.protect_snapshots import protect_snapshots
-    from snapshot_protection.protection_report import format_message
+    from cli.prefect_environment import prefect_environment
 
-    flow_run = protect_snapshots(
-        projects=list(projects),
-        label_selector=label_selector,
-        dry_run=dry_run,
-        timeout_seconds=timeout_seconds,
-    )
-    return run_flow(flow_run, print_protection, format_message)
+    with prefect_environment():
+        from cli.flow_run import run_flow
+        from cli.prefect_server import ensure_server
+        from cli.tables import print_protection
+        from flows.protect_snapshots import protect_snapshots
+        from snapshot_protection.protection_report import format_message
+
+        ensure_server(for_run=True)
+        flow_run = protect_snapshots(
+            projects=list(projects),
+            label_selector=label_selector,
+            dry_run=dry_run,
+            timeout_seconds=timeout_seconds,
+        )
+        return run_flow(flow_run, print_protection, format_message)
 
 
 def audit(
@@ -58,18 +63,23 @@ def audit(
         grace_hours: list unprotected snapshots younger than this, and do not count them (default: 0)
         fail_on_unprotected: exit status 1 if any snapshot that counts is unprotected
     """
-    from cli.flow_run import run_flow
-    from cli.tables import print_audit
-    from flows.audit_snapshot_protection import audit_snapshot_protection
-    from snapshot_protection.audit_report import format_message
+    from cli.prefect_environment import prefect_environment
 
-    flow_run = audit_snapshot_protection(
-        projects=list(projects),
-        label_selector=label_selector,
-        grace_hours=grace_hours,
-        fail_on_unprotected=fail_on_unprotected,
-    )
-    return run_flow(flow_run, print_audit, format_message)
+    with prefect_environment():
+        from cli.flow_run import run_flow
+        from cli.prefect_server import ensure_server
+        from cli.tables import print_audit
+        from flows.audit_snapshot_protection import audit_snapshot_protection
+        from snapshot_protection.audit_report import format_message
+
+        ensure_server(for_run=True)
+        flow_run = audit_snapshot_protection(
+            projects=list(projects),
+            label_selector=label_selector,
+            grace_hours=grace_hours,
+            fail_on_unprotected=fail_on_unprotected,
+        )
+        return run_flow(flow_run, print_audit, format_message)
 
 
 def unprotect(
@@ -94,7 +104,7 @@ def unprotect(
         no_approval: do it at once, in this process
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
     """
-    from cli.unprotect import start_unprotecting, unprotect_at_once
+    from cli.prefect_environment import prefect_environment
 
     parameters = {
         "project": project,
@@ -103,4 +113,9 @@ def unprotect(
         "hours": hours,
         "timeout_seconds": timeout_seconds,
     }
-    return unprotect_at_once(parameters) if no_approval else start_unprotecting(parameters)
+    with prefect_environment():
+        from cli.prefect_server import ensure_server
+        from cli.unprotect import start_unprotecting, unprotect_at_once
+
+        ensure_server(for_run=no_approval)
+        return unprotect_at_once(parameters) if no_approval else start_unprotecting(parameters)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 import httpx
+from prefect.exceptions import PrefectHTTPStatusError, TerminationSignal
 from rich.console import Console
 from rich.text import Text
 
+from cli.endings import CommandFailedError, exit_status_of
 from cli.tables import make_console
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
@@ -16,8 +18,6 @@ from snapshot_protection.protection_report import ProtectionReport, SnapshotsNot
 from snapshot_protection.unprotect_report import SnapshotsNotUnprotectedError, UnprotectReport
 
 Report = TypeVar("Report", ProtectionReport, AuditReport, UnprotectReport)
-
-_INTERRUPTED = 130
 
 
 def run_flow(
@@ -28,7 +28,7 @@ def run_flow(
     """Run a flow, and print its report.
 
     Returns:
-        The exit status: 0 if the run is Completed, 130 if it was interrupted, else 1.
+        The exit status: 0 if the run is Completed, 130 or 143 if it was interrupted by a signal, else 1.
     """
     try:
         report = asyncio.run(flow_run)
@@ -37,18 +37,27 @@ def run_flow(
         return _fail(error)
     except HetznerCloudError as error:
         return _fail(error)
-    except (RuntimeError, httpx.TransportError) as error:  # how Prefect reports that its server is missing
+    except (RuntimeError, httpx.TransportError, PrefectHTTPStatusError) as error:
         if isinstance(error, RuntimeError) and "API" not in str(error):
             raise
-        return _fail(f"the Prefect server: {error}. Is PREFECT_API_URL right, and the server running?")
-    except KeyboardInterrupt:
+        raise CommandFailedError(_describe_loss(error)) from None
+    except (KeyboardInterrupt, TerminationSignal) as error:
         _fail("interrupted. The log names what was started. Run it again: what is protected costs nothing.")
-        return _INTERRUPTED
+        return exit_status_of(error)
     finally:
         _silence_exit_warnings()
     print_table(report, make_console())
     make_console().print(Text(f"Completed: {format_message(report)}", style="bold green"), soft_wrap=True)
     return 0
+
+
+def _describe_loss(error: Exception) -> str:
+    """It responded before the run: what is lost is the connection."""
+    status = f" {error.response.status_code}" if isinstance(error, PrefectHTTPStatusError) else ""
+    return (
+        f"the Prefect server no longer responds as it should ({type(error).__name__}{status}). Is the "
+        "one at PREFECT_API_URL running? Run it again: what is protected costs nothing."
+    )
 
 
 def _silence_exit_warnings() -> None:

@@ -1,11 +1,12 @@
 """What needs no Hetzner account: the commands `sandbox`, `demo` and `playground`."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+
+from cli.endings import CommandFailedError, exit_status_of
 
 Home = Annotated[Path, Parameter(show_default=True)]
 
@@ -22,7 +23,7 @@ sandbox = App(
 def _sandbox(*arguments: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> None:
     from sandbox.__main__ import main
 
-    main(arguments)
+    main(arguments, program="hetzner-snapshots sandbox")
 
 
 def demo(*, home: Home = _HOMES / "demo") -> int:
@@ -31,40 +32,41 @@ def demo(*, home: Home = _HOMES / "demo") -> int:
     Args:
         home: the folder for the server's database and log
     """
+    from cli.prefect_environment import forget_environment
+
+    forget_environment(home)
     from playground.demo import run_demo
     from playground.server import ServerNotStartedError
 
-    _interrupt_on_signals()
     try:
         return run_demo(home)
     except ServerNotStartedError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; the server and the sandbox are ended.")
+        raise CommandFailedError(str(error)) from None
+    except KeyboardInterrupt as error:
+        print("Interrupted; the server and the sandbox are ended.", file=sys.stderr)
+        return exit_status_of(error)
 
 
 def playground(
     *, home: Home = _HOMES / "ui", port: Annotated[int | None, Parameter(metavar="N")] = None
-) -> None:
+) -> int:
     """Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments.
 
     Args:
         home: the folder for the server's database and the logs; it is emptied first
         port: the UI's; default: 4200, or a free one if that is taken
     """
+    from cli.prefect_environment import forget_environment
+
+    forget_environment(home)
     from playground.server import ServerNotStartedError
     from playground.stack import run_playground
 
-    _interrupt_on_signals()
     try:
         run_playground(home, port)
     except ServerNotStartedError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; all of it is ended.")
-
-
-def _interrupt_on_signals() -> None:
-    """So that what was started ends with this process."""
-    for kind in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, signal.default_int_handler)
+        raise CommandFailedError(str(error)) from None
+    except KeyboardInterrupt as error:
+        print("Interrupted; all of it is ended.", file=sys.stderr)
+        return exit_status_of(error)
+    return 0

@@ -5,8 +5,6 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-from prefect.settings import get_current_settings
 from rich.text import Text
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -109,11 +107,6 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
         return asyncio.run(work)
     except HetznerCloudError as error:
         return _fail(str(error))
-    except httpx.TransportError as error:
-        url = get_current_settings().api.url
-        return _fail(f"Cannot reach the Prefect server at {url} ({type(error).__name__}).")
-    except KeyboardInterrupt:
-        return _fail("interrupted")
 
 
 def _fail(text: str) -> int:

@@ -21,9 +21,14 @@ def save(name: str, file: File, /, *, replace: bool = False) -> int:
         file: the YAML file with `rules` and `timezone`
         replace: replace the policy that has this name
     """
-    from cli.policy import save_policy
+    from cli.prefect_environment import prefect_environment
 
-    return save_policy(name, file, replace=replace)
+    with prefect_environment():
+        from cli.policy import save_policy
+        from cli.prefect_server import ensure_server
+
+        ensure_server()
+        return save_policy(name, file, replace=replace)
 
 
 @policy.command
@@ -36,9 +41,14 @@ def show(name: str = "default", /, *, projects: Projects = ()) -> int:
         name: the name of a saved policy (default: default)
         projects: the name of a credentials block; may be repeated; without it: every saved one
     """
-    from cli.policy import show_policy
+    from cli.prefect_environment import prefect_environment
 
-    return show_policy(name, projects)
+    with prefect_environment():
+        from cli.policy import show_policy
+        from cli.prefect_server import ensure_server
+
+        ensure_server()
+        return show_policy(name, projects)
 
 
 @policy.command
@@ -52,6 +62,12 @@ def check(file: File, /, *, projects: Projects = (), offline: bool = False) -> i
         projects: the name of a credentials block; may be repeated; without it: every saved one
         offline: check the file only; needs neither Prefect nor a token
     """
-    from cli.policy import check_policy
+    from cli.prefect_environment import prefect_environment
 
-    return check_policy(file, projects, offline=offline)
+    with prefect_environment():
+        from cli.policy import check_policy
+        from cli.prefect_server import ensure_server
+
+        if not offline:
+            ensure_server()
+        return check_policy(file, projects, offline=offline)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
@@ -34,9 +33,6 @@ def start_unprotecting(parameters: Mapping[str, Any]) -> int:
         return _fail(str(error))
     except ObjectNotFound:
         return _fail(f"There is no deployment {_DEPLOYMENT}: run `make deploy`.")
-    except httpx.TransportError as error:
-        url = get_current_settings().api.url
-        return _fail(f"Cannot reach the Prefect server at {url} ({type(error).__name__}).")
     ui_url = get_current_settings().ui_url
     link = f": {ui_url}/runs/flow-run/{run.id}" if ui_url else "."
     console = make_console()

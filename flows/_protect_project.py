@@ -1,17 +1,21 @@
 """One project's part of a protection run: list, select, change, wait, verify, report."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import islice
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._changes import request_protection, wait_for_changes
 from flows._projects import run_isolated
+from flows._snapshot_claims import SnapshotClaims
+from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, Image
+from hetzner_cloud.unreadable_entries import UnreadableImagesError
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.outcomes import find_token_rejection
+from snapshot_protection.outcomes import SnapshotOutcome, find_token_rejection
 from snapshot_protection.protection_report import ProjectReport
 from snapshot_protection.tracking import (
     Deleted,
@@ -28,6 +32,7 @@ from snapshot_protection.tracking import (
     track,
     unlisted,
 )
+from snapshot_protection.unreadable import Listing
 from tasks.images import list_images
 from tasks.protection import get_unlisted_images
 
@@ -44,6 +49,7 @@ class ProtectionOptions:
         timeout_seconds: Bound of the wait for actions.
         max_groups: How many task runs may change snapshots, at most.
         show_progress: Whether waits have progress artifacts.
+        claims: Which snapshots another project's part of the run has listed: it is the same project, then.
     """
 
     label_selector: str
@@ -51,6 +57,7 @@ class ProtectionOptions:
     timeout_seconds: float
     max_groups: int
     show_progress: bool
+    claims: SnapshotClaims = field(default_factory=SnapshotClaims)
 
 
 async def protect_project(project: Project, options: ProtectionOptions) -> ProjectReport:
@@ -64,9 +71,13 @@ async def protect_project(project: Project, options: ProtectionOptions) -> Proje
 
 @dataclass(frozen=True)
 class _Progress:
-    """What a round left: the snapshots as they are known now, and the error of a token that was rejected."""
+    """What a round left: the snapshots as they are known now, and the error of a token that was rejected.
+
+    `without_id`: What is wrong with each entry of the last listing that has no valid id.
+    """
 
     snapshots: Tracked
+    without_id: tuple[ErrorInfo, ...] = ()
     rejection: ErrorInfo | None = None
 
     @property
@@ -82,18 +93,38 @@ class _ProjectRun:
     options: ProtectionOptions
 
     async def protect(self) -> ProjectReport:
-        progress = _Progress(track(await self._list("list")))
+        listing = await self._list("list")
+        progress = _Progress(track(listing.snapshots), listing.without_id)
+        endpoint = normalize_endpoint(self.credentials.endpoint)
+        async with self.options.claims.claim(endpoint, progress.snapshots) as are_claimed:
+            if are_claimed:
+                progress = await self._list_again(progress)
+            report = await self._protect(progress)
+        return report.model_copy(update={"endpoint": endpoint, "finished": datetime.now(UTC)})
+
+    async def _protect(self, progress: _Progress) -> ProjectReport:
         if self.options.dry_run:
-            return ProjectReport(project=self.name, snapshots=planned_outcomes(self.name, progress.snapshots))
+            return self._report(progress, planned_outcomes(self.name, progress.snapshots))
         for _ in range(_MAX_ROUNDS):
             if progress.todo:
-                progress = await self._round(progress.snapshots, progress.todo)
-        outcomes = final_outcomes(self.name, progress.snapshots)
-        return ProjectReport(project=self.name, snapshots=outcomes, error=progress.rejection)
+                progress = await self._round(progress)
+        return self._report(progress, final_outcomes(self.name, progress.snapshots))
 
-    async def _round(self, snapshots: Tracked, todo: Sequence[Image]) -> _Progress:
+    async def _list_again(self, progress: _Progress) -> _Progress:
+        """See what another token of the same project left; an error is this token's, of the whole project."""
+        listing = await self._list("list-again")
+        fetched = await self._get_unlisted(unlisted(progress.snapshots, listing.snapshots))
+        snapshots = record_sightings(progress.snapshots, listing.snapshots, fetched)
+        return replace(progress, snapshots=snapshots, without_id=listing.without_id)
+
+    def _report(self, progress: _Progress, outcomes: tuple[SnapshotOutcome, ...]) -> ProjectReport:
+        return ProjectReport(
+            project=self.name, snapshots=outcomes, error=progress.rejection, without_id=progress.without_id
+        )
+
+    async def _round(self, progress: _Progress) -> _Progress:
         max_groups = self.options.max_groups
-        changes = await request_protection(self.credentials, todo, max_groups=max_groups)
+        changes = await request_protection(self.credentials, progress.todo, max_groups=max_groups)
         waited = await wait_for_changes(
             self.credentials,
             changes,
@@ -101,26 +132,34 @@ class _ProjectRun:
             timeout_seconds=self.options.timeout_seconds,
             show_progress=self.options.show_progress,
         )
-        snapshots = await self._verify(record_changes(snapshots, changes, waited))
-        return _Progress(snapshots, find_token_rejection(changes))
+        changed = replace(progress, snapshots=record_changes(progress.snapshots, changes, waited))
+        return replace(await self._verify(changed), rejection=find_token_rejection(changes))
 
-    async def _list(self, verb: str, *, after: Iterable[Action] = ()) -> list[Image]:
+    async def _list(self, verb: str, *, after: Iterable[Action] = ()) -> Listing:
         listing = list_images.with_options(task_run_name=f"{verb}-snapshots-{self.name}")
-        return await listing(  # wait_for: an arrow in the graph of the run
-            self.credentials,
-            type="snapshot",
-            label_selector=self.options.label_selector,
-            wait_for=[*after],
-        )
+        try:
+            images = await listing(  # wait_for: an arrow in the graph of the run
+                self.credentials,
+                type="snapshot",
+                label_selector=self.options.label_selector,
+                wait_for=[*after],
+            )
+        except UnreadableImagesError as error:
+            return Listing.of(error)
+        return Listing(images)
 
-    async def _verify(self, snapshots: Tracked) -> Tracked:
+    async def _verify(self, progress: _Progress) -> _Progress:
         """See every snapshot once more: in a listing or, if that does not show it, by its id."""
+        snapshots = progress.snapshots
         actions = (tracked.action for tracked in snapshots.values() if tracked.action)
         try:
             listing = await self._list("verify", after=islice(actions, 1))
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
-            return record_failed_verification(snapshots, ErrorInfo.of(error))
-        return record_sightings(snapshots, listing, await self._get_unlisted(unlisted(snapshots, listing)))
+            failed = record_failed_verification(snapshots, ErrorInfo.of(error))
+            return replace(progress, snapshots=failed)
+        listed = listing.snapshots
+        fetched = await self._get_unlisted(unlisted(snapshots, listed))
+        return _Progress(record_sightings(snapshots, listed, fetched), listing.without_id)
 
     async def _get_unlisted(self, image_ids: Sequence[int]) -> Mapping[int, Sighting]:
         try:

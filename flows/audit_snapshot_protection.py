@@ -1,25 +1,33 @@
 """Audit the protection of every snapshot: what is protected, what is not, and what has changed."""
 
-import sys
+if __name__ == "__main__":  # before Prefect is imported: invalid settings fail there
+    import sys
+
+    from cli.app import main
+
+    main(["audit", *sys.argv[1:]])
+
 from datetime import UTC, datetime
 
 from prefect import flow
 from prefect.states import Completed, Failed
 
-from blocks.projects import load_projects
 from flows._audit_project import AuditOptions, audit_project
+from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
 from flows._projects import for_each_project
 from flows._run_context import is_deployed, returned_state
 from flows._run_names import audit_run_name
+from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector
-from records.baselines import save_baselines
+from records.baselines import BaselineStore
 from records.interrupted_runs import find_interrupted_runs
-from reporting.artifacts import publish, publishing_error
+from reporting.artifacts import publish
 from reporting.events import emit_unprotected
 from reporting.run_logging import log_report
-from snapshot_protection.audit_report import AuditFailedError, AuditReport, mark_duplicates
+from snapshot_protection.audit_duplicates import merge_duplicates
+from snapshot_protection.audit_report import AuditFailedError, AuditReport
 from snapshot_protection.parameters import validate_grace
 from snapshot_protection.rendering import render_audit_report
 
@@ -43,48 +51,46 @@ async def audit_snapshot_protection(
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
 
     Returns:
-        The report, with exactly one finding for each snapshot, if every project could be read.
+        The report, with exactly one finding for each snapshot, if every project and snapshot could be read.
 
     Raises:
-        AuditFailedError: A project could not be read, or snapshots are unprotected and that was to fail;
-            `report` tells which.
+        AuditFailedError: A project or a snapshot could not be read, or snapshots are unprotected and that was
+            to fail; `report` has the details.
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
-        chosen = await load_projects(projects, deployed=is_deployed())
+        covered = await load_audited_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
-    options = AuditOptions(datetime.now(UTC), selector, grace_hours)
+    chosen, began = covered.projects, datetime.now(UTC)
+    options = AuditOptions(BaselineStore(selector), selector, grace_hours)
     audits = await for_each_project(chosen, lambda project: audit_project(project, options))
-    endpoints = {one.name: one.credentials.endpoint for one in chosen if one.credentials}
+    endpoints = {one.name: normalize_endpoint(one.credentials.endpoint) for one in chosen if one.credentials}
     report = AuditReport(
-        audited=options.now,
-        projects=tuple(mark_duplicates(audits, endpoints)),
+        audited=began,
+        projects=tuple(merge_duplicates(audits, endpoints)),
         label_selector=selector,
         grace_hours=grace_hours,
         interrupted=await find_interrupted_runs(),
+        note=await covered.record(),
     )
-    return await _finish_audit(report, fail_on_unprotected=fail_on_unprotected)
+    return await _finish_audit(report, options.baselines, fail_on_unprotected=fail_on_unprotected)
 
 
-async def _finish_audit(report: AuditReport, *, fail_on_unprotected: bool) -> AuditReport:
+async def _finish_audit(
+    report: AuditReport, baselines: BaselineStore, *, fail_on_unprotected: bool
+) -> AuditReport:
     rendered = render_audit_report(report)
     log_report(rendered)
-    unpublished = await publishing_error(publish(rendered))
+    unpublished = await publish(rendered)
     for (
         project
     ) in report.distinct:  # here: publishing waits while the server restarts, an event would be lost
         if project.unprotected:
             emit_unprotected(project)
-    unpublished = unpublished or await publishing_error(save_baselines(report))
-    message = with_unpublished(rendered.message, unpublished)
-    if report.inaccessible or (fail_on_unprotected and report.unprotected):
+    published = [one for one in report.projects if not unpublished.keys() & {"", one.project}]
+    message = with_unpublished(rendered.message, unpublished, await baselines.save(published))
+    if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
-
-
-if __name__ == "__main__":
-    from cli.app import app
-
-    app(["audit", *sys.argv[1:]])

@@ -1,6 +1,11 @@
 """Protect every snapshot from deletion, and wait until each resulting action has succeeded."""
 
-import sys
+if __name__ == "__main__":  # before Prefect is imported: invalid settings fail there
+    import sys
+
+    from cli.app import main
+
+    main(["protect", *sys.argv[1:]])
 
 from prefect import flow
 from prefect.states import Failed
@@ -57,9 +62,3 @@ async def protect_snapshots(
     )
     reports = await for_each_project(chosen, lambda project: protect_project(project, order))
     return await finish_run(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
-
-
-if __name__ == "__main__":
-    from cli.app import app
-
-    app(["protect", *sys.argv[1:]])

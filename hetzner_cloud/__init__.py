@@ -50,6 +50,12 @@ from hetzner_cloud.models import (
 )
 from hetzner_cloud.retry import RetryPolicy, is_transient
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.unreadable_entries import (
+    UnreadableActionsError,
+    UnreadableEntriesError,
+    UnreadableEntry,
+    UnreadableImagesError,
+)
 
 __all__ = [
     "DEFAULT_ENDPOINT",
@@ -88,6 +94,10 @@ __all__ = [
     "ServerError",
     "Settings",
     "TransportError",
+    "UnreadableActionsError",
+    "UnreadableEntriesError",
+    "UnreadableEntry",
+    "UnreadableImagesError",
     "__version__",
     "is_transient",
     "pooled_client",

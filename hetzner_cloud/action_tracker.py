@@ -14,6 +14,7 @@ from hetzner_cloud.errors import (
 )
 from hetzner_cloud.models import Action
 from hetzner_cloud.retry import is_transient
+from hetzner_cloud.unreadable_entries import UnreadableActionsError
 
 _MAX_MISSES = 3  # a response may lag behind the change
 
@@ -56,14 +57,29 @@ class ActionTracker:
         self.actions |= found
         return [action for action in found.values() if action.is_finished]
 
+    def update_readable(self, polled: Sequence[int], error: UnreadableActionsError) -> list[Action]:
+        """Record a response with entries that could not be read; returns what it reports as finished.
+
+        What one of them may be about is neither finished nor missing: only the verification can decide.
+        """
+        named = {entry.id for entry in error.unreadable}
+        found = {action.id for action in error.actions}
+        unknown = [one for one in polled if one in named or (None in named and one not in found)]
+        self._count_error(unknown, str(error))
+        readable = [action for action in error.actions if action.id not in unknown]
+        return self.update([one for one in polled if one not in unknown], readable)
+
     def record_poll_error(self, polled: Sequence[int], error: HetznerCloudError) -> None:
         """Record a failed poll: no failed action, but an error that stays ends the wait for its batch."""
         if isinstance(error, AuthenticationError | PermissionDeniedError):
             self.give_up(self.running(), str(error))
         elif not is_transient(error):
-            for action_id in polled:
-                self.errors[action_id] = self.errors.get(action_id, 0) + 1
-            self.give_up([one for one in polled if self.errors[one] > _MAX_MISSES], str(error))
+            self._count_error(polled, str(error))
+
+    def _count_error(self, polled: Sequence[int], reason: str) -> None:
+        for action_id in polled:
+            self.errors[action_id] = self.errors.get(action_id, 0) + 1
+        self.give_up([one for one in polled if self.errors[one] > _MAX_MISSES], reason)
 
     def give_up(self, action_ids: Sequence[int], reason: str) -> None:
         """Poll them no more."""
@@ -100,8 +116,12 @@ class ActionTracker:
     def _reason(self, unfinished: Sequence[Action], timeout_seconds: float) -> str:
         if not unfinished:
             return ""
-        given_up = next((self.given_up[one.id] for one in unfinished if one.id in self.given_up), "")
-        return f"asking for them failed: {given_up}" if given_up else f"waited {timeout_seconds:g} s"
+        given_up = [self.given_up[one.id] for one in unfinished if one.id in self.given_up]
+        if not given_up:
+            return f"waited {timeout_seconds:g} s"
+        if len(given_up) == len(unfinished):
+            return f"asking for them failed: {given_up[0]}"
+        return f"waited {timeout_seconds:g} s; asking for {len(given_up)} of them failed: {given_up[0]}"
 
 
 def _error_class(failed: Sequence[Action], unfinished: Sequence[Action]) -> type[ActionError]:

@@ -16,6 +16,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Action
 from hetzner_cloud.requests import batched_ids
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.unreadable_entries import UnreadableActionsError
 from hetzner_cloud.validation import validate_timeout
 
 LOGGER = logging.getLogger(__name__)
@@ -30,7 +31,11 @@ class ActionSource(Protocol):
     """Where the state of actions comes from; the client is one."""
 
     async def list_actions(self, ids: Sequence[int]) -> list[Action]:
-        """Return the actions with these ids, without those that are unknown."""
+        """Return the actions with these ids, without those that are unknown.
+
+        Raises:
+            UnreadableActionsError: Some could not be read; it has all others.
+        """
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,9 @@ class _Wait:
         match result:
             case list():
                 return self.tracker.update(batch, result)
+            case UnreadableActionsError():
+                LOGGER.info("%s", result)
+                return self.tracker.update_readable(batch, result)
             case HetznerCloudError():
                 LOGGER.info("Asking for %d running actions failed: %s", len(batch), result)
                 self.tracker.record_poll_error(batch, result)

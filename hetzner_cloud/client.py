@@ -2,21 +2,22 @@
 
 Each endpoint is one method, named as on Hetzner's page of it; lists are returned whole, all pages. A method
 sends each request once (but for rate limiting, which it waits for): whether to repeat one after an error is
-the caller's decision, see `hetzner_cloud.retry`.
+the caller's decision, see `hetzner_cloud.retry`. A list with entries that cannot be read is an
+UnreadableEntriesError, which has all others.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import partial
 from math import ceil
-from operator import attrgetter
 from types import TracebackType
 from typing import Self, TypeVar
 
 from pydantic import BaseModel
 
 from hetzner_cloud import validation
+from hetzner_cloud.action_lists import actions_or_raise, sort_actions
 from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.consistent_read import fetch_consistently
 from hetzner_cloud.errors import (
@@ -27,7 +28,7 @@ from hetzner_cloud.errors import (
     ReadOnlyTokenError,
 )
 from hetzner_cloud.models import Action, Image
-from hetzner_cloud.pages import ActionsPage, ImagesPage
+from hetzner_cloud.pages import ActionsPage, ImagesPage, Page
 from hetzner_cloud.pagination import fetch_in_reverse, fetch_pages, gather_or_cancel
 from hetzner_cloud.requests import (
     ApiRequest,
@@ -47,6 +48,7 @@ LOGGER = logging.getLogger(__name__)
 _PER_PAGE = 50
 
 M = TypeVar("M", bound=BaseModel)
+P = TypeVar("P", bound=Page)
 
 
 class _ImageResponse(BaseModel):
@@ -97,6 +99,9 @@ class HetznerCloudClient:
             type: Any of `system`, `app`, `snapshot`, `backup`.
             status: Any of `available`, `creating`, `unavailable`.
             label_selector: E.g. `env=prod,!temporary`.
+
+        Raises:
+            UnreadableImagesError: Some could not be read; it has all others.
         """
         query = images_query(type, status, label_selector)
         newest_first = partial(self._get_page, ImagesPage, "/images", [("sort", "id:desc"), *query])
@@ -131,7 +136,8 @@ class HetznerCloudClient:
             status: Any of `running`, `success`, `error`.
         """
         validation.validate_id(image_id, "The image id")
-        return await self._list_actions(f"/images/{image_id}/actions", actions_query(sort, status))
+        query = actions_query(sort, status)
+        return actions_or_raise(await self._get_action_pages(f"/images/{image_id}/actions", query))
 
     async def get_action_for_image(self, image_id: int, action_id: int) -> Action:
         """Get an action of one image.
@@ -194,12 +200,15 @@ class HetznerCloudClient:
         """
         query, limit = actions_query(sort, status), validation.validate_limit(limit)
         if ids is None:
-            return await self._list_actions("/images/actions", query, limit)
+            return actions_or_raise(
+                await self._get_action_pages("/images/actions", query, limit), limit=limit
+            )
         batches = await gather_or_cancel(
-            self._list_actions("/images/actions", [*repeat_param("id", batch), *query])
+            self._get_action_pages("/images/actions", [*repeat_param("id", batch), *query])
             for batch in batched_ids(ids)
         )
-        return _sort_actions((action for batch in batches for action in batch), sort)[:limit]
+        pages = [page for batch in batches for page in batch]
+        return actions_or_raise(pages, partial(sort_actions, sort=sort), limit)
 
     async def get_image_action(self, action_id: int) -> Action:
         """Get an action of any image.
@@ -214,19 +223,21 @@ class HetznerCloudClient:
 
         https://docs.hetzner.cloud/reference/cloud#actions-list-actions
         """
-        batches = await gather_or_cancel(
+        pages = await gather_or_cancel(
             self._get(ActionsPage, "/actions", repeat_param("id", batch)) for batch in batched_ids(ids)
         )
-        return [action for batch in batches for action in batch.actions]
+        return actions_or_raise(pages)
 
-    async def _list_actions(self, path: str, query: Query, limit: int | None = None) -> list[Action]:
+    async def _get_action_pages(
+        self, path: str, query: Query, limit: int | None = None
+    ) -> Sequence[ActionsPage]:
         fetch = partial(self._get_page, ActionsPage, path, query)
         max_pages = None if limit is None else ceil(limit / _PER_PAGE)
-        pages = await fetch_pages(fetch, max_pages=max_pages)
-        return [action for page in pages for action in page.actions][:limit]
+        return await fetch_pages(fetch, max_pages=max_pages)
 
-    async def _get_page(self, model: type[M], path: str, query: Query, number: int) -> M:
-        return await self._get(model, path, [*query, ("page", number), ("per_page", _PER_PAGE)])
+    async def _get_page(self, model: type[P], path: str, query: Query, number: int) -> P:
+        page = await self._get(model, path, [*query, ("page", number), ("per_page", _PER_PAGE)])
+        return page.numbered(number)
 
     async def _get(self, model: type[M], path: str, query: Query = ()) -> M:
         return parse_model(model, await self._transport.send(ApiRequest("GET", path, query)))
@@ -234,13 +245,3 @@ class HetznerCloudClient:
     def _raise_if_rejected(self) -> None:
         if self._changes_rejected is not None:
             raise copy(self._changes_rejected)  # one that is raised again grows with each traceback
-
-
-def _sort_actions(actions: Iterable[Action], sort: Choices) -> list[Action]:
-    """Sort actions of several responses, each of them sorted, as one response would be."""
-    ordered = list(actions)
-    for key in reversed(validation.validate_sort(sort)):
-        name, _, direction = key.partition(":")
-        read = attrgetter(name)
-        ordered.sort(key=lambda action: (read(action) is None, read(action)), reverse=direction == "desc")
-    return ordered

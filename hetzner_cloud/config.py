@@ -1,6 +1,7 @@
 """Which project a client connects to: frozen and hashable, so that it can key a pool of clients."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -8,6 +9,15 @@ from hetzner_cloud._version import __version__
 from hetzner_cloud.validation import validate_endpoint, validate_reserve, validate_token
 
 DEFAULT_ENDPOINT = "https://api.hetzner.cloud/v1"
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+def normalize_endpoint(endpoint: str) -> str:
+    """Return what is the same for all spellings of an endpoint: of its host, its default port, its end."""
+    url = urlsplit(endpoint)
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or ""
+    is_default = url.port in {None, {"https": 443, "http": 80}.get(url.scheme)}
+    return f"{url.scheme}://{host}{'' if is_default else f':{url.port}'}{url.path.rstrip('/')}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from hetzner_cloud.models import Image
 from hetzner_cloud.pages import ImagesPage
+from hetzner_cloud.unreadable_entries import UnreadableEntry, UnreadableImagesError
 
 ReadPages = Callable[[], Awaitable[Sequence[ImagesPage]]]
 
@@ -20,14 +21,17 @@ async def fetch_consistently(at_once: ReadPages, in_reverse: ReadPages) -> list[
     Returns:
         The images that the last reading saw, each once as last seen, by ascending id. One that only an
         earlier reading saw may have been deleted or relabelled since.
+
+    Raises:
+        UnreadableImagesError: The last reading saw images that could not be read; it has all others.
     """
     first = _Reading(await at_once())
     if first.is_complete:
-        return first.images
+        return first.images_or_raise()
     second = _Reading(await at_once())
     if second.is_complete or second.confirms(first):
-        return second.images
-    return _Reading(await in_reverse()).images
+        return second.images_or_raise()
+    return _Reading(await in_reverse()).images_or_raise()
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,22 @@ class _Reading:
 
     pages: Sequence[ImagesPage]
 
+    def images_or_raise(self) -> list[Image]:
+        entries = self.entries
+        images = [entry for entry in entries.values() if isinstance(entry, Image)]
+        unreadable = [entry for entry in entries.values() if isinstance(entry, UnreadableEntry)]
+        unreadable += [entry for page in self.pages for entry in page.without_id]
+        if unreadable:
+            raise UnreadableImagesError(images, unreadable)
+        return images
+
     @property
-    def images(self) -> list[Image]:
-        found = {image.id: image for page in self.pages for image in page.images}
-        return [found[image_id] for image_id in sorted(found)]
+    def entries(self) -> dict[int, Image | UnreadableEntry]:
+        """By ascending id, each as last seen."""
+        found: dict[int, Image | UnreadableEntry] = {}
+        for page in self.pages:
+            found |= page.by_id
+        return dict(sorted(found.items()))
 
     @property
     def is_complete(self) -> bool:
@@ -48,8 +64,7 @@ class _Reading:
 
     def confirms(self, earlier: "_Reading") -> bool:
         """Return whether it saw the same images, none of them moving."""
-        same = [image.id for image in self.images] == [image.id for image in earlier.images]
-        return same and not changed_while_reading(self.pages)
+        return [*self.entries] == [*earlier.entries] and not changed_while_reading(self.pages)
 
 
 def changed_while_reading(pages: Iterable[ImagesPage]) -> bool:

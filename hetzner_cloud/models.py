@@ -7,12 +7,13 @@ https://docs.hetzner.cloud/reference/cloud#image-actions
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     StrictBool,
     StrictInt,
@@ -24,6 +25,9 @@ from pydantic import (
 
 from hetzner_cloud.sanitize import printable
 
+MAX_ID = 2**53 - 1
+
+_MAX_GIGABYTES = 1e12
 _TIME = TypeAdapter(datetime)
 
 
@@ -48,8 +52,10 @@ def _empty_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> obje
     return _none_if_invalid(value, read) or ()
 
 
-def _dict_or_empty(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _strings_of(value: object) -> dict[str, str]:
+    """Return the labels that are strings, as all of them should be."""
+    items = value.items() if isinstance(value, dict) else ()
+    return {name: text for name, text in items if isinstance(text, str)}
 
 
 def _string_or_empty(value: object) -> str:
@@ -60,12 +66,16 @@ def _percent(value: object) -> float:
     return min(100.0, max(0.0, value)) if isinstance(value, int | float) else 0.0  # NaN too is 0
 
 
+def _size_or_none(value: object) -> float | None:
+    is_size = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_GIGABYTES
+    return float(value) if is_size else None  # type: ignore[arg-type]  # a number, as checked
+
+
 Time = Annotated[datetime | None, BeforeValidator(_time_or_none)]
 Lenient = WrapValidator(_none_if_invalid)
 Text = Annotated[str, BeforeValidator(_string_or_empty)]
-Size = Annotated[
-    float | None, BeforeValidator(lambda value: value if isinstance(value, int | float) else None)
-]
+Size = Annotated[float | None, BeforeValidator(_size_or_none)]
+Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 
 
 class _Model(BaseModel):
@@ -95,13 +105,13 @@ class Action(_Model):
         error: Present on an action that failed; it was also seen on one that succeeded.
     """
 
-    id: StrictInt
+    id: Id
     status: str
     command: Text = ""
     progress: Annotated[float, BeforeValidator(_percent)] = 0
     started: Time = None
     finished: Time = None
-    resources: Annotated[tuple[Resource, ...], WrapValidator(_empty_if_invalid)] = ()
+    resources: Annotated[tuple[Resource, ...], FailFast(), WrapValidator(_empty_if_invalid)] = ()
     error: Annotated[ActionErrorInfo | None, Lenient] = None
 
     @property
@@ -166,7 +176,7 @@ class Image(_Model):
         bound_to: The id of the server that a backup belongs to.
     """
 
-    id: StrictInt
+    id: Id
     type: str
     protection: Protection
     status: Text = ""
@@ -184,7 +194,7 @@ class Image(_Model):
     deprecated: Time = None
     deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
-    labels: Annotated[dict[str, Any], BeforeValidator(_dict_or_empty)] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], BeforeValidator(_strings_of)] = Field(default_factory=dict)
 
     @property
     def is_snapshot(self) -> bool:
@@ -212,6 +222,13 @@ class Meta(_Model):
     """What a response of a list reports about the list."""
 
     pagination: Annotated[Pagination, BeforeValidator(lambda value: value or {})] = Pagination()
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """Name the first place that is invalid, and why; the value itself is untrusted."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the body"
+    return f"{place}: {first['msg']}"
 
 
 def describe_action_error(error: ActionErrorInfo | None) -> str:

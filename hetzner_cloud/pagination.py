@@ -34,7 +34,7 @@ async def fetch_pages(fetch: FetchPage[P], *, max_pages: int | None = None) -> l
     seen = {found for page in pages for found in page.ids}
     while len(pages) < max_pages and (number := _next_page(pages)):
         page = await fetch(number)
-        if seen.issuperset(page.ids) and not _grew(pages[0], page):
+        if seen.issuperset(page.ids) and not page.without_id and not _grew(pages[0], page):
             _require_last(page, number)
             break
         pages.append(page)
@@ -102,9 +102,9 @@ def _last_page(first: Page) -> int:
     """Return the last page that the first one announces, unless there cannot be that many."""
     last, total = first.pagination.last_page or 1, first.pagination.total_entries
     if total is not None:
-        last = min(last, ceil(total / max(1, len(first.ids))))
-    if last > _MAX_PAGES or not first.ids:
-        raise _endless(f"its first page, of {len(first.ids)}, says that {last} is the last one")
+        last = min(last, ceil(total / max(1, first.size)))
+    if last > _MAX_PAGES or not first.size:
+        raise _endless(f"its first page, of {first.size}, says that {last} is the last one")
     return last
 
 

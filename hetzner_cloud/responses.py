@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from hetzner_cloud.errors import (
     ApiError,
@@ -23,6 +22,8 @@ from hetzner_cloud.errors import (
     ResourceUnavailableError,
     ServerError,
 )
+from hetzner_cloud.json_body import JsonBody
+from hetzner_cloud.models import describe_invalid
 from hetzner_cloud.sanitize import printable
 
 M = TypeVar("M", bound=BaseModel)
@@ -54,7 +55,7 @@ class ApiResponse:
 
     request: str
     status_code: int
-    body: bytes
+    body: JsonBody
     correlation_id: str | None = None
 
 
@@ -62,12 +63,14 @@ def parse_model(model: type[M], response: ApiResponse) -> M:
     """Parse a successful response.
 
     Raises:
-        InvalidResponseError: The body is empty, no JSON, or not of the documented shape.
+        InvalidResponseError: The body is empty, too long, no JSON, or not of the documented shape.
     """
-    try:
-        return model.model_validate_json(response.body)
-    except ValidationError as error:
-        reason = _describe_invalid(error) if response.body else "the body is empty"
+    reason = response.body.error
+    if not reason:
+        try:
+            return model.model_validate(response.body.content)
+        except ValidationError as error:
+            reason = describe_invalid(error)
     status = response.status_code
     message = f"{response.request} was answered with {status} and not what is documented: {reason}"
     raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
@@ -75,7 +78,7 @@ def parse_model(model: type[M], response: ApiResponse) -> M:
 
 def parse_error(response: ApiResponse, credentials_label: str = "this project") -> ApiError:
     """Return the error of an unsuccessful response, whatever its body; the label names a rejected token."""
-    status, content = response.status_code, _error_content(response.body)
+    status, content = response.status_code, _error_content(response.body.content)
     code, reported = _string(content, "code"), _string(content, "message")
     error_class = error_class_for(status, code, response.request)
     message = f"{response.request} was answered with {status}" + (f": {reported}" if reported else "")
@@ -97,21 +100,12 @@ def error_class_for(status: int, code: str, request: str) -> type[ApiError]:
             return _BY_STATUS.get(status, ApiError)
 
 
-def _describe_invalid(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the body"
-    return f"{place}: {first['msg']}"
-
-
 def _string(content: Mapping[str, Any], name: str) -> str:
     value = content.get(name)
     return printable(value) if isinstance(value, str) else ""
 
 
-def _error_content(body: bytes) -> Mapping[str, Any]:
-    try:
-        content = from_json(body)
-    except ValueError:  # empty, HTML or cut short: a gateway between the API and this client
-        return {}
+def _error_content(content: object) -> Mapping[str, Any]:
+    """Return an error's content, empty if a gateway between the API and this client made the response."""
     error = content.get("error") if isinstance(content, dict) else None
     return error if isinstance(error, dict) else {}

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 import httpx
 from anyio import CapacityLimiter
 
+from hetzner_cloud.body_reader import UnusableBodyError, read_body
 from hetzner_cloud.config import ClientConfig
-from hetzner_cloud.errors import InvalidResponseError, TransportError
+from hetzner_cloud.errors import TransportError
+from hetzner_cloud.json_body import JsonBody, parse_body
 from hetzner_cloud.redaction import Redactor
 from hetzner_cloud.requests import ApiRequest
 from hetzner_cloud.responses import ApiResponse, parse_error
@@ -19,7 +21,6 @@ from hetzner_cloud.settings import Settings
 from hetzner_cloud.throttle import Throttle
 from hetzner_cloud.tls import tls_context
 
-_MAX_BODY_BYTES = 32 * 2**20
 _TRUST = ". If a private authority signs for it, name the authority's certificates with SSL_CERT_FILE"
 
 
@@ -83,7 +84,7 @@ class Transport:
 
     async def _send_in_turn(
         self, request: ApiRequest, pre_send_check: Callable[[], None]
-    ) -> tuple[float, httpx.Response, bytes]:
+    ) -> tuple[float, httpx.Response, JsonBody]:
         """Send it when a connection is free and the rate limit allows; also returns when that was."""
         async with self._limiter:
             await self._throttle.wait_for_turn()
@@ -91,7 +92,7 @@ class Transport:
             sent_at = self._clock()
             return sent_at, *await self._send(request)
 
-    async def _send(self, request: ApiRequest) -> tuple[httpx.Response, bytes]:
+    async def _send(self, request: ApiRequest) -> tuple[httpx.Response, JsonBody]:
         self._in_flight += 1
         try:
             async with asyncio.timeout(self._settings.request_timeout_seconds):  # httpx bounds each read
@@ -123,20 +124,21 @@ class Transport:
                 message = f"{request}: the connection to {self._host} broke: {reason}"
                 return TransportError(message, "connection_lost")
 
-    async def _stream(self, request: ApiRequest) -> tuple[httpx.Response, bytes]:
+    async def _stream(self, request: ApiRequest) -> tuple[httpx.Response, JsonBody]:
         url = self._config.endpoint + request.path
         async with self._http.stream(
             request.method, url, params=list(request.query) or None, json=request.json
         ) as received:
-            body = bytearray()
-            async for part in received.aiter_bytes():
-                body += part
-                if len(body) > _MAX_BODY_BYTES:
-                    message = f"{request}: the answer of {self._host} has more than {_MAX_BODY_BYTES} bytes"
-                    raise InvalidResponseError(message, "invalid_response", received.status_code)
-        return received, self._redactor.redact(bytes(body))
+            return received, await self._read_body(received)
 
-    def _response(self, request: ApiRequest, received: httpx.Response, body: bytes) -> ApiResponse:
+    async def _read_body(self, received: httpx.Response) -> JsonBody:
+        try:
+            body = await read_body(received)
+        except UnusableBodyError as error:  # what its status says is known all the same
+            return JsonBody(error=self._redactor.redact_text(error))
+        return parse_body(body, self._redactor)
+
+    def _response(self, request: ApiRequest, received: httpx.Response, body: JsonBody) -> ApiResponse:
         correlation_id = self._redactor.redact_text(received.headers.get("X-Correlation-Id", ""))
         return ApiResponse(str(request), received.status_code, body, correlation_id or None)
 
@@ -146,6 +148,7 @@ def _http_client(config: ClientConfig, settings: Settings) -> httpx.AsyncClient:
         headers={
             "Authorization": f"Bearer {config.token.get_secret_value()}",
             "User-Agent": config.user_agent,
+            "Accept-Encoding": "gzip",
         },
         timeout=settings.request_timeout_seconds,
         limits=httpx.Limits(max_connections=settings.max_concurrent_requests, keepalive_expiry=30),

@@ -8,9 +8,9 @@ import httpx
 
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.label_selector import BLANKS, LabelSelector
+from hetzner_cloud.models import MAX_ID
 from hetzner_cloud.sanitize import printable_repr
 
-MAX_ID = 2**53 - 1
 IMAGE_TYPES = ("system", "app", "snapshot", "backup")
 IMAGE_STATUSES = ("available", "creating", "unavailable")
 ACTION_STATUSES = ("running", "success", "error")

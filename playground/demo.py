@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from blocks.credentials import HetznerCloudCredentials
+from playground.child_processes import end, start_child
 from playground.server import ROOT, PrefectServer, prefect_server
 from sandbox import Sandbox, serve
 
@@ -53,20 +54,18 @@ def _save_credentials(server: PrefectServer, sandbox: Sandbox) -> None:
 
 def _run_flow(server: PrefectServer, sandbox: Sandbox) -> tuple[int, str]:
     command = [sys.executable, "-m", "flows.protect_snapshots", "--project", _PROJECT]
-    environment = {**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING"}
-    with subprocess.Popen(  # noqa: S603 - our own module
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as run:
-        try:
-            with _progress(sandbox) as show:
-                while run.poll() is None:
-                    show()
-                    time.sleep(0.1)
+    quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING", "PYTHONIOENCODING": "utf-8"}
+    environment = {**server.environment, **quiet}
+    run = start_child(command, ROOT, environment, output=subprocess.PIPE)
+    try:
+        with _progress(sandbox) as show:
+            while run.poll() is None:
                 show()
-        finally:
-            run.terminate()  # whatever ends us ends it; nothing happens to one that has ended
-        output, _ = run.communicate()
-    return run.returncode, output
+                time.sleep(0.1)
+            show()
+        return run.returncode, run.stdout.read() if run.stdout else ""
+    finally:
+        end(run)  # whatever ends us ends it; nothing happens to one that has ended
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -16,16 +15,14 @@ from typing import Any, TextIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_HOME,
-    PREFECT_SERVER_ANALYTICS_ENABLED,
-)
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED
+
+from playground.child_processes import end, start_child
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER_LIMIT = 5  # flow runs at once: each costs 3 to 4 s of CPU to start, and 110 MB
 _START_SECONDS = 180.0
-_STOP_SECONDS = 15.0
+_LOCK_SECONDS = 3.0  # the server of one that was killed ends within moments
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,8 @@ def prefect_server(
 ) -> Iterator[PrefectServer]:
     """Start a Prefect server that keeps everything in `home`, wait until it answers, and end it.
 
+    It ends with this process, also if that is killed.
+
     Args:
         home: Becomes PREFECT_HOME: database, storage, log.
         port: 0 takes a free one.
@@ -96,13 +95,12 @@ def _running(home: Path, port: int, database_url: str, lock: TextIO) -> Iterator
     log = home / "server.log"
     with log.open("w") as output:
         command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-        process = subprocess.Popen(  # noqa: S603 - our own arguments
+        process = start_child(
             command,
-            cwd=ROOT,
-            env=environment | own,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
+            ROOT,
+            environment | own,
+            output=output,
+            errors=output,
             pass_fds=[lock.fileno()],  # so it is locked until the server ends, even if we are killed
         )
     try:
@@ -119,21 +117,31 @@ def _locked(home: Path) -> Iterator[TextIO]:
     """Lock a folder, by a file beside it which then gets the process id of the server."""
     home.parent.mkdir(parents=True, exist_ok=True)
     with home.with_name(f"{home.name}.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            pid = lock.read() or "unknown"
-            message = f"Another Prefect server (process {pid}) uses {home}. Stop it first."
-            raise ServerNotStartedError(message) from None
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _try_lock(lock):
+            if time.monotonic() > deadline:
+                lock.seek(0)
+                pid = lock.read() or "unknown"
+                raise ServerNotStartedError(
+                    f"Another Prefect server (process {pid}) uses {home}. Stop it first."
+                )
+            time.sleep(0.1)
         lock.truncate(0)
         yield lock
+
+
+def _try_lock(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
 def worker(
     server: PrefectServer, folder: Path, *, limit: int = WORKER_LIMIT, python: str = sys.executable
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[subprocess.Popen[str]]:
     """Run a worker of the pool `hetzner-cloud` in a folder, which gets its log.
 
     Args:
@@ -145,22 +153,11 @@ def worker(
     command = [python, "-m", "prefect", "worker", "start", "--pool", "hetzner-cloud", "--limit", str(limit)]
     environment = {**server.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with (folder / "worker.log").open("w") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own arguments
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+        process = start_child(command, folder, environment, output=log, errors=log)
     try:
         yield process
     finally:
         end(process)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that was started as the leader of a session, with all that it started."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, kind)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
 
 
 def free_port() -> int:
@@ -176,7 +173,7 @@ def is_free(port: int) -> bool:
     return False
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[str], url: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(URLError, OSError), urlopen(f"{url}/api/health", timeout=5):  # noqa: S310 - ours

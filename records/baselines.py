@@ -1,45 +1,107 @@
 """The baselines of audits: what each stores for the next one, one for each project and label selector."""
 
 import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
-from prefect import get_run_logger
-from prefect.artifacts import Artifact, acreate_markdown_artifact
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.sorting import ArtifactSort
 
+from records.prefect_errors import describe_prefect_error
 from snapshot_protection.audit import baseline_entries
-from snapshot_protection.audit_baseline import AuditBaseline, project_key
-from snapshot_protection.audit_report import AuditReport, ProjectAudit
+from snapshot_protection.audit_baseline import (
+    AuditBaseline,
+    baseline_key,
+    describe_baseline,
+    earlier_baseline_keys,
+)
+from snapshot_protection.audit_baseline_format import StoredPage, dump_baseline
+from snapshot_protection.audit_history import AuditHistory, read_history
+from snapshot_protection.audit_report import ProjectAudit
 from snapshot_protection.wording import pluralize
 
-_KIND = "snapshot-audit-baseline"
+_MAX_CONCURRENT_REQUESTS = 50
+_VERSIONS_IN_A_PAGE = 5
+_MAX_VERSIONS = 25  # as many audits may overlap
 
 
-async def load_baseline(project: str, label_selector: str) -> AuditBaseline | None:
-    """Load the last audit's baseline; None before the first audit, or if it is unreadable (logged)."""
-    stored = await Artifact.aget(project_key(_KIND, project, label_selector))
-    if stored is None:
-        return None
-    baseline = AuditBaseline.load(str(stored.data))
-    if baseline is None:
-        get_run_logger().warning(
-            "Project '%s': what the last audit kept cannot be read. Starting anew.", project
+class BaselineStore:
+    """Loads and saves the baselines of one audit's projects; an artifact is never changed, only added."""
+
+    def __init__(self, label_selector: str) -> None:
+        self._label_selector = label_selector
+        self._limiter = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
+
+    async def load(self, project: str) -> AuditHistory:
+        """Load what is known of a project's snapshots, from as many stored versions as that takes.
+
+        What 0.4.0 has stored, under other keys, is read where there is nothing else that can be.
+        """
+        async with self._limiter, get_client() as client:
+            history = await self._read(client, project, [baseline_key(project, self._label_selector)])
+            if history.baseline:
+                return history
+            earlier = await self._read(client, project, earlier_baseline_keys(project, self._label_selector))
+        return AuditHistory(
+            baseline=earlier.baseline,
+            versions=history.versions | earlier.versions,
+            unreadable=history.unreadable + earlier.unreadable,
         )
-    return baseline
 
+    async def save(self, projects: Iterable[ProjectAudit]) -> Mapping[str, str]:
+        """Save the baseline of each project that could be read; the others keep their last one.
 
-async def save_baselines(report: AuditReport) -> None:
-    """Save the baseline of each project that could be read; the others keep their last one."""
-    projects = (project for project in report.projects if not project.error)
-    await asyncio.gather(*(_save_baseline(project, report) for project in projects))
+        Returns:
+            By project, why its baseline could not be stored.
+        """
+        readable = [project for project in projects if project.keeps_history and not project.error]
+        reasons = await asyncio.gather(*(self._save(project) for project in readable))
+        return {project.project: why for project, why in zip(readable, reasons, strict=True) if why}
 
+    async def _read(self, client: PrefectClient, project: str, keys: Sequence[str]) -> AuditHistory:
+        found: dict[str, StoredPage] = {}  # by id: a version that is written now shifts the others
+        history = AuditHistory()
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
+        for offset in range(0, _MAX_VERSIONS, _VERSIONS_IN_A_PAGE):
+            page = await client.read_artifacts(
+                artifact_filter=wanted,
+                sort=ArtifactSort.CREATED_DESC,
+                limit=_VERSIONS_IN_A_PAGE,
+                offset=offset,
+            )
+            stored = (StoredPage(str(one.id), str(one.data), one.description or "") for one in page)
+            found |= {one.id: one for one in stored}
+            history = read_history(list(found.values()), project, self._label_selector)
+            if len(page) < _VERSIONS_IN_A_PAGE or history.is_whole:
+                break
+        return history
 
-async def _save_baseline(project: ProjectAudit, report: AuditReport) -> None:
-    baseline = AuditBaseline(report.audited, baseline_entries(project.findings), project.trend)
-    text = (
-        f"The audit saw {pluralize(len(baseline.snapshots), 'snapshot')}. The next one compares with what is "
-        "kept here, unseen; without it, the next one is a first audit."
-    )
-    await acreate_markdown_artifact(
-        f"{text}\n\n{baseline.dump()}\n",
-        key=project_key(_KIND, project.project, report.label_selector),
-        description=f"What the next audit of {project.project} compares with.",
-    )
+    async def _save(self, project: ProjectAudit) -> str:
+        try:
+            async with self._limiter:
+                await acreate_markdown_artifact(
+                    self._render(project),
+                    key=baseline_key(project.project, self._label_selector),
+                    description=describe_baseline(project.project),
+                )
+        except Exception as error:  # noqa: BLE001 - named in the final message; the others are stored
+            return describe_prefect_error(error)
+        return ""
+
+    def _render(self, project: ProjectAudit) -> str:
+        baseline = AuditBaseline(
+            project=project.project,
+            label_selector=self._label_selector,
+            listed=project.listed or datetime.now(UTC),
+            snapshots=baseline_entries(project.findings),
+            trend=project.trend,
+            folded=project.versions,
+            history_lost=project.history_lost,
+        )
+        text = (
+            f"The audit listed {pluralize(project.listed_snapshots, 'snapshot')}. The next one compares with "
+            "what is stored here, unseen; without it, the next one is a first audit."
+        )
+        return f"{text}\n\n{dump_baseline(baseline)}\n"

@@ -1,7 +1,6 @@
 """Finding flow runs that were interrupted or never started: one request to Prefect where there are none."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +11,9 @@ from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
-from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound
 
+from records.heartbeats import read_last_heartbeats
 from records.prefect_errors import describe_prefect_error
 from snapshot_protection.interrupted_runs import (
     CLOCKS_DIFFER,
@@ -26,9 +25,7 @@ from snapshot_protection.interrupted_runs import (
 FLOW_NAMES = ["protect-snapshots", "audit-snapshot-protection", "protect-on-workers"]
 _STATE_TYPES = ["RUNNING", "PENDING", "CANCELLING"]
 _MAX_RUNS = 200  # as many as Prefect returns at once
-_MAX_EVENTS = 50  # as above
 _TIMEOUT_SECONDS = 10.0
-_RESOURCE = "prefect.flow-run."
 
 
 async def find_interrupted_runs() -> InterruptedRuns:
@@ -47,7 +44,7 @@ async def _find(client: PrefectClient) -> InterruptedRuns:
     found = await _read_unfinished(client)
     now = datetime.now(UTC)
     silent = select_silent([_unfinished_run(run, run.state) for run in found if run.state], now=now)
-    heartbeats = await _read_last_heartbeats(client, [run.id for run in silent], now)
+    heartbeats = await read_last_heartbeats(client, [run.id for run in silent], until=now + CLOCKS_DIFFER)
     seen = [run.model_copy(update={"last_heartbeat": heartbeats.get(run.id)}) for run in silent]
     return InterruptedRuns(
         runs=tuple(select_silent(seen, now=now)),
@@ -82,22 +79,6 @@ async def _this_run_and_its_ancestors(client: PrefectClient) -> list[UUID]:
                 else None
             )
     return ids
-
-
-async def _read_last_heartbeats(
-    client: PrefectClient, ids: Sequence[UUID], now: datetime
-) -> Mapping[UUID, datetime]:
-    heartbeats = {}
-    for at in range(0, len(ids), _MAX_EVENTS):
-        resources = [f"{_RESOURCE}{flow_run_id}" for flow_run_id in ids[at : at + _MAX_EVENTS]]
-        wanted = EventFilter(
-            event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
-            resource=EventResourceFilter(id=resources, distinct=True),  # the last one of each
-            occurred=EventOccurredFilter(until=now + CLOCKS_DIFFER),
-        )
-        for event in (await client.read_events(wanted, limit=_MAX_EVENTS)).events:
-            heartbeats[UUID(event.resource.id.removeprefix(_RESOURCE))] = event.occurred
-    return heartbeats
 
 
 def _unfinished_run(run: FlowRun, state: State[Any]) -> UnfinishedRun:

@@ -11,7 +11,10 @@ _MAX_IDS = 100
 
 
 def emit_unprotected(project: ProjectAudit) -> None:
-    """Emit that snapshots of a project are unprotected: how many, and at most 100 of their ids."""
+    """Emit that snapshots of a project are unprotected: how many, and at most 100 of their ids.
+
+    Of the `newly_unprotected`, which were protected once, `since_last_audit` are in no earlier report.
+    """
     unprotected = project.unprotected
     newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
     emit_event(
@@ -20,6 +23,7 @@ def emit_unprotected(project: ProjectAudit) -> None:
         payload={
             "count": len(unprotected),
             "newly_unprotected": len(newly),
+            "since_last_audit": sum(finding.is_new for finding in newly),
             "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
         },
     )

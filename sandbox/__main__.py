@@ -17,9 +17,9 @@ _METAVARS = {"seconds": "S", "second": "R", "token": "TOKEN", "project": "NAME"}
 _FAULT_NAMES = [name for name in Fault.model_fields if name not in {"kind", "details"}]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve one sandbox until Ctrl-C or SIGTERM."""
-    parser = _parser()
+def main(arguments: Sequence[str] | None = None, *, program: str = "python -m sandbox") -> None:
+    """Serve one sandbox until Ctrl-C or SIGTERM; `program` is what its help calls it."""
+    parser = _parser(program)
     options = vars(parser.parse_args(arguments))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -45,9 +45,9 @@ def _first_line(sandbox: Sandbox) -> str:
     return f"Sandbox at {sandbox.endpoint}, token {sandbox.token}, {snapshots} snapshots"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox",
+        prog=program,
         description="A stand-in for the image part of the Hetzner Cloud API, for one project, on loopback.",
         epilog=fault_kinds.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

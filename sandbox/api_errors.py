@@ -20,9 +20,9 @@ def error_body(code: str, message: str, details: Mapping[str, Any] | None = None
     return {"error": {"code": code, "message": message, "details": details}}
 
 
-def invalid_input(name: str, message: str) -> RequestRejectedError:
-    """Name the field that is invalid."""
-    fields = [{"name": name, "messages": [message]}]
+def invalid_input(name: str, *messages: str) -> RequestRejectedError:
+    """Name the field that is invalid, and why."""
+    fields = [{"name": name, "messages": list(messages)}]
     return RequestRejectedError(422, "invalid_input", f"invalid input in field '{name}'", {"fields": fields})
 
 

@@ -3,13 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.api_errors import error_body
 from sandbox.faults import Fault
-from sandbox.http_responses import CutResponse, GatewayResponse, NoResponse, disconnected, gateway_page
+from sandbox.http_responses import (
+    CutResponse,
+    GatewayResponse,
+    NoResponse,
+    disconnected,
+    gateway_page,
+    to_json,
+)
 
 _CODES = {
     400: "json_error",
@@ -69,11 +75,11 @@ def _error(fault: Fault, status: int) -> Response:
     body = error_body(code, fault.message, fault.details)
     if not code:
         del body["error"]["code"]
-    return Response(_body(fault, orjson.dumps(body)), status, media_type="application/json")
+    return Response(_body(fault, to_json(body)), status, media_type="application/json")
 
 
 def _body(fault: Fault, default: bytes) -> bytes:
-    return default if fault.body is None else fault.body.encode()
+    return default if fault.body is None else fault.body.encode(errors="surrogatepass")
 
 
 async def _client_leaves(request: Request, seconds: float) -> bool:

@@ -1,5 +1,6 @@
 """How one HTTP request becomes a response."""
 
+import re
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -11,7 +12,7 @@ from sandbox.fault_responses import respond_with_fault
 from sandbox.faults import Fault
 from sandbox.http_responses import json_response
 from sandbox.operations import Operation
-from sandbox.request import OperationRequest
+from sandbox.request import WHOLE_NUMBER, OperationRequest
 from sandbox.sandbox import Sandbox
 
 
@@ -55,7 +56,8 @@ def _image_ids(sandbox: Sandbox, request: OperationRequest) -> set[int]:
     """Return the images that a request is about; of actions, those that they change."""
     if request.image_id:
         return {request.image_id}
-    action_ids = [int(value) for value in request.values("id") if value.isdigit()] + [request.action_id]
+    numbers = [value for value in request.values("id") if re.fullmatch(WHOLE_NUMBER, value)]
+    action_ids = [*map(int, numbers), request.action_id]
     return {action.image_id for action in sandbox.state.actions(action_ids)} | {0}
 
 

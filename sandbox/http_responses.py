@@ -1,5 +1,6 @@
 """Responses as they are sent: whole ones, those of a gateway, and those that never arrive."""
 
+import json
 import socket
 import struct
 from typing import Any
@@ -15,7 +16,15 @@ def json_response(status: int, payload: dict[str, Any] | None) -> Response:
     """Make a response with JSON, or with no body at all."""
     if payload is None:
         return Response(status_code=status)
-    return Response(orjson.dumps(payload), status, media_type="application/json")
+    return Response(to_json(payload), status, media_type="application/json")
+
+
+def to_json(payload: dict[str, Any]) -> bytes:
+    """Write JSON, also half a surrogate pair and integers of more than 64 bits, which orjson does not."""
+    try:
+        return orjson.dumps(payload)
+    except TypeError:
+        return json.dumps(payload).encode()
 
 
 class GatewayResponse(Response):

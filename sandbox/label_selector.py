@@ -7,9 +7,8 @@ Written from that documentation alone, so that a mistake in a client's selector 
 * `k in (v1,v2)`, `k notin (v1,v2)`: the value is one of these, or none of them
 * several of these joined by commas: all of them hold
 
-A key is `name` or `prefix/name`. A name has 1 to 63 letters, digits, `-`, `_` and `.`, and begins and ends
-with a letter or a digit; a value is a name or empty. A prefix is a DNS subdomain: DNS labels joined by dots,
-at most 253 characters. Whitespace is not documented: spaces, tabs and line breaks may separate tokens.
+Keys and values are those of labels. Whitespace is not documented: spaces, tabs and line breaks may separate
+tokens.
 
 https://docs.hetzner.cloud/reference/cloud#description/label-selector
 """
@@ -18,16 +17,14 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from string import ascii_letters, digits
 from typing import Literal
+
+from sandbox.labels import is_key, is_value
 
 Operator = Literal["exists", "!", "in", "notin"]
 
-MAX_NAME_LENGTH = 63
-MAX_PREFIX_LENGTH = 253
 _TOKENS = re.compile(r"==|!=|[=!,()]|[^=!,() \t\r\n]+")
 _PUNCTUATION = frozenset({"==", "!=", "=", "!", ",", "(", ")"})
-_ALPHANUMERIC = frozenset(ascii_letters + digits)
 
 
 class SelectorSyntaxError(ValueError):
@@ -129,30 +126,13 @@ def _values(tokens: _Tokens) -> tuple[str, ...]:
 
 def _value(tokens: _Tokens) -> str:
     value = tokens.accept_word()
-    if value and not _is_name(value):
+    if not is_value(value):
         raise SelectorSyntaxError(f"{value!r} is not a label's value")
     return value
 
 
 def _key(tokens: _Tokens) -> str:
     key = tokens.accept_word()
-    prefix, slash, name = key.rpartition("/")
-    if not _is_name(name) or (slash and not _is_dns_subdomain(prefix)):
+    if not is_key(key):
         raise SelectorSyntaxError(f"{key!r} is not a label's key")
     return key
-
-
-def _is_name(word: str) -> bool:
-    return _consists_of(word, _ALPHANUMERIC | set("-_.")) and len(word) <= MAX_NAME_LENGTH
-
-
-def _is_dns_subdomain(prefix: str) -> bool:
-    labels = prefix.split(".")
-    return len(prefix) <= MAX_PREFIX_LENGTH and all(
-        _consists_of(label, _ALPHANUMERIC | {"-"}) and len(label) <= MAX_NAME_LENGTH for label in labels
-    )
-
-
-def _consists_of(word: str, characters: frozenset[str]) -> bool:
-    """Return whether a word has only these characters, and a letter or a digit at both ends."""
-    return bool(word) and {word[0], word[-1]} <= _ALPHANUMERIC and characters.issuperset(word)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 from sandbox.request import OperationRequest
@@ -12,15 +11,16 @@ Record = dict[str, Any]
 
 def sort_records(records: Iterable[Record], keys: Sequence[tuple[str, bool]]) -> list[Record]:
     """Sort by several keys, the most significant first; by id without any, and where all are the same."""
-    ordered = sorted(records, key=itemgetter("id"))
+    ordered = sorted(records, key=partial(_sort_value, "id"))
     for key, descending in reversed(keys):  # sorting is stable, so the most significant goes last
         ordered.sort(key=partial(_sort_value, key), reverse=descending)
     return ordered
 
 
-def _sort_value(key: str, record: Record) -> tuple[bool, Any]:
-    value = record[key]
-    return value is None, "" if value is None else value
+def _sort_value(key: str, record: Record) -> tuple[bool, bool, Any]:
+    """Return what sorts a record; one that is not as documented is no obstacle to the others."""
+    value = record.get(key)
+    return value is None, isinstance(value, str), "" if value is None else value
 
 
 def paginate(name: str, records: Sequence[Record], request: OperationRequest) -> Record:

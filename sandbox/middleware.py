@@ -13,6 +13,8 @@ from sandbox.http_responses import json_response
 from sandbox.request_log import RequestRecord
 from sandbox.sandbox import Sandbox
 
+_WITHOUT_BODY = frozenset({204, 304})  # a fault may have such a status, and something to say
+
 
 class RequestMiddleware:
     """The ASGI application around the routes."""
@@ -46,13 +48,16 @@ class RequestMiddleware:
                 record.status = message["status"]
                 if "by_gateway" not in scope["state"]:
                     message["headers"] = [*message["headers"], *headers]
+            elif record.status in _WITHOUT_BODY:
+                message["body"] = b""
             await send(message)
 
         await app(scope, receive, send_with_headers)
 
     def _rejection(self, scope: Scope) -> api_errors.RequestRejectedError | None:
         settings = self._sandbox.settings
-        token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        tokens = [value for name, value in scope["headers"] if name == b"authorization"]
+        token = tokens[0] if len(tokens) == 1 else b""  # of several, no one can say which one counts
         read_only = _is_bearer(token, settings.read_only_token)
         if not read_only and not _is_bearer(token, settings.token):
             return api_errors.unauthorized()

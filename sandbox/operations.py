@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox import api_errors
 from sandbox.actions import ActionRecord, plan_action
+from sandbox.labels import validate_labels
 from sandbox.listing import Record, paginate, sort_records
 from sandbox.request import OperationRequest
 from sandbox.sandbox import Sandbox
@@ -29,7 +30,7 @@ def list_images(sandbox: Sandbox, request: OperationRequest) -> OperationRespons
     if not request.flag("include_deprecated"):
         images = [image for image in images if image.get("deprecation") is None]
     if (selector := request.label_selector()).requirements:
-        images = [image for image in images if selector.matches(image["labels"])]
+        images = [image for image in images if selector.matches(image.get("labels") or {})]
     return 200, paginate("images", sort_records(images, request.sort_keys(_IMAGE_SORTS)), request)
 
 
@@ -42,7 +43,7 @@ def _filter_by_fields(images: Iterable[Record], request: OperationRequest) -> li
         "bound_to": request.numbers("bound_to"),
     }
     active = {key: values for key, values in filters.items() if values}
-    return [image for image in images if all(image[key] in values for key, values in active.items())]
+    return [image for image in images if all(image.get(key) in values for key, values in active.items())]
 
 
 def get_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
@@ -51,6 +52,7 @@ def get_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
 
 def update_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
     changes = request.json_object(description=str, labels=dict, type=str)
+    validate_labels(changes.get("labels", {}))
     image = _snapshot_or_backup(sandbox, request)
     if changes.get("type", "snapshot") != "snapshot":
         raise api_errors.invalid_input("type", "must be snapshot")
@@ -59,7 +61,8 @@ def update_image(sandbox: Sandbox, request: OperationRequest) -> OperationRespon
 
 
 def delete_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
-    if _snapshot_or_backup(sandbox, request)["protection"]["delete"]:
+    protection = _snapshot_or_backup(sandbox, request).get("protection") or {}
+    if protection.get("delete"):
         raise api_errors.protected()
     sandbox.state.delete_image(request.image_id)
     return 204, None
@@ -117,7 +120,7 @@ def _actions_page(actions: list[Record], request: OperationRequest) -> Operation
 
 def _snapshot_or_backup(sandbox: Sandbox, request: OperationRequest) -> Record:
     image = sandbox.state.image(request.image_id)
-    if image["type"] not in {"snapshot", "backup"}:
+    if image.get("type") not in {"snapshot", "backup"}:
         raise api_errors.unsupported("only snapshots and backups can be changed")
     return image
 
@@ -126,17 +129,17 @@ def _snapshot_or_backup(sandbox: Sandbox, request: OperationRequest) -> Record:
 OPERATIONS: dict[str, tuple[str, str, Operation]] = {
     "list_images": ("GET", "/images", list_images),
     "list_image_actions": ("GET", "/images/actions", list_image_actions),
-    "get_image_action": ("GET", "/images/actions/{action_id:int}", get_action),
-    "get_image": ("GET", "/images/{image_id:int}", get_image),
-    "update_image": ("PUT", "/images/{image_id:int}", update_image),
-    "delete_image": ("DELETE", "/images/{image_id:int}", delete_image),
-    "list_actions_for_image": ("GET", "/images/{image_id:int}/actions", list_actions_for_image),
-    "get_action_for_image": ("GET", "/images/{image_id:int}/actions/{action_id:int}", get_action_for_image),
+    "get_image_action": ("GET", "/images/actions/{action_id:id}", get_action),
+    "get_image": ("GET", "/images/{image_id:id}", get_image),
+    "update_image": ("PUT", "/images/{image_id:id}", update_image),
+    "delete_image": ("DELETE", "/images/{image_id:id}", delete_image),
+    "list_actions_for_image": ("GET", "/images/{image_id:id}/actions", list_actions_for_image),
+    "get_action_for_image": ("GET", "/images/{image_id:id}/actions/{action_id:id}", get_action_for_image),
     "change_image_protection": (
         "POST",
-        "/images/{image_id:int}/actions/change_protection",
+        "/images/{image_id:id}/actions/change_protection",
         change_image_protection,
     ),
     "list_actions": ("GET", "/actions", list_actions),
-    "get_action": ("GET", "/actions/{action_id:int}", get_action),
+    "get_action": ("GET", "/actions/{action_id:id}", get_action),
 }

@@ -1,5 +1,6 @@
 """One request as the operations read it, and the validation of its parameters."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -8,9 +9,12 @@ import orjson
 
 from sandbox import api_errors
 from sandbox.label_selector import LabelSelector, SelectorSyntaxError, parse_label_selector
+from sandbox.settings import MAX_NUMBER
 
 MAX_PER_PAGE = 50
 MAX_IDS = 25  # further ones are silently left out, as the API does
+WHOLE_NUMBER = "[0-9]{1,16}"  # int() fails of thousands of digits, and takes those of other scripts
+_JSON_TYPES = {bool: "a boolean", dict: "an object", str: "a string"}
 _TRUE = frozenset({"true", "True", "1"})  # hcloud-python sends Python's True
 _FALSE = frozenset({"false", "False", "0"})
 
@@ -41,11 +45,7 @@ class OperationRequest:
 
     def numbers(self, name: str) -> list[int]:
         """Return a parameter's values, each of which must be a whole number above 0."""
-        values = self.values(name)
-        for value in values:
-            if not (value.isascii() and value.isdigit() and 0 < int(value) < 2**53):
-                raise api_errors.invalid_input(name, f"must be a positive integer, not {value!r}")
-        return [int(value) for value in values]
+        return [_positive_integer(name, value) for value in self.values(name)]
 
     def number(self, name: str, default: int) -> int:
         return (self.numbers(name) or [default])[-1]
@@ -91,5 +91,11 @@ class OperationRequest:
             if name not in fields:
                 raise api_errors.invalid_input(name, "is unknown")
             if not isinstance(value, fields[name]):
-                raise api_errors.invalid_input(name, f"must be a {fields[name].__name__}")
+                raise api_errors.invalid_input(name, f"must be {_JSON_TYPES[fields[name]]}")
         return cast("dict[str, Any]", body)
+
+
+def _positive_integer(name: str, value: str) -> int:
+    if re.fullmatch(WHOLE_NUMBER, value) and 0 < int(value) <= MAX_NUMBER:
+        return int(value)
+    raise api_errors.invalid_input(name, f"must be a positive integer, not {value!r}")

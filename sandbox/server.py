@@ -100,5 +100,7 @@ class _Server:
 def _listen(host: str, port: int) -> socket.socket:
     if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
         raise ValueError(f"The sandbox listens on loopback only, not on {host}.")
+    if not 0 <= port <= 65_535:
+        raise ValueError(f"A port is 0 to 65535, not {port}.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=512)

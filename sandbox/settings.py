@@ -8,16 +8,17 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     model_validator,
 )
+
+MAX_NUMBER = 2**53 - 1  # the largest id that the API documents
 
 
 class SandboxSettings(BaseModel):
     """The project a sandbox stands for, and how it responds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     token: str = Field("sandbox", min_length=1, repr=False, description="the token it accepts")
     read_only_token: str | None = Field(None, repr=False, description="a second token, which may only read")
@@ -32,14 +33,16 @@ class SandboxSettings(BaseModel):
     backups: NonNegativeInt = Field(0, description="how many backups there are")
     system_images: NonNegativeInt = Field(0, description="how many system images there are")
     apps: NonNegativeInt = Field(0, description="how many app images there are")
-    first_image_id: PositiveInt = Field(100_000_001, description="the first snapshot's id")
-    first_action_id: PositiveInt = Field(504_538_401_287_250, description="the first action's id")
+    first_image_id: PositiveInt = Field(100_000_001, le=MAX_NUMBER, description="the first snapshot's id")
+    first_action_id: PositiveInt = Field(
+        504_538_401_287_250, le=MAX_NUMBER, description="the first action's id"
+    )
 
     latency_seconds: NonNegativeFloat = Field(0.0, description="how long every answer takes")
     action_seconds: NonNegativeFloat = Field(0.0, description="how long a change runs until it takes effect")
-    rate_limit: PositiveInt = Field(3600, description="how many requests the bucket holds")
-    rate_refill_per_second: PositiveFloat | None = Field(
-        None, description="how fast the bucket refills; by default in an hour"
+    rate_limit: PositiveInt = Field(3600, le=MAX_NUMBER, description="how many requests the bucket holds")
+    rate_refill_per_second: float | None = Field(
+        None, ge=1e-6, description="how fast the bucket refills; by default in an hour"
     )
     lock_while_running: bool = Field(
         default=False, description="refuse a change as locked while another one runs on the same snapshot"

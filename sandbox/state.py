@@ -63,9 +63,9 @@ class State:
         """Start an action as the API would, or reject it; id, image and start are filled in."""
         with self._lock:
             image = self.image(image_id)
-            if image["type"] != "snapshot":
+            if image.get("type") != "snapshot":
                 raise api_errors.unsupported("protection can only be changed on snapshots")
-            if image["status"] == "creating" or self._is_locked(image_id):
+            if image.get("status") == "creating" or self._is_locked(image_id):
                 raise api_errors.locked()
             return self._start(replace(action, image_id=image_id))
 
@@ -78,7 +78,8 @@ class State:
     def delete_image(self, image_id: int) -> None:
         """Delete an image whatever protects it, as if another user had; rejected where there is none."""
         with self._lock:
-            del self._images[self.image(image_id)["id"]]
+            self.image(image_id)
+            del self._images[image_id]
 
     def add_snapshot(self, **fields: object) -> int:
         """Add a snapshot; `fields` are those of the API's image, see `make_image`."""

@@ -1,26 +1,35 @@
-"""The baseline that an audit stores for the next one, small enough to be stored every night."""
+"""The baseline that an audit stores for the next one: what is known of a project's snapshots."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
-from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from snapshot_protection.embedding import embed, extract
-
-_VERSION = 1
-_NAME = "audit-baseline"
-_MAX_DESCRIPTION = 40
-_MAX_TREND = 30
+State = Literal["protected", "unprotected", "removed", "missing"]
 
 
 class BaselineEntry(NamedTuple):
-    """A snapshot of the baseline; its description is cut when it is stored."""
+    """What is known of a snapshot.
 
-    protected: bool
-    description: str
+    Attributes:
+        state: As it was last listed: `protected`; `unprotected`, and no audit has seen it protected;
+            `removed`: unprotected, and an audit has seen it protected. Or `missing`: no longer listed, and an
+            audit has seen it protected.
+        description: Cut when it is stored.
+        since: When the first audit that found its protection removed, or that missed it, began.
+        evidence: The action that removed its protection; empty if it is not known.
+    """
+
+    state: State
+    description: str = ""
+    since: datetime | None = None
+    evidence: str = ""
+
+    @property
+    def was_protected(self) -> bool:
+        """Whether any audit has seen it protected."""
+        return self.state != "unprotected"
 
 
 class TrendPoint(NamedTuple):
@@ -32,59 +41,56 @@ class TrendPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditBaseline:
-    """What an audit compares a listing with: the snapshots that the last one listed.
+    """What an audit compares a listing with.
 
     Attributes:
-        audited: When the last audit began.
+        project: The project's name.
+        label_selector: What the audit selected by; empty: all snapshots.
+        listed: When the audit began to list this project's snapshots.
         snapshots: By image id.
         trend: The coverage that each audit found, the last one last; 30 are stored.
+        folded: The ids of the stored versions whose knowledge this one has; None for one of 0.4.0, which had
+            that of all earlier ones.
+        history_lost: When an audit could not read what earlier ones had stored, if that is so.
     """
 
-    audited: datetime
+    project: str
+    label_selector: str
+    listed: datetime
     snapshots: Mapping[int, BaselineEntry]
     trend: tuple[TrendPoint, ...] = ()
-
-    def dump(self) -> str:
-        """Embed it into an HTML comment, which a rendered page does not show."""
-        ids = sorted(self.snapshots)
-        entries = [self.snapshots[image_id] for image_id in ids]
-        fields = {
-            "version": _VERSION,
-            "audited": self.audited.timestamp(),
-            "ids": [later - earlier for earlier, later in pairwise([0, *ids])],  # small numbers compress well
-            "protected": "".join("01"[entry.protected] for entry in entries),
-            "descriptions": [entry.description[:_MAX_DESCRIPTION] for entry in entries],
-            "trend": self.trend[-_MAX_TREND:],
-        }
-        return embed(_NAME, json.dumps(fields, separators=(",", ":"), ensure_ascii=False))
-
-    @classmethod
-    def load(cls, page: str) -> "AuditBaseline | None":
-        """Extract what `dump` has embedded into a page; None if there is nothing that can be read."""
-        if (stored := extract(_NAME, page)) is None:
-            return None
-        try:
-            return cls._parse(stored)
-        except (ValueError, KeyError, TypeError, OverflowError, OSError):
-            return None
-
-    @classmethod
-    def _parse(cls, stored: str) -> "AuditBaseline | None":
-        fields = json.loads(stored)
-        if fields["version"] != _VERSION:
-            return None
-        snapshots = zip(accumulate(fields["ids"]), fields["protected"], fields["descriptions"], strict=True)
-        return cls(
-            audited=datetime.fromtimestamp(fields["audited"], UTC),
-            snapshots={image_id: BaselineEntry(bit == "1", text) for image_id, bit, text in snapshots},
-            trend=tuple(TrendPoint(*point) for point in fields["trend"]),
-        )
+    folded: frozenset[str] | None = frozenset()
+    history_lost: datetime | None = None
 
 
-def project_key(kind: str, project: str, label_selector: str) -> str:
-    """Make the key of a project's table or baseline.
+def baseline_key(project: str, label_selector: str) -> str:
+    """Make the key under which the versions of a project's baseline are stored.
 
     Audits with different label selectors select different snapshots, so they are not compared.
     """
-    suffix = f"-{sha256(label_selector.encode()).hexdigest()[:8]}" if label_selector else ""
-    return f"{kind}-{project}{suffix}"
+    if not label_selector:
+        return f"snapshot-audit-baseline-{project}"
+    return f"snapshot-audit-selected-baseline-{_digest(label_selector)[:16]}-{project}"
+
+
+def earlier_baseline_keys(project: str, label_selector: str) -> list[str]:
+    """Make the keys under which 0.4.0, and versions between it and this one, stored the same."""
+    suffix = f"-{_digest(label_selector)[:8]}" if label_selector else ""
+    keys = (f"snapshot-audit-memory-{project}{suffix}", f"snapshot-audit-baseline-{project}{suffix}")
+    return [key for key in keys if key != baseline_key(project, label_selector)]
+
+
+def table_key(project: str, label_selector: str) -> str:
+    """Make the key of a project's table."""
+    if not label_selector:
+        return f"audited-snapshots-{project}"
+    return f"audited-selected-snapshots-{_digest(label_selector)[:16]}-{project}"
+
+
+def describe_baseline(project: str) -> str:
+    """Describe a stored baseline; in 0.4.0 nothing else had the project's name."""
+    return f"What the next audit of {project} compares with."
+
+
+def _digest(label_selector: str) -> str:
+    return sha256(label_selector.encode()).hexdigest()

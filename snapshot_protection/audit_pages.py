@@ -8,11 +8,12 @@ from itertools import zip_longest
 from snapshot_protection.audit import SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
 from snapshot_protection.audit_report import (
-    LABELS,
     AuditReport,
     ProjectAudit,
+    describe_history_lost,
     describe_inaccessible,
     format_headline,
+    label,
     next_step,
 )
 from snapshot_protection.interrupted_runs import summary_lines
@@ -48,7 +49,7 @@ def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str |
     if any(finding.evidence for finding in shown):  # beside the finding, where it is seen
         rows = [_with_evidence(*pair) for pair in zip(rows, shown, strict=True)]
     if hidden:
-        counts = Counter(LABELS[finding.finding] for finding in hidden)
+        counts = Counter(label(finding) for finding in hidden)
         text = ", ".join(f"{number} {words}" for words, number in counts.items())
         rows.append(_row(text, f"… {len(hidden)} more"))
     return rows
@@ -56,6 +57,8 @@ def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str |
 
 def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
     """Make the rows of a project's table for the snapshots that are unprotected or missing."""
+    if project.duplicate_of:
+        return [_row(f"⚪ same project as {project.duplicate_of}")]
     if project.error:
         return build_table(project, now=now)
     shown = [finding for finding in project.findings if not finding.protected or finding.is_missing]
@@ -108,7 +111,13 @@ def format_age(created: datetime | None, now: datetime) -> str:
 
 
 def _mark(report: AuditReport) -> str:
-    if report.inaccessible or report.with_protection_removed:
+    urgent = (
+        report.inaccessible,
+        report.unreadable,
+        report.with_history_lost,
+        report.with_protection_removed,
+    )
+    if any(urgent):
         return "🔴"
     return "🟡" if report.unprotected else "🟢"
 
@@ -135,20 +144,35 @@ def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
 def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
     if project.error:
         return ("🔴", name, "?", "?", "could not be read", "", sparkline(project.trend), "")
+    if project.duplicate_of:
+        same = f"same project as {escape_markdown(project.duplicate_of)}"
+        return ("⚪", name, "", "", same, "", sparkline(project.trend), "")
     protected, total = project.coverage
     sizes = [(one.size or 0, one.protected) for one in project.findings if one.is_counted]
     stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
-    removed = any(one.protection_removed for one in project.findings)
+    urgent = (
+        project.without_id
+        or project.history_lost
+        or any(one.protection_removed or one.is_unreadable for one in project.findings)
+    )
     return (
-        "🔴" if removed else "🟡" if protected < total else "🟢",
+        "🔴" if urgent else "🟡" if protected < total else "🟢",
         name,
         str(total),
         str(protected),
         f"{_percent(protected, total)}",
         f"{safe:,.0f} of {stored:,.0f}",
         sparkline(project.trend),
-        f"{project.previous:%Y-%m-%d %H:%M}" if project.previous else "first audit",
+        _compared_with(project),
     )
+
+
+def _compared_with(project: ProjectAudit) -> str:
+    if not project.keeps_history:
+        return "no comparison"
+    if project.previous:
+        return f"{project.previous:%Y-%m-%d %H:%M}"
+    return "unreadable baseline" if project.history_lost else "first audit"
 
 
 def _percent(part: float, whole: float) -> str:
@@ -157,13 +181,17 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _section(project: ProjectAudit) -> Iterable[str]:
-    shown = [one for one in project.findings if one.is_violation or one.is_missing]
-    if not shown:
+    shown = [one for one in project.findings if one.is_unreadable or one.is_violation or one.is_missing]
+    if not shown or project.duplicate_of:
         return
     yield from ("", f"### {escape_markdown(project.project)}", "")
     for finding in shown[:_NAMED_IN_SUMMARY]:
-        mark, words = LABELS[finding.finding].split(" ", 1)
-        known = [finding.description, finding.server and f"of {finding.server}", finding.evidence]
+        mark, words = label(finding).split(" ", 1)
+        known = [
+            finding.description,
+            finding.server and f"of {finding.server}",
+            finding.evidence or finding.reason,
+        ]
         text = ", ".join(escape_markdown(part) for part in known if part)
         yield f"- {mark} **{words}**: {finding.image_id}" + (f", {text}" if text else "")
     if len(shown) > _NAMED_IN_SUMMARY:
@@ -172,6 +200,14 @@ def _section(project: ProjectAudit) -> Iterable[str]:
 
 def _warnings(report: AuditReport) -> list[str]:
     lines = [f"- 🔴 {escape_markdown(describe_inaccessible(project))}" for project in report.inaccessible]
+    lines += [
+        f"- 🔴 {escape_markdown(f'{project.project}: {error.message}')}"
+        for project in report.projects
+        for error in project.without_id
+    ]
+    lines += [
+        f"- 🔴 {escape_markdown(describe_history_lost(project))}" for project in report.with_history_lost
+    ]
     lines += [
         f"- 🟡 {escape_markdown(f'{project.project} and {project.duplicate_of}')} are the same project, by "
         "two tokens: counted once. Delete one of the credentials blocks."
@@ -183,22 +219,23 @@ def _warnings(report: AuditReport) -> list[str]:
         for project in report.projects
         if project.note
     ]
+    lines += [f"- 🟡 {escape_markdown(report.note)}"] if report.note else []
     findings = (finding for project in report.projects for finding in project.findings)
     if report.label_selector and any(finding.is_missing for finding in findings):
-        lines.append("- ⚪ what is gone may have been relabelled: only the labels above were listed.")
+        lines.append("- ⚪ what is missing may have been relabelled: only the labels above were listed.")
     return ["", "### To look at", "", *lines] if lines else []
 
 
 def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
     return _row(
-        LABELS[finding.finding],
+        label(finding) if not finding.is_unreadable else f"🔴 {finding.reason}",
         finding.image_id,
         finding.description,
         finding.server,
         f"{finding.created:%Y-%m-%d %H:%M}" if finding.created else "",
         format_age(finding.created, now),
         f"{finding.size:g}" if finding.size is not None else "",
-        "yes" if finding.protected else "no",
+        "?" if finding.is_unreadable else "yes" if finding.protected else "no",
     )
 
 

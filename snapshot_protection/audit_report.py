@@ -1,7 +1,7 @@
 """An audit's report: the findings of all projects, their counts, and the message in one line. Pure."""
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -16,12 +16,13 @@ from snapshot_protection.wording import pluralize
 
 _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
+    "unreadable": "🔴 could not be read",
     "newly_unprotected": "🔴 newly unprotected",
-    "missing_protected": "🔴 gone, was protected",
+    "missing_protected": "🔴 missing, was protected",
     "new_unprotected": "🟡 new, unprotected",
     "unprotected": "🟡 unprotected",
     "in_grace_period": "⚪ in its time of grace",
-    "missing": "⚪ gone, was not protected",
+    "missing": "⚪ missing, was not protected",
     "newly_protected": "🟢 newly protected",
     "new": "🟢 new, protected",
     "protected": "🟢 protected",
@@ -35,10 +36,15 @@ class ProjectAudit(BaseModel):
         findings: One for each snapshot, the most severe first. In a deque, because an orchestrator searches
             each element of the lists and tuples that are returned to it: half a second for 10,000.
         error: Why its snapshots could not be listed.
+        without_id: What is wrong with each listed entry that has no valid id.
         duplicate_of: The name of another audited project that is the same one, by another token.
-        previous: When the last audit was, None if this is the first one.
+        listed: When its listing began; None if it was not listed.
+        previous: When the listing of the last audit began, None if there is nothing to compare with.
+        versions: The ids of the stored versions of the baseline that it was compared with.
+        history_lost: When an audit, perhaps this one, could not read the baseline; in the last 7 days.
         trend: The coverage that each audit found, this one last.
         note: What else to know, e.g. why there is no evidence.
+        keeps_history: Whether it is compared with earlier audits, and later ones with it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,15 +52,35 @@ class ProjectAudit(BaseModel):
     project: str
     findings: deque[SnapshotFinding] = deque()
     error: ErrorInfo | None = None
+    without_id: tuple[ErrorInfo, ...] = ()
     duplicate_of: str = ""
+    listed: datetime | None = None
     previous: datetime | None = None
+    versions: frozenset[str] = frozenset()
+    history_lost: datetime | None = None
     trend: tuple[TrendPoint, ...] = ()
     note: str = ""
+    keeps_history: bool = True
 
     @property
     def unprotected(self) -> list[SnapshotFinding]:
         """The findings that are violations."""
         return [finding for finding in self.findings if finding.is_violation]
+
+    @property
+    def is_baseline_unreadable(self) -> bool:
+        """Whether there is a baseline and this audit could not read it."""
+        return self.history_lost is not None and self.history_lost == self.listed
+
+    @property
+    def listed_snapshots(self) -> int:
+        """How many snapshots exist."""
+        return sum(not finding.is_missing for finding in self.findings)
+
+    def with_findings(self, findings: Iterable[SnapshotFinding], *, duplicate_of: str = "") -> "ProjectAudit":
+        """Replace the findings, and this audit's point of the trend."""
+        audit = self.model_copy(update={"findings": deque(findings), "duplicate_of": duplicate_of})
+        return audit.model_copy(update={"trend": (*self.trend[:-1], audit.coverage)})
 
     @property
     def coverage(self) -> TrendPoint:
@@ -68,6 +94,7 @@ class AuditReport(BaseModel):
 
     Attributes:
         interrupted: The runs that did not finish; they do not change the audit's state.
+        note: What else to know, e.g. why projects that were removed are not noticed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,6 +104,7 @@ class AuditReport(BaseModel):
     label_selector: str = ""
     grace_hours: float = 0
     interrupted: InterruptedRuns = InterruptedRuns()
+    note: str = ""
 
     @property
     def distinct(self) -> list[ProjectAudit]:
@@ -89,6 +117,18 @@ class AuditReport(BaseModel):
         return [project for project in self.projects if project.error]
 
     @property
+    def unreadable(self) -> list[str]:
+        """What could not be read in projects that could, each in one line."""
+        return [
+            text
+            for project in self.distinct
+            for text in (
+                *(f"project '{project.project}': {error.message}" for error in project.without_id),
+                *(describe(project, one) for one in project.findings if one.is_unreadable),
+            )
+        ]
+
+    @property
     def finding_counts(self) -> Counter[str]:
         """How many snapshots had each finding."""
         return Counter(finding.finding for project in self.distinct for finding in project.findings)
@@ -97,6 +137,22 @@ class AuditReport(BaseModel):
     def unprotected(self) -> int:
         """How many snapshots should be protected and are not."""
         return sum(len(project.unprotected) for project in self.distinct)
+
+    @property
+    def new_unprotected(self) -> int:
+        """How many of them no earlier audit has found unprotected."""
+        return sum(one.is_new for project in self.distinct for one in project.unprotected)
+
+    @property
+    def with_history_lost(self) -> list[ProjectAudit]:
+        """The projects whose baseline could not be read, by this audit or one of the last week."""
+        return [project for project in self.projects if project.history_lost]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every project, each of its snapshots, and its baseline could be read."""
+        unreadable_baselines = any(one.is_baseline_unreadable for one in self.projects)
+        return not (self.inaccessible or self.unreadable or unreadable_baselines)
 
     @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
@@ -114,38 +170,35 @@ class AuditFailedError(HetznerCloudError):
         self.args = (report,)
 
 
-def mark_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, str]) -> list[ProjectAudit]:
-    """Mark projects that are the same one: at one endpoint an image's id belongs to one image only."""
-    owners: dict[tuple[str, int], str] = {}
-    marked = []
-    for project in projects:
-        ids = [
-            (endpoints.get(project.project, ""), finding.image_id)
-            for finding in project.findings
-            if not finding.is_missing
-        ]
-        owner = next((owners[image] for image in ids if image in owners), "")
-        owners |= {} if owner else dict.fromkeys(ids, project.project)
-        marked.append(project.model_copy(update={"duplicate_of": owner}))
-    return marked
-
-
 def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
     parts = [format_headline(report)]
     parts += [describe_inaccessible(project) for project in report.inaccessible]
+    parts += report.unreadable[:_NAMED_IN_MESSAGE]
+    parts += [describe_history_lost(project) for project in report.with_history_lost[:_NAMED_IN_MESSAGE]]
     removed = report.with_protection_removed
     parts += [describe(project, finding) for project, finding in removed[:_NAMED_IN_MESSAGE]]
     if len(removed) > _NAMED_IN_MESSAGE:
         parts.append(f"and {len(removed) - _NAMED_IN_MESSAGE} more")
+    parts += [report.note] if report.note else []
     parts += message_parts(report.interrupted)
     step = next_step(report)
     return "; ".join(parts) + (f". {step}" if step else "")
 
 
+def label(finding: SnapshotFinding) -> str:
+    """Format a finding; one that an earlier audit has had as well says since when."""
+    if finding.is_new or finding.since is None:
+        return LABELS[finding.finding]
+    since = f"since {finding.since:%Y-%m-%d %H:%M} UTC"
+    return f"🔴 missing {since}, was protected" if finding.is_missing else f"🔴 unprotected {since}"
+
+
 def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
     """Format a finding in one line."""
-    words = LABELS[finding.finding].partition(" ")[2]
+    if finding.is_unreadable:
+        return f"{project.project}/{finding.image_id} {finding.reason}"
+    words = label(finding).partition(" ")[2]
     evidence = f": {finding.evidence}" if finding.evidence else ""
     return f"{project.project}/{finding.image_id} {words}{evidence}"
 
@@ -160,14 +213,15 @@ def format_headline(report: AuditReport) -> str:
         [f"{pluralize(len(report.inaccessible), 'project')} could not be read"] if report.inaccessible else []
     )
     protected, total = (sum(part) for part in zip(*(one.coverage for one in report.distinct), strict=True))
-    newly = f" ({counts['newly_unprotected']} newly)" if counts["newly_unprotected"] else ""
-    if not sum(counts.values()):
+    new = f" ({report.new_unprotected} new)" if report.new_unprotected else ""
+    if not sum(counts.values()) and not report.unreadable:
         return ", ".join([f"No snapshot found in {projects}", *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
-    parts += [f"{report.unprotected} unprotected{newly}"] if report.unprotected else []
+    parts += [f"{report.unprotected} unprotected{new}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
     missing = counts["missing"] + counts["missing_protected"]
-    parts += [f"{missing} gone"] if missing else []
+    parts += [f"{missing} missing"] if missing else []
+    parts += [f"{len(report.unreadable)} could not be read"] if report.unreadable else []
     return ", ".join([*parts, *inaccessible])
 
 
@@ -176,8 +230,14 @@ def next_step(report: AuditReport) -> str:
     parts = []
     if report.inaccessible:
         parts.append("Mend what keeps the projects from being read, then run the audit again.")
+    if report.unreadable:
+        parts.append(
+            "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+        )
     if report.with_protection_removed:
-        parts.append("Find out who lifted the protection or deleted the snapshots.")
+        parts.append("Find out who removed protection from, or deleted, these snapshots.")
+    if report.with_history_lost:
+        parts.append("Check in Hetzner's console that no snapshot is missing where the baseline was lost.")
     if report.unprotected:
         parts.append("Run protect-snapshots to protect what is not.")
     parts += next_steps(report.interrupted)
@@ -188,3 +248,12 @@ def describe_inaccessible(project: ProjectAudit) -> str:
     """Format why a project could not be read."""
     error = project.error or ErrorInfo()
     return f"project '{project.project}' could not be read: {error.message}{format_error_ref(error)}"
+
+
+def describe_history_lost(project: ProjectAudit) -> str:
+    """Format that a project's baseline could not be read, and when."""
+    since = f"{project.history_lost:%Y-%m-%d %H:%M} UTC" if project.history_lost else ""
+    return (
+        f"project '{project.project}': the baseline could not be read at {since}; what was unprotected or "
+        "deleted before is not known"
+    )

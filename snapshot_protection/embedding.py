@@ -7,16 +7,28 @@ from base64 import b64decode, b64encode
 _MAX_BYTES = 64 * 1024 * 1024
 
 
-def embed(name: str, data: str) -> str:
-    """Make a comment that holds data under a name."""
-    return f"<!-- {name} {b64encode(zlib.compress(data.encode(), 9)).decode()} -->"
+def embed(name: str, data: str, *, max_bytes: int = _MAX_BYTES) -> str:
+    """Make a comment that holds data under a name.
+
+    Raises:
+        ValueError: The data is larger than what is extracted.
+    """
+    encoded = data.encode()
+    if len(encoded) > max_bytes:
+        raise ValueError(f"{len(encoded)} bytes are more than the {max_bytes} that can be stored")
+    return f"<!-- {name} {b64encode(zlib.compress(encoded, 9)).decode()} -->"
 
 
-def extract(name: str, page: str) -> str | None:
-    """Return the data that a page holds under a name; None if there is nothing that can be read."""
+def extract(name: str, page: str, *, max_bytes: int = _MAX_BYTES) -> str | None:
+    """Return the data that a page holds under a name; None if there is nothing that can be read.
+
+    It is decompressed up to a limit: a small page can hold gigabytes.
+    """
     if not (found := re.search(rf"<!-- {re.escape(name)} (\S+) -->", page)):
         return None
+    stream = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(b64decode(found[1], validate=True), _MAX_BYTES).decode()
+        data = stream.decompress(b64decode(found[1], validate=True), max_bytes + 1)
+        return data.decode() if stream.eof else None
     except (ValueError, zlib.error):
         return None

@@ -9,6 +9,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.unreadable import ListedSnapshot
 from snapshot_protection.wording import pluralize
 
 OutcomeName = Literal["protected", "already_protected", "would_protect", "deleted", "failed", "unfinished"]
@@ -90,18 +91,19 @@ def find_token_rejection(changes: Iterable[ChangeResult]) -> ErrorInfo | None:
 
 def make_outcome(
     project: str,
-    image: Image,
+    snapshot: ListedSnapshot,
     outcome: OutcomeName,
     error: ErrorInfo | None = None,
     action: Action | None = None,
 ) -> SnapshotOutcome:
     """Make an outcome with what is known of the snapshot, sanitized for display."""
     error = error or ErrorInfo()
+    image = snapshot if isinstance(snapshot, Image) else None
     return SnapshotOutcome(
         project=project,
-        image_id=image.id,
-        description=printable(image.description),
-        server=printable(image.created_from.name) if image.created_from else "",
+        image_id=snapshot.id,
+        description=printable(image.description) if image else "",
+        server=printable(image.created_from.name) if image and image.created_from else "",
         outcome=outcome,
         code=error.code,
         message=error.message,

@@ -1,6 +1,8 @@
 """A protection run's report: the outcomes of all projects, their counts, message and table rows. Pure."""
 
 from collections import Counter
+from datetime import datetime
+from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -8,6 +10,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.embedding import embed, extract
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
+from snapshot_protection.same_projects import find_duplicates, merge_outcomes
 from snapshot_protection.wording import pluralize
 
 MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
@@ -38,7 +41,10 @@ class ProjectReport(BaseModel):
     """The outcomes for one project's snapshots.
 
     Attributes:
-        error: Why its snapshots could not be listed or, where there are some, none of them changed.
+        error: Why its snapshots could not be listed or, where there are some, one could not be changed.
+        without_id: What is wrong with each listed entry that has no valid id, so no outcome.
+        endpoint: Where they are, normalized; with it, an image id says which snapshot one is.
+        finished: When what was seen last was seen.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,10 +52,13 @@ class ProjectReport(BaseModel):
     project: str
     snapshots: tuple[SnapshotOutcome, ...] = ()
     error: ErrorInfo | None = None
+    without_id: tuple[ErrorInfo, ...] = ()
+    endpoint: str = ""
+    finished: datetime | None = None
 
 
 class ProtectionReport(BaseModel):
-    """The outcomes of a protection run, exactly one for each snapshot."""
+    """The outcomes of a protection run, exactly one for each snapshot, also with two tokens of a project."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,28 +77,38 @@ class ProtectionReport(BaseModel):
         except ValidationError:
             return None
 
-    @property
+    @cached_property
     def snapshots(self) -> list[SnapshotOutcome]:
         """All outcomes, the most severe first."""
-        outcomes = [outcome for project in self.projects for outcome in project.snapshots]
         return sorted(
-            outcomes, key=lambda outcome: (severity(outcome.outcome), outcome.project, outcome.image_id)
+            merge_outcomes(self.projects),
+            key=lambda outcome: (severity(outcome.outcome), outcome.project, outcome.image_id),
         )
+
+    @cached_property
+    def duplicates(self) -> dict[str, str]:
+        """The projects that are the same as one before them, by another token, and the name of that one."""
+        return find_duplicates(self.projects)
 
     @property
     def counts(self) -> Counter[str]:
         """How many snapshots had each outcome."""
-        return Counter(outcome.outcome for project in self.projects for outcome in project.snapshots)
+        return Counter(outcome.outcome for outcome in self.snapshots)
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing failed and nothing is unfinished."""
-        return not (self.counts["failed"] or self.counts["unfinished"] or self.inaccessible)
+        """Whether nothing failed, nothing is unfinished, all could be read, and no token was rejected."""
+        return not (self.counts["failed"] or self.counts["unfinished"] or self.with_errors or self.without_id)
 
     @property
     def inaccessible(self) -> list[ProjectReport]:
         """The projects whose snapshots could not be listed."""
         return [project for project in self.projects if project.error and not project.snapshots]
+
+    @property
+    def without_id(self) -> list[tuple[ProjectReport, ErrorInfo]]:
+        """The listed entries that have no valid id, with their projects."""
+        return [(project, error) for project in self.projects for error in project.without_id]
 
     @property
     def with_errors(self) -> list[ProjectReport]:
@@ -113,8 +132,9 @@ class SnapshotsNotProtectedError(HetznerCloudError):
 
 def format_message(report: ProtectionReport) -> str:
     """Format in one line the result of a run and, where there is something to do, the next step."""
-    parts = [format_headline(report)]
+    parts = [format_headline(report), *describe_duplicates(report)]
     parts += [describe_project_error(project) for project in report.with_errors]
+    parts += describe_without_id(report)[:_NAMED_IN_MESSAGE]
     named = select_notable(report)
     parts += [describe(outcome) for outcome in named[:_NAMED_IN_MESSAGE]]
     if len(named) > _NAMED_IN_MESSAGE:
@@ -128,6 +148,13 @@ def describe(outcome: SnapshotOutcome) -> str:
     if outcome.action_id is not None:
         text += f", action {outcome.action_id}"
     return f"{text}: {outcome.message}{format_error_ref(outcome)}" if outcome.message else text
+
+
+def describe_duplicates(report: ProtectionReport) -> list[str]:
+    """Format which projects are the same one, five at most."""
+    pairs = [f"'{name}' is the same project as '{owner}'" for name, owner in report.duplicates.items()]
+    more = [f"and {len(pairs) - _NAMED_IN_MESSAGE} more"] if len(pairs) > _NAMED_IN_MESSAGE else []
+    return [*pairs[:_NAMED_IN_MESSAGE], *more]
 
 
 def select_notable(report: ProtectionReport) -> list[SnapshotOutcome]:
@@ -148,9 +175,15 @@ def describe_project_error(project: ProjectReport) -> str:
     return f"project '{project.project}' could not be {what}: {error.message}{format_error_ref(error)}"
 
 
+def describe_without_id(report: ProtectionReport) -> list[str]:
+    """Format each listed entry that has no valid id."""
+    return [f"project '{project.project}': {error.message}" for project, error in report.without_id]
+
+
 def build_table(report: ProtectionReport) -> list[dict[str, str | int]]:
     """Make the rows of the table, one for each snapshot, the most severe first, 2,000 at most."""
-    rows = [_inaccessible_row(project) for project in report.inaccessible]
+    rows = [_error_row(project, project.error or ErrorInfo()) for project in report.inaccessible]
+    rows += [_error_row(project, error) for project, error in report.without_id[:MAX_TABLE_ROWS]]
     rows += [build_row(outcome) for outcome in report.snapshots[:MAX_TABLE_ROWS]]
     return rows
 
@@ -159,7 +192,7 @@ def format_headline(report: ProtectionReport) -> str:
     """Format how many snapshots of how many projects had which outcome."""
     counts = report.counts
     total = sum(counts.values()) - counts["deleted"]
-    projects = pluralize(len(report.projects), "project")
+    projects = pluralize(len(report.projects) - len(report.duplicates), "project")
     before = counts["already_protected"]
     if report.inaccessible and len(report.inaccessible) == len(report.projects):
         return f"{projects} could not be read"
@@ -176,14 +209,15 @@ def format_headline(report: ProtectionReport) -> str:
 
 
 def _inaccessible_suffix(report: ProtectionReport) -> str:
-    return (
-        f", {pluralize(len(report.inaccessible), 'project')} could not be read" if report.inaccessible else ""
-    )
+    entries, projects = len(report.without_id), len(report.inaccessible)
+    counts = [f"{entries} without a valid id"] if entries else []
+    counts += [pluralize(projects, "project")] if projects else []
+    return "".join(f", {count} could not be read" for count in counts)
 
 
 def next_step(report: ProtectionReport) -> str:
     """Return what to do about a run that did not succeed."""
-    if report.counts["unfinished"] and not report.counts["failed"] and not report.inaccessible:
+    if report.counts["unfinished"] and not report.counts["failed"] and not report.with_errors:
         return "Run it again in a few minutes: what is protected by then costs nothing."
     return "Mend the cause, then run it again: what is protected costs nothing."
 
@@ -215,8 +249,7 @@ def build_row(outcome: SnapshotOutcome) -> dict[str, str | int]:
     return dict(zip(COLUMNS, cells, strict=True))
 
 
-def _inaccessible_row(project: ProjectReport) -> dict[str, str | int]:
-    error = project.error or ErrorInfo()
+def _error_row(project: ProjectReport, error: ErrorInfo) -> dict[str, str | int]:
     known: dict[str, str | int] = {
         "project": project.project,
         "outcome": "failed",

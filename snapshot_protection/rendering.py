@@ -1,16 +1,19 @@
 """Rendering a run's report: one pure function for protection runs, and one for audits."""
 
 import logging
+import re
 from collections.abc import Iterator
 from functools import partial
 
 from snapshot_protection import audit_pages, audit_report, interrupted_runs, protection_report
-from snapshot_protection.audit_baseline import project_key
+from snapshot_protection.audit_baseline import table_key
 from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_summary import render_summary
 from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
 from snapshot_protection.wording import join_in_chunks
+
+_KEY_PART = re.compile(r"[a-z0-9-]+")
 
 
 def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> RenderedReport:
@@ -55,10 +58,11 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
             RenderedTable(
                 audit_pages.build_table(project, now=report.audited),
                 description=f"The snapshots of {project.project}, the worst first.",
-                key=project_key("audited-snapshots", project.project, report.label_selector),
+                key=table_key(project.project, report.label_selector),
                 project=project.project,
             )
             for project in report.projects
+            if _KEY_PART.fullmatch(project.project)  # one that is not saved may have any name
         ),
     )
 
@@ -75,8 +79,12 @@ def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
 
 
 def _audit_log(report: AuditReport) -> Iterator[LogLine]:
-    """The check for interrupted runs, then each snapshot whose protection was removed."""
+    """The check for interrupted runs, what could not be read, then each removed protection."""
     for text in interrupted_runs.log_lines(report.interrupted):
         yield LogLine(text, logging.WARNING)
+    for text in report.unreadable:
+        yield LogLine(text, logging.ERROR)
+    for project in report.with_history_lost:
+        yield LogLine(audit_report.describe_history_lost(project), logging.ERROR)
     for project, finding in report.with_protection_removed:
         yield LogLine(audit_report.describe(project, finding), logging.ERROR)

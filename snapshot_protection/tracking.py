@@ -11,6 +11,7 @@ from hetzner_cloud.models import Action, ActionErrorInfo, Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import ChangeResult, OutcomeName, SnapshotOutcome, WaitResult, make_outcome
+from snapshot_protection.unreadable import UNREADABLE, ListedSnapshot, UnreadableSnapshot
 
 _NOT_YET = frozenset({"locked", "resource_unavailable", "unavailable"})
 _TOO_LATE = ErrorInfo(
@@ -60,7 +61,7 @@ class TrackedSnapshot:
         confirmed: Whether the snapshot was seen protected after this request.
     """
 
-    first: Image
+    first: ListedSnapshot
     seen: Sighting
     change: ChangeResult | None = None
     action: Action | None = None
@@ -71,22 +72,24 @@ class TrackedSnapshot:
 Tracked = Mapping[int, TrackedSnapshot]
 
 
-def track(images: Iterable[Image]) -> dict[int, TrackedSnapshot]:
+def track(listing: Iterable[ListedSnapshot]) -> dict[int, TrackedSnapshot]:
     """Begin with the snapshots of a listing, by their ids."""
-    return {image.id: TrackedSnapshot(image, see(image)) for image in images if image.is_snapshot}
+    return {one.id: TrackedSnapshot(one, see(one)) for one in listing if one.is_snapshot}
 
 
-def see(image: Image, selector: LabelSelector | None = None) -> Sighting:
+def see(listed: ListedSnapshot, selector: LabelSelector | None = None) -> Sighting:
     """Return what an image was seen as; one with a date of deletion is deleted.
 
     Args:
-        image: The image.
+        listed: The image, or what could not be read of it.
         selector: Decides whether the run is about it, where no listing has decided that.
     """
-    if image.deleted:
+    if isinstance(listed, UnreadableSnapshot):
+        return Unknown(listed.error)
+    if listed.deleted:
         return Deleted()
-    labels = {key: str(value) for key, value in image.labels.items()}
-    return Listed(image, selected=image.is_snapshot and (selector is None or selector.matches(labels)))
+    matches = selector is None or selector.matches(listed.labels)
+    return Listed(listed, selected=listed.is_snapshot and matches)
 
 
 def select_unprotected(snapshots: Tracked) -> list[Image]:
@@ -120,9 +123,9 @@ def record_changes(
     return changed
 
 
-def unlisted(snapshots: Tracked, listing: Iterable[Image]) -> list[int]:
+def unlisted(snapshots: Tracked, listing: Iterable[ListedSnapshot]) -> list[int]:
     """Return the ids of the snapshots that a listing should show and does not."""
-    listed = {image.id for image in listing if image.is_snapshot}
+    listed = {one.id for one in listing if one.is_snapshot}
     return [
         image_id
         for image_id, tracked in snapshots.items()
@@ -131,11 +134,11 @@ def unlisted(snapshots: Tracked, listing: Iterable[Image]) -> list[int]:
 
 
 def record_sightings(
-    snapshots: Tracked, listing: Iterable[Image], fetched: Mapping[int, Sighting]
+    snapshots: Tracked, listing: Iterable[ListedSnapshot], fetched: Mapping[int, Sighting]
 ) -> dict[int, TrackedSnapshot]:
     """Record a verification: a listing, which may show new snapshots, and what it did not show, by id."""
     known = track(listing) | dict(snapshots)
-    seen = {image.id: see(image) for image in listing if image.is_snapshot} | dict(fetched)
+    seen = {one.id: see(one) for one in listing if one.is_snapshot} | dict(fetched)
     return known | {
         image_id: replace(
             known[image_id], seen=now, confirmed=known[image_id].confirmed or _is_protected(now)
@@ -173,7 +176,7 @@ def determine_outcome(project: str, tracked: TrackedSnapshot) -> SnapshotOutcome
         error = error.model_copy(update={"message": "the project's token was rejected"})
     match tracked.seen:
         case Deleted():
-            if tracked.change is None and tracked.first.is_protected:
+            if tracked.change is None and isinstance(first := tracked.first, Image) and first.is_protected:
                 error = _DELETED_THOUGH_PROTECTED
             return make_outcome(project, tracked.first, "deleted", error, tracked.action)
         case Unknown(cause):
@@ -190,9 +193,11 @@ def _unverified(
 ) -> SnapshotOutcome:
     if tracked.change and tracked.action is None and error:
         return make_outcome(project, tracked.first, "failed", error)
-    text = f"protection state unknown: verification failed: {cause.message}"
+    unreadable = cause.code == UNREADABLE
+    text = cause.message if unreadable else f"protection state unknown: verification failed: {cause.message}"
     text = f"{error.message}; {text}" if error else text
-    unverified = ErrorInfo(code="unverified", message=text, correlation_id=cause.correlation_id)
+    code = UNREADABLE if unreadable else "unverified"
+    unverified = ErrorInfo(code=code, message=text, correlation_id=cause.correlation_id)
     return make_outcome(project, tracked.first, "failed", unverified, tracked.action)
 
 
@@ -202,7 +207,7 @@ def _not_protected(
     if tracked.change is None or tracked.confirmed:  # another user's change, made too late for this run
         late = _TOO_LATE if selected else _WITHDRAWN
         return make_outcome(project, image, "failed", late, tracked.action)
-    was_creating = "creating" in {tracked.first.status, image.status}
+    was_creating = any(isinstance(one, Image) and one.status == "creating" for one in (tracked.first, image))
     not_yet = was_creating and tracked.action is None and error is not None and error.code in _NOT_YET
     unfinished = not_yet or (error is not None and error.code == "action_unfinished")
     outcome: OutcomeName = "unfinished" if unfinished else "failed"

@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import certifi
 import hypothesis
 import pytest
 import respx
@@ -21,18 +22,21 @@ for _name in ("HCLOUD_TOKEN", "HCLOUD_ENDPOINT"):
     os.environ.pop(_name, None)
 
 from prefect.client.orchestration import get_client  # noqa: E402
+from prefect.client.schemas.filters import ArtifactFilter  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
 from prefect.exceptions import ObjectNotFound  # noqa: E402
 from prefect.logging.handlers import APILogWorker  # noqa: E402
-from prefect.settings import temporary_settings  # noqa: E402
+from prefect.settings import PREFECT_API_SSL_CERT_FILE, temporary_settings  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
 from benchmarks.results import write_result  # noqa: E402
 from blocks.credentials import HetznerCloudCredentials  # noqa: E402
 from playground.server import PrefectServer, prefect_server  # noqa: E402
+from records.known_projects import KEY  # noqa: E402
 from sandbox import Sandbox, serve  # noqa: E402
 from tests.support.figures import EXAMPLES, RecordFigure  # noqa: E402
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject  # noqa: E402
+from tests.support.migrated_database import make_home  # noqa: E402
 from tests.support.project_copy import copy_project  # noqa: E402
 
 # The same examples each time, so that nothing flakes; `--hypothesis-profile thorough` looks for new ones.
@@ -99,13 +103,21 @@ def api() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A real Prefect server for the whole session."""
-    home = tmp_path_factory.mktemp("prefect")
-    with prefect_server(home) as server, temporary_settings(server.settings):
+    """A real Prefect server for the whole session, or for the part of it that this test process runs."""
+    home = make_home(tmp_path_factory.mktemp("prefect"))
+    few_certificates = {PREFECT_API_SSL_CERT_FILE: _one_certificate(home / "one-certificate.pem")}
+    with prefect_server(home) as server, temporary_settings(server.settings | few_certificates):
         yield server
         APILogWorker.drain_all()  # or their threads find the server gone
         EventsWorker.drain_all()
     gc.collect()  # here, where Prefect's sockets are excused, and not at the very end
+
+
+def _one_certificate(path: Path) -> str:
+    """Write a file that is read in no time: each of Prefect's many clients reads it."""
+    end = "-----END CERTIFICATE-----\n"
+    path.write_text(Path(certifi.where()).read_text().partition(end)[0] + end)
+    return str(path)
 
 
 @pytest.fixture
@@ -121,13 +133,14 @@ def save_project(engine: PrefectServer) -> Iterator[SaveProject]:
 
     def save(name: str, sandbox: Sandbox, *, token: str = "") -> HetznerCloudCredentials:
         block = HetznerCloudCredentials(token=SecretStr(token or sandbox.token), endpoint=sandbox.endpoint)
-        block.save(name, overwrite=True, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
+        block.save(name, overwrite=True, _sync=True)
         saved.add(name)
         return block
 
     yield save
     for name in saved:
-        HetznerCloudCredentials.delete(name, _sync=True)  # type: ignore[call-arg]  # as above
+        with suppress(ValueError):  # the test has deleted it
+            HetznerCloudCredentials.delete(name, _sync=True)  # type: ignore[call-arg]  # as above
 
 
 @pytest.fixture
@@ -145,6 +158,22 @@ async def nothing_deployed(engine: PrefectServer) -> AsyncIterator[None]:
     await _undeploy()
     yield
     await _undeploy()
+
+
+@pytest.fixture
+async def no_known_projects(engine: PrefectServer) -> AsyncIterator[None]:
+    """A server without a record of the projects that audits have covered; afterwards too."""
+    await _forget_known_projects()
+    yield
+    await _forget_known_projects()
+
+
+async def _forget_known_projects() -> None:
+    async with get_client() as client:
+        wanted = ArtifactFilter.model_validate({"key": {"any_": [KEY]}})
+        while found := await client.read_artifacts(artifact_filter=wanted):
+            for artifact in found:
+                await client.delete_artifact(artifact.id)
 
 
 async def _undeploy() -> None:

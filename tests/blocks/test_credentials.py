@@ -9,7 +9,7 @@ from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import SecretStr, ValidationError
 
 from blocks.credentials import HetznerCloudCredentials
-from hetzner_cloud.errors import AuthenticationError
+from hetzner_cloud.errors import AuthenticationError, InvalidArgumentError
 from sandbox import Sandbox
 from tests.support.fixtures import TOKEN
 
@@ -131,3 +131,13 @@ async def test_a_refused_token_is_named_by_its_block_and_not_shown(sandbox: Sand
             await client.list_images()
     assert len(sandbox.requests) == 1
     assert TOKEN.encode() not in pickle.dumps(caught.value)
+
+
+async def test_a_block_is_not_saved_under_the_reserved_name(credentials: HetznerCloudCredentials) -> None:
+    with pytest.raises(InvalidArgumentError, match="'environment' is reserved"):
+        credentials.save("environment")
+    with pytest.raises(InvalidArgumentError, match="'environment' is reserved"):
+        await credentials.asave("environment", overwrite=True)
+    credentials._block_document_name = "environment"
+    with pytest.raises(InvalidArgumentError, match="'environment' is reserved"):
+        await credentials.asave(overwrite=True)

@@ -1,4 +1,4 @@
-"""Saving a token from the shell."""
+"""Saving and deleting tokens from the shell."""
 
 import os
 import pty
@@ -6,14 +6,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import BlockDocument
 
 from blocks.credentials import HetznerCloudCredentials
+from blocks.saved_blocks import read_saved_block
+from cli.credentials import delete_credentials
 from playground.server import PrefectServer, free_port
+from records.known_projects import load_known_projects, update_known_projects
 from sandbox import Sandbox
 from tests.support.fixtures import TOKEN, SaveProject
 from tests.support.shell import ROOT, environment_of
+from tests.support.undecryptable_blocks import undecryptable
 
 NAME = "saved-from-the-shell"
 
@@ -31,8 +38,12 @@ def _delete() -> None:
 
 
 def save(server: PrefectServer, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
+    return credentials(server, "save", *arguments, token=token)
+
+
+def credentials(server: PrefectServer, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "cli", "credentials", "save", *arguments],
+        [sys.executable, "-m", "cli", "credentials", *arguments],
         cwd=ROOT,
         env=environment_of(server, **({"HCLOUD_TOKEN": token} if token else {})),
         stdin=subprocess.DEVNULL,
@@ -86,6 +97,7 @@ def test_a_saved_project_gets_a_new_token_only_if_that_is_said(
     [
         ("Prod", TOKEN, "small letters, digits and dashes"),
         ("a b", TOKEN, "small letters, digits and dashes"),
+        ("environment", TOKEN, "reserved"),
         (NAME, "", "set HCLOUD_TOKEN"),
         (NAME, f"{TOKEN} x", "blank"),
     ],
@@ -128,3 +140,79 @@ def test_a_token_is_asked_for_without_echo(engine: PrefectServer, sandbox: Sandb
     assert b"Saved the token" in shown
     assert TOKEN.encode() not in shown
     assert load().token.get_secret_value() == TOKEN
+
+
+@pytest.fixture
+async def known(no_known_projects: None) -> str:
+    """A project that an audit has seen."""
+    await update_known_projects(lambda known: known.with_seen([NAME, "other"], datetime.now(UTC)))
+    return NAME
+
+
+async def test_a_project_is_deleted_and_its_removal_confirmed(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox, known: str
+) -> None:
+    save_project(known, sandbox)
+    done = credentials(engine, "delete", known, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"Deleted the credentials block '{known}'." in done.stdout
+    with pytest.raises(ValueError, match="Unable to find block document"):
+        await HetznerCloudCredentials.aload(known)
+    recorded = await load_known_projects()
+    assert recorded
+    assert set(recorded.expected) == {"other"}
+
+
+async def test_a_removal_is_confirmed_when_the_block_is_deleted_already(
+    engine: PrefectServer, known: str
+) -> None:
+    done = credentials(engine, "delete", known, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "Deleted" not in done.stdout
+    assert f"Audits no longer expect the project '{known}'" in done.stdout
+    recorded = await load_known_projects()
+    assert recorded
+    assert set(recorded.expected) == {"other"}
+
+
+async def test_nothing_is_deleted_when_nobody_can_confirm_it_or_there_is_no_such_project(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox, known: str
+) -> None:
+    save_project(known, sandbox)
+    unconfirmed = credentials(engine, "delete", known)
+    unknown = credentials(engine, "delete", "nope", "--yes")
+    assert [unconfirmed.returncode, unknown.returncode] == [1, 1]
+    assert unconfirmed.stderr == "Not deleted: No terminal to prompt for a confirmation: --yes.\n"
+    assert "Not deleted: There is no project 'nope'" in unknown.stderr
+    async with get_client() as client:
+        assert isinstance(await read_saved_block(client, known), BlockDocument)
+    recorded = await load_known_projects()
+    assert recorded
+    assert set(recorded.expected) == {known, "other"}
+
+
+def test_what_cannot_be_decrypted_can_be_neither_replaced_nor_deleted_and_that_is_said(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    save_project(NAME, sandbox)
+    with undecryptable(engine, NAME):
+        saved = save(engine, NAME, "--replace", "--endpoint", sandbox.endpoint, token=TOKEN)
+        deleted = credentials(engine, "delete", NAME, "--yes")
+    for done in (saved, deleted):
+        assert done.returncode == 1
+        assert f"the credentials block '{NAME}' cannot be read: the Prefect API returned 500" in done.stderr
+        assert "PREFECT_SERVER_ENCRYPTION_KEY" in done.stderr
+
+
+def test_a_deletion_is_confirmed_at_a_prompt(
+    save_project: SaveProject, sandbox: Sandbox, no_known_projects: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_project(NAME, sandbox)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert delete_credentials(NAME) == 1
+    assert load().token.get_secret_value() == TOKEN
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    assert delete_credentials(NAME) == 0
+    with pytest.raises(ValueError, match="Unable to find block document"):
+        load()

@@ -88,13 +88,18 @@ async def test_what_lost_its_protection_behind_our_back_is_the_first_row_with_it
     assert first["removed by"].startswith(f"action {action} of 20")
     assert not [row for row in others if row["removed by"]]
     assert done.state.message
-    assert "1 unprotected (1 newly), 10 in their time of grace" in done.state.message
+    assert "1 unprotected (1 new), 10 in their time of grace" in done.state.message
     assert f"audit-lifted/{victim} newly unprotected: action {action}" in done.state.message
     assert operations(sandbox.requests[before:]) == {"list_images": 3, "list_image_actions": 1}
     await log_of(done.record.id, until=f"audit-lifted/{victim} newly unprotected: action {action}")
 
+    before = len(sandbox.requests)
     third = await audit("audit-lifted")
-    assert findings_of(third) == {"protected": 109, "unprotected": 11}
+    assert findings_of(third) == {"protected": 109, "unprotected": 10, "newly_unprotected": 1}
+    since = f"{report_of(done).projects[0].listed:%Y-%m-%d %H:%M} UTC"
+    assert f"audit-lifted/{victim} unprotected since {since}: action {action}" in (third.state.message or "")
+    assert "11 unprotected; " in (third.state.message or "")
+    assert operations(sandbox.requests[before:]) == {"list_images": 3}  # its action is in the baseline
 
 
 async def test_what_has_changed_since_the_last_audit_is_told(
@@ -224,7 +229,7 @@ async def test_evidence_that_cannot_be_read_costs_no_finding(
     done = await audit("audit-blind")
     assert done.state.is_completed()
     assert findings_of(done)["newly_unprotected"] == 1
-    assert "who lifted the protection could not be looked up" in await render_summary(done)
+    assert "who removed the protection could not be looked up" in await render_summary(done)
 
 
 async def test_two_blocks_of_one_project_are_said_and_counted_once(
@@ -236,6 +241,28 @@ async def test_two_blocks_of_one_project_are_said_and_counted_once(
     assert done.state.message
     assert done.state.message.startswith("2 of 6 snapshots protected in 1 project, 4 unprotected")
     assert "audit\\-twice and audit\\-once are the same project" in await render_summary(done)
+
+
+async def test_what_only_the_second_block_s_history_knows_is_found_and_both_remember_it(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=3, protected=3)
+    save_project("audit-z-old", sandbox)
+    await audit("audit-z-old")
+    victim = min(sandbox.images)
+    sandbox.set_protection(victim, delete=False)
+    loud = sandbox.endpoint.replace("127.0.0.1", "LOCALHOST")
+    quiet = Sandbox(token=sandbox.token)
+    for name, endpoint in {"audit-a-new": loud, "audit-z-old": loud.lower() + "/"}.items():
+        quiet.endpoint = endpoint
+        save_project(name, quiet)
+
+    done = await audit("audit-a-new", "audit-z-old")
+
+    assert f"audit-a-new/{victim} newly unprotected: action" in (done.state.message or "")
+    assert "same project as audit\\-a\\-new" in await render_summary(done)
+    for name in ("audit-a-new", "audit-z-old"):
+        assert findings_of(await audit(name)) == {"newly_unprotected": 1, "protected": 2}
 
 
 async def test_each_project_with_unprotected_snapshots_is_told_by_an_event(
@@ -265,6 +292,7 @@ async def test_each_project_with_unprotected_snapshots_is_told_by_an_event(
     }
     payload = event["payload"]
     assert (payload["count"], payload["newly_unprotected"], len(payload["image_ids"])) == (103, 0, 100)
+    assert payload["since_last_audit"] == 0
     assert set(payload["image_ids"]) <= set(bare.images)
 
 
@@ -348,7 +376,7 @@ async def test_a_bad_parameter_is_refused_before_any_request(
     assert not sandbox.requests
 
 
-async def test_a_baseline_that_cannot_be_read_is_logged_and_the_audit_starts_from_scratch(
+async def test_a_baseline_that_cannot_be_read_fails_the_audit_once_and_is_reported_by_the_next(
     save_project: SaveProject, sandbox: Sandbox
 ) -> None:
     save_project("audit-anew", sandbox)
@@ -357,6 +385,13 @@ async def test_a_baseline_that_cannot_be_read_is_logged_and_the_audit_starts_fro
             ArtifactCreate(key="snapshot-audit-baseline-audit-anew", type="markdown", data="scribbled over")
         )
     done = await audit("audit-anew")
-    assert done.state.is_completed()
+    assert done.state.is_failed()
     assert findings_of(done) == {"protected": 2, "unprotected": 4}
-    await log_of(done.record.id, until="what the last audit kept cannot be read")
+    complaint = "project 'audit-anew': the baseline could not be read at "
+    assert complaint in (done.state.message or "")
+    assert "unreadable baseline" in await render_summary(done)
+    await log_of(done.record.id, until=complaint)
+
+    again = await audit("audit-anew")
+    assert again.state.is_completed()
+    assert complaint in (again.state.message or "")

@@ -3,140 +3,69 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Crashed, Failed, Running
+from prefect.states import Cancelling
 
-import flows.protect_on_workers
-from flows.protect_on_workers import _Batch, protect_on_workers
+from blocks.credentials import HetznerCloudCredentials
+from flows._batch_decisions import Patience
+from flows.protect_on_workers import protect_on_workers
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer, worker
 from records.batch_reports import find_report
 from reporting.artifacts import publish
 from sandbox import ManualClock, Sandbox
-from snapshot_protection.outcomes import SnapshotOutcome
-from snapshot_protection.protection_report import ProjectReport, ProtectionReport
+from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.rendering import render_protection_report
-from tests.support.deployments import BATCH, FAN_OUT, finished, make_deploy
+from tests.support.deployments import (
+    BATCH,
+    FAN_OUT,
+    batch_deployed,
+    finished,
+    make_deploy,
+    runs_of,
+    state_of,
+)
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import artifacts_of, log_of, table_in
+from tests.support.flow_runs import artifacts_of, log_of, run, table_in
+from tests.support.machine import begin, until
 from tests.support.protection_runs import unprotected
+from tests.support.scripted_runs import report_on
 from tests.support.waits import until_async
 from tests.support.worker_processes import process_of
 
-PROJECTS = ["one", "two"]
-
-
-def report_of(names: Sequence[str]) -> ProtectionReport:
-    outcome = SnapshotOutcome(project="", image_id=7, description="", server="", outcome="protected")
-    projects = [ProjectReport(project=name, snapshots=(outcome,)) for name in names]
-    return ProtectionReport(dry_run=False, projects=tuple(projects))
-
-
-class Runs:
-    """Stands in for Prefect: each start of a flow run comes to the next of some ends."""
-
-    def __init__(self, *ends: tuple[State[Any] | Exception, ProtectionReport | None]) -> None:
-        self.ends = list(ends)
-        self.started: list[dict[str, Any]] = []
-        self._reports: dict[object, ProtectionReport | None] = {}
-
-    async def start(self, name: str, *, parameters: dict[str, Any], **_: object) -> FlowRun:
-        assert name == BATCH
-        self.started.append(parameters)
-        state, report = self.ends.pop(0)
-        if isinstance(state, Exception):
-            raise state
-        begun = FlowRun(id=uuid4(), flow_id=uuid4(), name="protect-one-two", state=state)
-        self._reports[begun.id] = report
-        return begun
-
-    async def find_report(self, flow_run_id: object) -> ProtectionReport | None:
-        return self._reports[flow_run_id]
-
-
-Protect = Callable[..., Any]
-
-
-@pytest.fixture
-def protect(monkeypatch: pytest.MonkeyPatch) -> Protect:
-    async def protect(runs: Runs) -> list[ProjectReport]:
-        monkeypatch.setattr(flows.protect_on_workers, "arun_deployment", runs.start)
-        monkeypatch.setattr(flows.protect_on_workers, "find_report", runs.find_report)
-        return await _Batch(PROJECTS, {"timeout_seconds": 900, "dry_run": False}).protect(asyncio.Semaphore())
-
-    return protect
-
-
-@pytest.mark.parametrize("state", [Completed(), Failed(), Crashed()], ids=lambda state: state.name)
-async def test_a_run_that_left_a_report_is_not_started_again(state: State[Any], protect: Protect) -> None:
-    runs = Runs((state, report_of(PROJECTS)))
-    assert await protect(runs) == list(report_of(PROJECTS).projects)
-    assert runs.started == [{"timeout_seconds": 900, "dry_run": False, "projects": PROJECTS}]
-
-
-async def test_a_run_that_crashed_is_started_again(protect: Protect) -> None:
-    runs = Runs((Crashed(), None), (Crashed(), None), (Completed(), report_of(PROJECTS)))
-    assert await protect(runs) == list(report_of(PROJECTS).projects)
-    assert len(runs.started) == 3
-
-
-@pytest.mark.parametrize(
-    ("ends", "text"),
-    [
-        ([(Crashed(message="killed"), None)] * 3, "left no report: it is Crashed: killed"),
-        ([(Cancelled(), None)], "left no report: it is Cancelled"),
-        ([(Failed(message="no block"), None)], "left no report: it is Failed: no block"),
-        ([(Running(), None)], "left no report: it is Running"),
-        ([(ConnectionError("the server is gone"), None)], "the server is gone"),
-    ],
-    ids=["crashes", "cancelled", "failed", "too long", "server gone"],
-)
-async def test_each_project_has_trouble_when_its_run_is_lost(
-    ends: list[Any], text: str, protect: Protect
-) -> None:
-    runs = Runs(*ends)
-    reports = await protect(runs)
-    assert [report.project for report in reports] == PROJECTS
-    for report in reports:
-        assert report.error
-        assert text in report.error.message
-    assert not runs.ends
-
-
-async def test_a_project_that_a_report_leaves_out_has_trouble(protect: Protect) -> None:
-    one, two = await protect(Runs((Completed(), report_of(["one", "someone else's"]))))
-    assert (one.error, one.project, two.project) == (None, "one", "two")
-    assert two.error.code == "report_missing"
+Impatient = Callable[..., None]
 
 
 async def test_the_last_report_is_found_when_a_run_was_started_again(engine: PrefectServer) -> None:
     @flow
     async def part_of_a_run(*, names: list[list[str]]) -> UUID:
         for each in names:
-            await publish(render_protection_report(report_of(each), is_whole=False))
+            await publish(render_protection_report(report_on(each), is_whole=False))
         return UUID(flow_run.id)
 
     tries = [["one"], ["two"], ["three"], ["four"], ["five"], ["last"]]
-    assert await find_report(await part_of_a_run(names=tries)) == report_of(["last"])
+    flow_run_id = await part_of_a_run(names=tries)
+    async with get_client() as client:
+        assert await find_report(client, flow_run_id) == report_on(["last"])
 
 
 def test_a_report_survives_being_packed_into_a_page() -> None:
-    report = report_of(["a", "<!-- --> b"])
+    report = report_on(["a", "<!-- --> b"])
     assert ProtectionReport.load(f"# Summary\n\n{report.dump()}\n") == report
 
 
 @pytest.mark.parametrize(
-    "page", ["", "# Summary", "<!-- protection-report AA -->", report_of([]).dump()[:-9]]
+    "page", ["", "# Summary", "<!-- protection-report AA -->", report_on([]).dump()[:-9]]
 )
 def test_a_page_without_a_readable_report_has_none(page: str) -> None:
     assert ProtectionReport.load(page) is None
@@ -149,7 +78,7 @@ def test_a_page_without_a_readable_report_has_none(page: str) -> None:
         ({"max_concurrent_runs": -1}, "number of runs at once must be 1 or more"),
         ({"timeout_seconds": 0}, "time-out must be more than 0"),
         ({"label_selector": "a in (b"}, "label selector"),
-        ({"projects": ["nobody"]}, "named 'nobody'. Known projects: 'prod'"),
+        ({"projects": ["nobody"]}, "named 'nobody'. Available projects: 'prod'"),
         ({}, "There is no deployment protect-snapshots/batch: run `make deploy`"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
@@ -165,21 +94,110 @@ async def test_bad_input_is_told_before_anything_is_started(
     assert not sandbox.requests
 
 
-async def runs_of(parent: FlowRun) -> list[FlowRun]:
-    wanted = FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [parent.id]}})
-    async with get_client() as client:
-        return await client.read_flow_runs(flow_run_filter=wanted)
-
-
 def waits_once_more(sandbox: Sandbox) -> bool:
     """A second run has listed the snapshots and sent its changes."""
     return len(sandbox.calls("list_images")) > 1 and sandbox.requests[-1].operation == "list_actions"
 
 
-async def start(**parameters: object) -> FlowRun:
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(FAN_OUT)
-        return await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Impatient:
+    """Have the fan-out of this process judge after seconds."""
+
+    def shorten(**seconds: float) -> None:
+        usual = Patience.for_timeout(900)
+        monkeypatch.setattr(Patience, "for_timeout", lambda _: replace(usual, **seconds))
+
+    return shorten
+
+
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_batch_that_no_worker_takes_is_warned_of_cancelled_and_reported(
+    save_project: SaveProject, make_sandbox: MakeSandbox, impatient: Impatient
+) -> None:
+    save_project("nobody-works", make_sandbox(snapshots=1))
+    impatient(warn_seconds=1, work_seconds=8)
+    async with get_client() as client, batch_deployed(client):
+        done = await run(protect_on_workers, projects=["nobody-works"])
+        [batch] = await runs_of(BATCH)
+    assert done.state.is_failed()
+    advice = "no worker is online; start one: `prefect worker start --pool hetzner-cloud --limit 5`"
+    assert advice in str(done.state.message)
+    assert f"({batch.id}) published no report (state: Cancelled: " in str(done.state.message)
+    assert state_of(batch)[0] == "CANCELLED"
+    log = await log_of(done.record.id, until="is given up")
+    assert log.count(f"({batch.id}) waits: work pool 'hetzner-cloud'") == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_batch_whose_worker_dies_while_it_is_pending_is_started_again_on_another(
+    prefect_api: PrefectServer,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    impatient: Impatient,
+    tmp_path: Path,
+) -> None:
+    sandbox = make_sandbox(snapshots=3, action_seconds=1)
+    save_project("pending", sandbox)
+    make_deploy(prefect_api)
+    impatient(start_seconds=10)
+    fan_out = asyncio.create_task(run(protect_on_workers, projects=["pending"]))
+    with worker(prefect_api, tmp_path) as doomed:
+        victim = await until_pending()
+        os.kill(doomed.pid, signal.SIGKILL)
+        if pid := process_of(victim.id):
+            os.kill(pid, signal.SIGKILL)
+    with worker(prefect_api, tmp_path):
+        done = await fan_out
+    assert done.state.message == "3 of 3 snapshots protected in 1 project (3 now, 0 before)"
+    assert {one.id: state_of(one)[0] for one in await runs_of(BATCH)}[victim.id] == "CRASHED"
+    assert not unprotected(sandbox)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_project_whose_block_is_deleted_before_its_batch_begins_stops_no_other_of_the_batch(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(snapshots=3)
+    await save_project("kept", sandbox).asave("deleted")
+    make_deploy(prefect_api)
+    fan_out = asyncio.create_task(run(protect_on_workers, projects=["deleted", "kept"]))
+    await until(lambda: runs_of(BATCH))
+    await HetznerCloudCredentials.adelete("deleted")
+    with worker(prefect_api, tmp_path):
+        done = await fan_out
+    assert "3 of 3 snapshots protected in 2 projects" in str(done.state.message)
+    assert "project 'deleted' could not be read" in str(done.state.message)
+    assert len(await runs_of(BATCH)) == 1
+    assert not unprotected(sandbox)
+
+
+async def until_pending() -> FlowRun:
+    async def pending() -> FlowRun | None:
+        deployed = await runs_of(BATCH)
+        return next((one for one in deployed if one.state and one.state.is_pending()), None)
+
+    return await until(pending)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_cancelled_run_cancels_its_batches_those_in_progress_and_those_that_wait(
+    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(snapshots=2, action_seconds=60, clock=ManualClock())
+    for name in ("cancelled-1", "cancelled-2"):
+        save_project(name, sandbox)
+    make_deploy(prefect_api)
+    with worker(prefect_api, tmp_path, limit=2):
+        parent = await begin(FAN_OUT, projects=["cancelled-1", "cancelled-2"], projects_per_run=1)
+        await until_async(lambda: sandbox.calls("list_actions"))
+        async with get_client() as client:
+            await client.set_flow_run_state(parent.id, Cancelling())
+        assert state_of(await finished(parent.id))[0] == "CANCELLED"
+        batches = [await finished(one.id) for one in await runs_of(BATCH)]
+    assert [state_of(one)[0] for one in batches] == ["CANCELLED"] * 2
 
 
 @pytest.mark.e2e
@@ -194,9 +212,9 @@ async def test_a_batch_that_is_killed_is_started_again_and_one_report_tells_of_a
     save_project("other", other)
     make_deploy(prefect_api)
     with worker(prefect_api, tmp_path):
-        parent = await start(projects_per_run=1)
+        parent = await begin(FAN_OUT, projects_per_run=1)
         await until_async(lambda: killed.calls("list_actions"))
-        [victim] = [part for part in await runs_of(parent) if part.parameters["projects"] == ["killed"]]
+        [victim] = [part for part in await runs_of(BATCH) if part.parameters["projects"] == ["killed"]]
         pid = process_of(victim.id)
         assert pid
         os.kill(pid, signal.SIGKILL)
@@ -205,7 +223,7 @@ async def test_a_batch_that_is_killed_is_started_again_and_one_report_tells_of_a
         done = await finished(parent.id)
     assert done.state
     assert done.state.message == "14 of 14 snapshots protected in 2 projects (14 now, 0 before)"
-    parts = await runs_of(parent)
+    parts = await runs_of(BATCH)
     assert sorted(str(part.state and part.state.name) for part in parts) == [
         "Completed",
         "Completed",

@@ -21,6 +21,7 @@ from hetzner_cloud.errors import (
 )
 from hetzner_cloud.models import Action
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableEntry
 
 ERROR = {"code": "action_failed", "message": "Action failed"}
 State = (
@@ -274,3 +275,62 @@ async def test_the_time_that_reporting_takes_is_part_of_the_delay() -> None:
         sleep=script.sleep,
     )
     assert script.now == pytest.approx(0.5 + 0.5 + 0.4)
+
+
+# A response with an action that cannot be read
+
+
+class Spoiled(Script):
+    """A source whose responses also have an entry that cannot be read, or had one in the first so many."""
+
+    def __init__(self, entry: UnreadableEntry, *, polls: int = 1_000, **states: Sequence[State]) -> None:
+        super().__init__(**states)
+        self.entry, self.polls = entry, polls
+
+    async def list_actions(self, ids: Sequence[int]) -> list[Action]:
+        actions = await super().list_actions(ids)
+        if len(self.asked) <= self.polls:
+            raise UnreadableActionsError(actions, [self.entry])
+        return actions
+
+
+@pytest.mark.parametrize("action_id", [2, None])
+async def test_the_others_finish_when_one_cannot_be_read(action_id: int | None) -> None:
+    bad = UnreadableEntry(id=action_id, reason="status: Field required")
+    script = Spoiled(bad, a1=[RUNNING, SUCCESS], a2=[None], a3=[RUNNING, RUNNING, RUNNING, FAILED])
+    with pytest.raises(ActionFailedError) as caught:
+        await script.wait(action(1), action(2), action(3))
+    error = caught.value
+    assert [one.id for one in error.succeeded] == [1]
+    assert [one.id for one in error.failed] == [3]
+    assert [one.id for one in error.unfinished] == [2]
+    assert not error.missing
+    assert "status: Field required" in error.reason
+    assert len(script.asked) == 4
+
+
+async def test_an_action_is_read_later_when_it_could_not_be_before() -> None:
+    script = Spoiled(UnreadableEntry(id=1, reason="status: no"), polls=3, a1=[SUCCESS])
+    assert [one.status for one in await script.wait(action(1))] == ["success"]
+
+
+async def test_an_action_is_missing_when_another_cannot_be_read() -> None:
+    script = Spoiled(UnreadableEntry(id=2, reason="status: no"), a1=[None], a2=[None])
+    with pytest.raises(ActionUnfinishedError) as caught:
+        await script.wait(action(1), action(2))
+    assert [one.id for one in caught.value.missing] == [1]
+    assert [one.id for one in caught.value.unfinished] == [2]
+
+
+async def test_an_action_is_not_taken_as_finished_when_it_is_also_there_unreadable() -> None:
+    script = Spoiled(UnreadableEntry(id=1, reason="status: no"), a1=[SUCCESS])
+    with pytest.raises(ActionUnfinishedError):
+        await script.wait(action(1))
+
+
+async def test_the_reason_names_both_when_others_ran_into_the_timeout() -> None:
+    script = Spoiled(UnreadableEntry(id=2, reason="status: no"), a1=[RUNNING], a2=[None])
+    with pytest.raises(
+        ActionUnfinishedError, match="waited 60 s; asking for 1 of them failed: 1 of 2 actions"
+    ):
+        await script.wait(action(1), action(2))

@@ -26,6 +26,7 @@ from hetzner_cloud.errors import (
 )
 from hetzner_cloud.requests import batched_ids
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
 from tests.support.api_json import ENDPOINT, MAX_ID, TOKEN, action_json, error_json, image_json, meta_json
 
 Call = Callable[[HetznerCloudClient], Awaitable[Any]]
@@ -255,6 +256,39 @@ async def test_an_error_of_one_batch_is_raised_as_it_is(
     hetzner.get("/actions").mock(side_effect=answer)
     with pytest.raises(ServerError):
         await client.list_actions(range(1, 60))
+
+
+async def test_all_others_come_with_the_error_when_some_actions_cannot_be_read(
+    hetzner: respx.MockRouter, client: HetznerCloudClient
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        actions = [action_json(int(number)) for number in request.url.params.get_list("id")]
+        actions[0] |= {"id": 0} if actions[0]["id"] == 26 else {"status": None}
+        return httpx.Response(200, json={"actions": actions, "meta": None})
+
+    hetzner.get("/actions").mock(side_effect=answer)
+    hetzner.get("/images/actions").mock(side_effect=answer)
+    for call in (client.list_actions(range(1, 51)), client.list_image_actions(ids=range(1, 51))):
+        with pytest.raises(UnreadableActionsError) as caught:
+            await call
+        assert [action.id for action in caught.value.actions] == [*range(2, 26), *range(27, 51)]
+        assert [entry.id for entry in caught.value.unreadable] == [1, None]
+    assert len(hetzner.calls) == 4
+
+
+async def test_an_entry_without_an_id_is_named_with_the_page_that_was_requested(
+    hetzner: respx.MockRouter, client: HetznerCloudClient
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        page = int(request.url.params["page"])
+        entry = image_json(9 - page, protection=None) if page == 2 else image_json(-page if page == 3 else 9)
+        return httpx.Response(200, json={"images": [entry], "meta": meta_json(page, 3, total_entries=3)})
+
+    hetzner.get("/images").mock(side_effect=answer)
+    with pytest.raises(UnreadableImagesError) as caught:
+        await client.list_images()
+    assert [image.id for image in caught.value.images] == [9]
+    assert [(entry.id, entry.page) for entry in caught.value.unreadable] == [(7, 2), (None, 3)]
 
 
 def test_ids_are_batched_in_their_order_each_once() -> None:

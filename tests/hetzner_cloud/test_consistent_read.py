@@ -7,6 +7,7 @@ import pytest
 
 from hetzner_cloud.consistent_read import changed_while_reading, fetch_consistently
 from hetzner_cloud.pages import ImagesPage
+from hetzner_cloud.unreadable_entries import UnreadableImagesError
 from tests.support.api_json import image_json, meta_json
 
 
@@ -110,3 +111,37 @@ async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings
     readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
     assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
     assert readings.made == 3
+
+
+# Images that cannot be read
+
+
+def spoiled(*entries: Any, total: int | None = None) -> ImagesPage:
+    meta = {"pagination": {"total_entries": total}}
+    return ImagesPage.model_validate({"images": list(entries), "meta": meta})
+
+
+async def test_an_image_that_cannot_be_read_comes_with_all_others_after_one_reading() -> None:
+    bad = image_json(4, protection=None)
+    readings = Readings(
+        [spoiled(image_json(5), bad, total=4), spoiled(image_json(3), image_json(0), total=4)]
+    )
+    with pytest.raises(UnreadableImagesError) as caught:
+        await fetch_consistently(readings.read, readings.read)
+    assert [image.id for image in caught.value.images] == [3, 5]
+    assert [entry.id for entry in caught.value.unreadable] == [4, None]
+
+
+async def test_a_list_that_changed_is_read_again_when_an_image_cannot_be_read() -> None:
+    bad = image_json(4, protection=None)
+    twice = [spoiled(image_json(5), bad, total=3), spoiled(bad, image_json(3), total=3)]
+    whole = [spoiled(image_json(5), bad, total=3), spoiled(image_json(3), total=3)]
+    with pytest.raises(UnreadableImagesError) as caught:
+        await fetch_consistently(Readings(twice, whole).read, Readings().read)
+    assert [entry.id for entry in caught.value.unreadable] == [4]
+
+
+async def test_an_image_is_as_last_seen_when_only_an_earlier_page_could_not_be_read() -> None:
+    pages = [spoiled(image_json(3, protection=None)), spoiled(image_json(3), image_json(2))]
+    changed = Readings(pages, pages, pages)
+    assert [image.id for image in await fetch_consistently(changed.read, changed.read)] == [2, 3]

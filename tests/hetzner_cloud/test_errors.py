@@ -181,7 +181,7 @@ def test_an_action_error_names_only_what_there_is() -> None:
 
 def test_an_action_error_has_the_code_of_the_first_failure() -> None:
     faults = [{"code": code, "message": "no"} for code in ("first", "second")]
-    failed = [action(number, "error", error=fault) for number, fault in enumerate(faults)]
+    failed = [action(number, "error", error=fault) for number, fault in enumerate(faults, 1)]
     assert ActionFailedError(failed=failed).code == "first"
     assert ActionNotFoundError(missing=[action(1)]).code is None
 

@@ -1,7 +1,6 @@
 """Paging: page 1, then all others at once, to an end that comes; and a list that moved is read again."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from hetzner_cloud.pages import ImagesPage
 from hetzner_cloud.pagination import fetch_in_reverse, fetch_pages, gather_or_cancel
 from hetzner_cloud.responses import ApiResponse, parse_model
 from hetzner_cloud.retry import is_transient
-from tests.support.api_json import image_json, meta_json
+from tests.support.api_json import body_of, image_json, meta_json
 
 ABSENT: Any = object()
 
@@ -77,7 +76,7 @@ async def test_a_list_is_one_page_when_its_meta_is(meta: Any) -> None:
     ids=str,
 )
 def test_a_list_is_not_cut_short_when_its_meta_cannot_be_read(meta: Any) -> None:
-    answer = ApiResponse("GET /images", 200, json.dumps({"images": [image_json(1)], "meta": meta}).encode())
+    answer = ApiResponse("GET /images", 200, body_of({"images": [image_json(1)], "meta": meta}))
     with pytest.raises(InvalidResponseError, match="meta"):
         parse_model(ImagesPage, answer)
 
@@ -256,3 +255,32 @@ async def test_a_list_that_grows_by_whole_pages_during_the_read_is_no_endless_on
         return page(1 if number < 4 else 9, meta={"pagination": meta})
 
     assert ids_of(await fetch_pages(Pages(answer).fetch)) == [1, 1, 1, 9]
+
+
+# Entries that cannot be read
+
+
+def without_ids(count: int, meta: Any) -> ImagesPage:
+    return ImagesPage.model_validate({"images": [{}] * count, "meta": meta})
+
+
+async def test_all_pages_are_read_when_no_entry_of_the_first_has_an_id() -> None:
+    pages = Pages(
+        lambda n: (
+            without_ids(50, meta_json(1, 3, total_entries=102)) if n == 1 else page(n, meta=meta_json(n, 3))
+        )
+    )
+    assert ids_of(await fetch_pages(pages.fetch)) == [2, 3]
+    assert pages.asked == [1, 2, 3]
+
+
+async def test_the_last_page_is_not_left_out_when_all_that_is_new_on_it_has_no_id() -> None:
+    pages = Pages(lambda n: page(1, meta=following(2)) if n == 1 else without_ids(1, following(None)))
+    assert [one.size for one in await fetch_pages(pages.fetch)] == [1, 1]
+
+
+async def test_no_more_pages_are_requested_than_the_total_can_fill_when_some_have_no_id() -> None:
+    meta = {"pagination": {"page": 1, "next_page": 2, "last_page": 900, "total_entries": 100}}
+    body = {"images": [{}] * 49 + [image_json(1)], "meta": meta}
+    pages = Pages(lambda n: ImagesPage.model_validate(body) if n == 1 else page(n))
+    assert ids_of(await fetch_pages(pages.fetch)) == [1, 2]

@@ -1,6 +1,5 @@
 """From a response to a model or an error: every documented pair of status and code, and every broken body."""
 
-import json
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from hetzner_cloud.errors import (
 from hetzner_cloud.models import Action
 from hetzner_cloud.responses import ApiResponse, parse_error, parse_model
 from hetzner_cloud.retry import is_transient
-from tests.support.api_json import CORRELATION_ID, action_json, error_json
+from tests.support.api_json import CORRELATION_ID, action_json, body_of, error_json
 
 TRANSIENT, PERMANENT = True, False
 TABLE = [
@@ -83,7 +82,6 @@ WITHOUT_AN_ERROR = {
     "nested deeply": b'{"error":' * 100_000,
     "brackets": b"[" * 1_000_000,
     "digits": b'{"error": {"code": ' + b"9" * 10_000 + b"}}",
-    "half a character": b'{"error": {"code": "\\ud800", "message": "\\udfff"}}',
 }
 HOSTILE = "\x1b[2J\x07over\r\nWARNING forged line\u2028\u202egnp\x00\x9b31m\u200b"
 
@@ -91,8 +89,7 @@ CHANGE = "POST /images/4711/actions/change_protection"
 
 
 def answer(status: int, body: bytes | dict[str, Any], request: str = "GET /images") -> ApiResponse:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return ApiResponse(request, status, content, CORRELATION_ID)
+    return ApiResponse(request, status, body_of(body), CORRELATION_ID)
 
 
 @pytest.mark.parametrize(("status", "code", "kind", "transient"), TABLE)
@@ -177,7 +174,7 @@ def test_a_success_is_read() -> None:
         (b'{"id": 13, "sta', "Invalid JSON"),
         (b"\xff\xfe", "Invalid JSON"),
         (b"[" * 1_000_000, "Invalid JSON"),
-        (b'{"id": ' + b"9" * 10_000 + b"}", "Invalid JSON"),
+        (b'{"id": ' + b"9" * 10_000 + b"}", "id: Input should be a valid integer"),
         (b"null", "the body"),
         (b"[]", "the body"),
         (b"{}", "id: Field required"),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from playground.server import PrefectServer, ServerNotStartedError, prefect_server
-from tests.support.machine import kill_all
+from playground.server import PrefectServer, ServerNotStartedError, _locked, prefect_server
+from tests.support.machine import kill_all, processes_of
+from tests.support.waits import until
 
 ROOT = Path(__file__).parents[2]
 STARTS_A_SERVER_AND_IS_KILLED = """
@@ -28,16 +29,24 @@ def test_no_server_is_started_on_a_port_where_another_one_responds(
         start_and_stop(tmp_path / "home", port=port)
 
 
+def test_no_server_is_started_in_the_folder_of_a_running_one(prefect_api: PrefectServer) -> None:
+    with pytest.raises(ServerNotStartedError, match=r"Another Prefect server \(process \d+\) uses"):
+        start_and_stop(prefect_api.log.parent, empty_home=True)
+    assert (prefect_api.log.parent / "prefect.db").exists()
+
+
 @pytest.mark.e2e
-def test_a_new_start_leaves_alone_the_database_of_a_server_that_outlived_its_parent(tmp_path: Path) -> None:
+def test_a_server_ends_and_its_folder_is_free_when_the_process_that_started_it_is_killed(
+    tmp_path: Path,
+) -> None:
     home = tmp_path / "home"
     command = [sys.executable, "-c", STARTS_A_SERVER_AND_IS_KILLED, str(home)]
     try:
         done = subprocess.run(command, cwd=ROOT, check=False, timeout=240)
         assert done.returncode == -signal.SIGKILL
-        with pytest.raises(ServerNotStartedError, match=r"Another Prefect server \(process \d+\) uses"):
-            start_and_stop(home, empty_home=True)
-        assert (home / "prefect.db").exists()
+        until(lambda: not processes_of(home))
+        with _locked(home):
+            assert (home / "server.log").exists()
     finally:
         kill_all(home)
 

@@ -20,6 +20,7 @@ from tests.support.deployments import PROTECT, finished, make_deploy
 from tests.support.figures import RecordFigure
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, eventually, log_of, run, table_in
+from tests.support.migrated_database import make_home
 from tests.support.protection_runs import outcomes_of, unprotected
 from tests.support.shell import COMMAND, ROOT, environment_of
 from tests.support.waits import _PATIENCE_SECONDS, runs_named, until, until_async
@@ -100,7 +101,7 @@ async def test_a_run_outlives_a_restart_of_the_prefect_server(
     sandbox = make_sandbox(snapshots=40, latency_seconds=0.1, action_seconds=1)
     port = free_port()
     with ExitStack() as first:
-        server = first.enter_context(prefect_server(tmp_path / "home", port=port))
+        server = first.enter_context(prefect_server(make_home(tmp_path / "home"), port=port))
         environment = environment_of(
             server,
             HETZNER_CLOUD_MAX_CONCURRENT_REQUESTS="1",

@@ -64,7 +64,11 @@ def times_of_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HETZNER_CLOUD_POLL_MAX_INTERVAL_SECONDS", "0.1")
 
 
-@pytest.mark.parametrize("cell", list(cells()), ids=str)
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(one, marks=pytest.mark.reliability if one.has_sibling else ()) for one in cells()],
+    ids=str,
+)
 async def test_what_comes_of_a_fault_is_what_the_policy_says(
     cell: Cell,
     save_project: SaveProject,

@@ -108,7 +108,10 @@ class MovingSandbox(Sandbox):
 
 
 @pytest.mark.e2e
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(5, settings().max_examples // 50),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(changes=st.dictionaries(st.integers(1, 70), st.just("create") | st.integers(0, 60), max_size=12))
 async def test_what_comes_up_meanwhile_is_protected_or_reported(
     save_project: SaveProject, engine: Callable[..., Any], changes: dict[int, Change]

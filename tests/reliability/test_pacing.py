@@ -82,6 +82,7 @@ def note(record_figure: RecordFigure) -> Note:
     return write
 
 
+@pytest.mark.reliability
 async def test_800_changes_take_no_longer_than_a_bucket_of_400_allows(
     save_project: SaveProject, make_sandbox: MakeSandbox, note: Note
 ) -> None:

@@ -22,6 +22,7 @@ from tests.support.figures import RecordFigure
 from tests.support.fixtures import MakeSandbox
 from tests.support.flow_runs import artifacts_of
 from tests.support.machine import _PATIENCE_SECONDS, begin, kill_all, processes_of, until
+from tests.support.migrated_database import make_home
 from tests.support.protection_runs import unprotected
 
 pytestmark = pytest.mark.e2e
@@ -43,7 +44,7 @@ async def until_requested(sandbox: Sandbox, operation: str) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home whose processes end with the test; a run that has just started may outlive its worker."""
-    home = tmp_path / "home"
+    home = make_home(tmp_path / "home")
     yield home
     kill_all(home)
 

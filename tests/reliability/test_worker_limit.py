@@ -46,20 +46,7 @@ async def states_of(runs: Sequence[FlowRun]) -> list[StateType | None]:
         return [(await client.read_flow_run(run.id)).state_type for run in runs]
 
 
-async def test_many_runs_started_at_once_never_exceed_the_limit_and_all_complete(
-    prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
-) -> None:
-    sandbox = make_sandbox(snapshots=4, action_seconds=1)
-    save_project("limited", sandbox)
-    make_deploy(prefect_api)
-    runs = [await begin(PROTECT, projects=["limited"]) for _ in range(6)]
-    with worker(prefect_api, tmp_path, limit=_LIMIT):
-        assert await all_finished(runs) == {StateType.COMPLETED}
-    assert await max_concurrency(runs) == _LIMIT
-    assert not unprotected(sandbox)
-
-
-async def test_a_new_worker_runs_all_that_is_scheduled_after_the_last_one_was_killed_with_its_runs(
+async def test_a_limit_is_never_exceeded_and_counts_no_run_that_was_killed_with_the_last_worker(
     prefect_api: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
 ) -> None:
     clock = ManualClock()
@@ -85,4 +72,5 @@ async def test_a_new_worker_runs_all_that_is_scheduled_after_the_last_one_was_ki
     with worker(prefect_api, tmp_path, limit=_LIMIT):
         assert await all_finished(others) == {StateType.COMPLETED}
     assert await states_of(killed) == [StateType.RUNNING] * _LIMIT
+    assert await max_concurrency(others) == _LIMIT
     assert not unprotected(sandbox)

@@ -40,6 +40,23 @@ def test_a_request_is_unauthorized_when_the_token_is_not_the_sandboxs(authorizat
         assert sandbox.bucket.remaining == 5
 
 
+@pytest.mark.parametrize("second", ["Bearer sandbox", "Bearer wrong"])
+def test_a_request_is_unauthorized_when_it_has_two_tokens(second: str) -> None:
+    with asked() as (_, client):
+        headers = [("Authorization", "Bearer sandbox"), ("Authorization", second)]
+        answer = client.send(httpx.Request("GET", f"{client.base_url}images", headers=headers))
+        assert error_of(answer) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "authorization", ["bearer sandbox", "Bearer  sandbox", "Token sandbox", "sandbox", "Bearer sandbox2"]
+)
+def test_a_request_is_unauthorized_when_the_scheme_is_not_as_documented(authorization: str) -> None:
+    with asked() as (_, client):
+        answer = client.get("/images", headers={"Authorization": authorization})
+        assert error_of(answer) == (401, "unauthorized")
+
+
 def test_a_read_only_token_may_list_but_change_nothing() -> None:
     with asked(snapshots=1, read_only_token="reader") as (sandbox, client):
         client.headers["Authorization"] = "Bearer reader"

@@ -55,6 +55,11 @@ def test_the_command_says_where_it_serves_and_ends_quietly_when_told_to(ending: 
         (["--host", "0.0.0.0"], "loopback only"),
         (["--fault", "explode"], "kind: Input should be"),
         (["--protected", "61"], "More snapshots are to be protected"),
+        (["--port", "99999"], "A port is 0 to 65535, not 99999"),
+        (["--rate-limit", "1" + "0" * 400], "rate_limit: Input should be less than"),
+        (["--rate-refill-per-second", "1e-320"], "rate_refill_per_second: Input should be greater than"),
+        (["--action-seconds", "inf"], "action_seconds: Input should be a finite number"),
+        (["--first-image-id", str(2**53)], "first_image_id: Input should be less than"),
     ],
 )
 def test_the_command_names_the_option_when_it_is_not_valid(

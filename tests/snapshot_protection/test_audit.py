@@ -5,8 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hetzner_cloud.models import Action, Image
-from snapshot_protection.audit import FindingName, baseline_entries, compare_with_baseline, with_evidence
+from snapshot_protection.audit import (
+    FindingName,
+    SnapshotFinding,
+    baseline_entries,
+    compare_with_baseline,
+    lacks_evidence,
+    with_evidence,
+)
 from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.unreadable import ListedSnapshot, UnreadableSnapshot
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 YOUNG, OLD = timedelta(hours=1), timedelta(days=30)
@@ -27,8 +36,16 @@ def image(image_id: int, *, protected: bool, age: timedelta | None = OLD, kind: 
 
 
 def baseline(**protected: bool) -> AuditBaseline:
-    kept = {int(name[1:]): BaselineEntry(value, f"snapshot {name[1:]}") for name, value in protected.items()}
-    return AuditBaseline(NOW - timedelta(days=1), kept)
+    return known(
+        {
+            int(name[1:]): BaselineEntry("protected" if value else "unprotected", f"snapshot {name[1:]}")
+            for name, value in protected.items()
+        }
+    )
+
+
+def known(snapshots: dict[int, BaselineEntry], listed: datetime = NOW - timedelta(days=1)) -> AuditBaseline:
+    return AuditBaseline("prod", "", listed, snapshots)
 
 
 def names(
@@ -122,8 +139,8 @@ def test_what_is_missing_or_in_its_grace_period_is_not_counted(
 
 def test_a_baseline_makes_the_next_audit_find_nothing_new() -> None:
     images = [image(1, protected=True), image(2, protected=False)]
-    first = compare_with_baseline(images, baseline(_3=True), now=NOW, grace_hours=0)
-    again = AuditBaseline(NOW, baseline_entries(first))
+    first = compare_with_baseline(images, baseline(_3=False), now=NOW, grace_hours=0)
+    again = known(baseline_entries(first))
     assert names(images, again) == [(2, "unprotected"), (1, "protected")]
 
 
@@ -157,3 +174,133 @@ def test_the_time_of_the_evidence_is_given_in_utc_whatever_the_api_s_zone() -> N
     findings = compare_with_baseline([image(1, protected=False)], baseline(_1=True), now=NOW, grace_hours=0)
     [found] = with_evidence(findings, [Action.model_validate(elsewhere)])
     assert found.evidence == "action 8 of 2026-11-24 22:15:00 UTC"
+
+
+def audits(
+    *listings: list[Image], every: timedelta = timedelta(days=1), grace_hours: float = 0
+) -> list[list[SnapshotFinding]]:
+    """Audit a project again and again, the last time now; return what each one finds."""
+    before, found = None, []
+    for number, images in enumerate(listings):
+        now = NOW - every * (len(listings) - 1 - number)
+        found.append(compare_with_baseline(images, before, now=now, grace_hours=grace_hours))
+        before = known(baseline_entries(found[-1]), now)
+    return found
+
+
+def red(findings: list[SnapshotFinding]) -> list[tuple[int, datetime | None, bool]]:
+    return [(one.image_id, one.since, one.is_new) for one in findings if one.protection_removed]
+
+
+def test_what_lost_its_protection_is_red_in_each_audit_until_it_is_protected_again() -> None:
+    on, off = [image(1, protected=True)], [image(1, protected=False)]
+    found = audits(on, off, off, off, on, off)
+    first = NOW - timedelta(days=4)
+    assert [red(each) for each in found] == [
+        [],
+        [(1, first, True)],
+        [(1, first, False)],
+        [(1, first, False)],
+        [],
+        [(1, NOW, True)],
+    ]
+    assert {one.finding for each in found for one in each if one.protection_removed} == {"newly_unprotected"}
+    assert all(one.is_violation for one in found[3])
+
+
+def test_what_was_protected_once_is_never_in_its_grace_period() -> None:
+    on, off = image(1, protected=True, age=YOUNG), image(1, protected=False, age=YOUNG)
+    found = audits([on], [off], [off], [off], every=timedelta(minutes=5), grace_hours=72)
+    assert [each[0].finding for each in found[1:]] == ["newly_unprotected"] * 3
+
+
+def test_what_was_never_protected_stays_in_its_grace_period() -> None:
+    off = image(1, protected=False, age=YOUNG)
+    found = audits([off], [off], every=timedelta(minutes=5), grace_hours=72)
+    assert [each[0].finding for each in found] == ["in_grace_period"] * 2
+
+
+@pytest.mark.parametrize(
+    ("ahead", "finding"),
+    [(timedelta(minutes=5), "in_grace_period"), (timedelta(minutes=6), "unprotected")],
+)
+def test_a_creation_date_in_the_future_is_no_grace(ahead: timedelta, finding: FindingName) -> None:
+    assert names([image(1, protected=False, age=-ahead)], None, grace_hours=72) == [(1, finding)]
+
+
+def test_a_missing_protected_snapshot_is_reported_for_a_week() -> None:
+    found = audits([image(1, protected=True)], *([[]] * 10))
+    first = NOW - timedelta(days=9)
+    assert [red(each) for each in found] == [
+        [],
+        [(1, first, True)],
+        *([[(1, first, False)]] * 6),
+        *([[]] * 3),
+    ]
+
+
+def test_an_unprotected_snapshot_that_is_deleted_is_missing_once() -> None:
+    found = audits([image(1, protected=False)], [], [])
+    assert [[one.finding for one in each] for each in found] == [["unprotected"], ["missing"], []]
+
+
+def test_what_lost_its_protection_and_is_deleted_by_the_next_audit_is_red_too() -> None:
+    found = audits([image(1, protected=True)], [image(1, protected=False)], [])
+    assert [one.finding for one in found[-1]] == ["missing_protected"]
+    assert red(found[-1]) == [(1, NOW, True)]
+
+
+def test_a_missing_snapshot_that_is_listed_again_unprotected_is_red() -> None:
+    found = audits([image(1, protected=True)], [], [image(1, protected=False)])
+    assert red(found[-1]) == [(1, NOW, True)]
+
+
+def test_a_time_of_a_clock_that_was_ahead_is_not_kept() -> None:
+    ahead = BaselineEntry("missing", since=NOW + timedelta(days=365))
+    [found] = compare_with_baseline([], known({1: ahead}), now=NOW, grace_hours=0)
+    assert found.since == NOW
+
+
+def test_evidence_is_kept_and_not_looked_up_again() -> None:
+    before = known(
+        {1: BaselineEntry("removed", "snapshot 1", since=NOW - timedelta(days=9), evidence="action 3")}
+    )
+    findings = compare_with_baseline([image(1, protected=False)], before, now=NOW, grace_hours=0)
+    assert not any(lacks_evidence(one) for one in findings)
+    assert [one.evidence for one in with_evidence(findings, [action(8, 1)])] == ["action 3"]
+    assert baseline_entries(findings)[1] == before.snapshots[1]
+
+
+def unread(image_id: int) -> UnreadableSnapshot:
+    return UnreadableSnapshot(image_id, ErrorInfo(code="unreadable", message="could not be read: no type"))
+
+
+def test_a_snapshot_that_cannot_be_read_counts_neither_as_protected_nor_as_unprotected() -> None:
+    [first, second] = compare_with_baseline(
+        [image(1, protected=True), unread(2)], baseline(_1=True, _2=True), now=NOW, grace_hours=0
+    )
+    assert (first.image_id, first.finding, first.reason) == (2, "unreadable", "could not be read: no type")
+    assert (first.description, first.is_counted, first.protected) == ("snapshot 2", True, False)
+    assert not first.is_violation
+    assert not first.protection_removed
+    assert second.finding == "protected"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_baseline_keeps_what_it_has_of_a_snapshot_that_cannot_be_read(*, known: bool) -> None:
+    before = baseline(_1=True, _2=known)
+    listing: list[ListedSnapshot] = [image(1, protected=True), unread(2), unread(3)]
+    findings = compare_with_baseline(listing, before, now=NOW, grace_hours=0)
+    assert baseline_entries(findings) == before.snapshots
+
+
+def test_what_is_not_listed_may_be_the_entry_that_has_no_id() -> None:
+    before = baseline(_1=True, _2=False, _3=True)
+    findings = compare_with_baseline(
+        [image(1, protected=True)], before, now=NOW, grace_hours=0, has_entries_without_id=True
+    )
+    assert [(one.image_id, one.finding) for one in findings] == [
+        (2, "unreadable"), (3, "unreadable"), (1, "protected")
+    ]  # fmt: skip
+    assert "an entry without a valid id may be it" in findings[0].reason
+    assert baseline_entries(findings) == before.snapshots

@@ -1,72 +1,30 @@
-"""What an audit stores for the next one."""
+"""Under which keys baselines and tables are stored."""
 
-import random
-from base64 import b64encode
-from datetime import UTC, datetime
+import re
 
-import pytest
+from snapshot_protection.audit_baseline import baseline_key, earlier_baseline_keys, table_key
 
-from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, TrendPoint
-
-NOW = datetime(2026, 11, 25, 3, 0, 0, 123456, tzinfo=UTC)
+SELECTOR = "env=prod"
 
 
-def baseline_of(count: int, *, seed: int = 1) -> AuditBaseline:
-    """Ids and descriptions as scattered as those of a real project."""
-    chance = random.Random(seed)
-    ids = sorted(chance.sample(range(100_000_000, 400_000_000), count))
-    return AuditBaseline(
-        audited=NOW,
-        snapshots={
-            image_id: BaselineEntry(
-                chance.random() < 0.9, f"db-{chance.randrange(200)} nightly {chance.randrange(10**9)}"
-            )
-            for image_id in ids
-        },
-        trend=(TrendPoint(1, 2), TrendPoint(2, 2)),
-    )
+def test_the_keys_of_all_snapshots_are_those_of_earlier_versions() -> None:
+    assert baseline_key("prod", "") == "snapshot-audit-baseline-prod"
+    assert table_key("prod", "") == "audited-snapshots-prod"
+    assert earlier_baseline_keys("prod", "") == ["snapshot-audit-memory-prod"]
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 500])
-def test_what_is_embedded_is_extracted(count: int) -> None:
-    baseline = baseline_of(count)
-    assert AuditBaseline.load(f"A text for people.\n\n{baseline.dump()}\n") == baseline
+def test_no_project_has_the_key_of_another_one_with_a_label_selector() -> None:
+    for make, kind in (
+        (baseline_key, "snapshot-audit-selected-baseline"),
+        (table_key, "audited-selected-snapshots"),
+    ):
+        key = make("prod", SELECTOR)
+        assert re.fullmatch(rf"{kind}-[0-9a-f]{{16}}-prod", key)
+        prefix = make("", "")
+        assert not key.startswith(prefix)
+        assert make("b", SELECTOR) not in {make(f"b-{key}", ""), make("a-b", SELECTOR), make("b", "env=test")}
 
 
-def test_descriptions_are_cut_and_only_the_last_trend_is_kept() -> None:
-    baseline = AuditBaseline(
-        NOW,
-        {7: BaselineEntry(protected=True, description="é" * 100)},
-        tuple(TrendPoint(n, 99) for n in range(50)),
-    )
-    kept = AuditBaseline.load(baseline.dump())
-    assert kept
-    assert kept.snapshots == {7: BaselineEntry(protected=True, description="é" * 40)}
-    assert kept.trend == baseline.trend[-30:]
-
-
-def test_ten_thousand_snapshots_are_kept_in_less_than_a_quarter_of_a_megabyte() -> None:
-    assert len(baseline_of(10_000).dump()) < 250_000
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "no baseline",
-        "<!-- audit-baseline  -->",
-        "<!-- audit-baseline !!! -->",
-        "<!-- audit-baseline AAAA -->",
-        f"<!-- audit-baseline {b64encode(b'x' * 100).decode()} -->",
-        baseline_of(3).dump().replace("audit-baseline ", "audit-baseline AA"),
-        baseline_of(3).dump()[:-20] + " -->",
-    ],
-)
-def test_what_cannot_be_extracted_is_no_baseline(text: str) -> None:
-    assert AuditBaseline.load(text) is None
-
-
-def test_a_description_cannot_end_the_comment_it_is_kept_in() -> None:
-    baseline = AuditBaseline(NOW, {7: BaselineEntry(protected=True, description="--> <script>")})
-    assert baseline.dump().count("-->") == 1
-    assert AuditBaseline.load(baseline.dump()) == baseline
+def test_earlier_keys_with_a_label_selector_could_be_another_project_s() -> None:
+    [_, earlier] = earlier_baseline_keys("prod", SELECTOR)
+    assert earlier == baseline_key(earlier.removeprefix("snapshot-audit-baseline-"), "")

@@ -62,7 +62,7 @@ def test_the_summary_has_coverage_findings_and_trend() -> None:
         ),
         links={"prod": "http://127.0.0.1:4200/artifacts/artifact/1"},
     )
-    assert text.startswith("## 🔴 2 of 3 snapshots protected in 2 projects, 1 unprotected (1 newly)")
+    assert text.startswith("## 🔴 2 of 3 snapshots protected in 2 projects, 1 unprotected (1 new)")
     assert (
         "| 🔴 | [prod](http://127.0.0.1:4200/artifacts/artifact/1) | 3 | 2 | 66.6 % | 10 of 12 | █▅▁ | "
         "2026-11-24 03:00 |"

@@ -4,8 +4,20 @@ import pickle
 
 import pytest
 
-from snapshot_protection.audit_report import AuditFailedError, AuditReport, format_message, mark_duplicates
-from tests.support.audit_reports import DEAD, EVIDENCE, REMOVED, finding, project, report
+from snapshot_protection.audit_pages import build_table, render_summary
+from snapshot_protection.audit_report import AuditFailedError, AuditReport, format_message, label
+from snapshot_protection.error_info import ErrorInfo
+from tests.support.audit_reports import (
+    DEAD,
+    EARLIER,
+    EVIDENCE,
+    NOW,
+    REMOVED,
+    YESTERDAY,
+    finding,
+    project,
+    report,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,23 +38,40 @@ from tests.support.audit_reports import DEAD, EVIDENCE, REMOVED, finding, projec
                 )
             ),
             (
-                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in their time of grace, 1 gone. "
-                "Run protect-snapshots to protect what is not."
+                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in their time of grace, 1 "
+                "missing. Run protect-snapshots to protect what is not."
             ),
         ),
         (
             report(project(REMOVED, finding(1))),
             (
-                "1 of 2 snapshots protected in 1 project, 1 unprotected (1 newly); prod/7 newly "
-                f"unprotected: {EVIDENCE}. Find out who lifted the protection or deleted the snapshots. "
-                "Run protect-snapshots to protect what is not."
+                "1 of 2 snapshots protected in 1 project, 1 unprotected (1 new); prod/7 newly "
+                f"unprotected: {EVIDENCE}. Find out who removed protection from, or deleted, these "
+                "snapshots. Run protect-snapshots to protect what is not."
             ),
         ),
         (
             report(project(finding(4, "missing_protected"), finding(1))),
             (
-                "1 of 1 snapshot protected in 1 project, 1 gone; prod/4 gone, was protected. "
-                "Find out who lifted the protection or deleted the snapshots."
+                "1 of 1 snapshot protected in 1 project, 1 missing; prod/4 missing, was protected. "
+                "Find out who removed protection from, or deleted, these snapshots."
+            ),
+        ),
+        (
+            report(project(EARLIER, finding(4, "missing_protected", since=YESTERDAY), finding(1))),
+            (
+                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 missing; prod/8 unprotected since "
+                "2026-11-24 03:00 UTC; prod/4 missing since 2026-11-24 03:00 UTC, was protected. Find out "
+                "who removed protection from, or deleted, these snapshots. Run protect-snapshots to "
+                "protect what is not."
+            ),
+        ),
+        (
+            report(project(finding(1), history_lost=NOW, listed=NOW)),
+            (
+                "1 of 1 snapshot protected in 1 project; project 'prod': the baseline could not be read at "
+                "2026-11-25 03:00 UTC; what was unprotected or deleted before is not known. Check in "
+                "Hetzner's console that no snapshot is missing where the baseline was lost."
             ),
         ),
         (
@@ -76,18 +105,17 @@ def test_the_message_names_five_when_there_are_more() -> None:
     assert "prod/6" not in text
 
 
-def test_two_tokens_of_one_project_are_noticed_by_a_shared_image() -> None:
-    audits = [project(finding(1), finding(2), name="a"), project(finding(3), name="b"),
-              project(finding(2), name="c"), DEAD]  # fmt: skip
-    endpoints = dict.fromkeys("abc", "https://api.example.test/v1")
-    assert [one.duplicate_of for one in mark_duplicates(audits, endpoints)] == ["", "", "a", ""]
-    endpoints["c"] = "https://other.example.test/v1"
-    assert [one.duplicate_of for one in mark_duplicates(audits, endpoints)] == ["", "", "", ""]
+def test_eight_unprotected_of_which_one_is_new_are_told_apart() -> None:
+    earlier = (finding(number, "newly_unprotected", since=YESTERDAY) for number in range(10, 17))
+    found = report(project(REMOVED, *earlier))
+    assert "8 unprotected (1 new)" in format_message(found)
+    assert label(found.projects[0].findings[1]) == "🔴 unprotected since 2026-11-24 03:00 UTC"
 
 
-def test_what_is_missing_makes_no_two_projects_one() -> None:
-    audits = [project(finding(1, "missing"), name="a"), project(finding(1), name="b")]
-    assert [one.duplicate_of for one in mark_duplicates(audits, {"a": "x", "b": "x"})] == ["", ""]
+def test_an_audit_that_could_not_read_a_baseline_has_not_succeeded_and_later_ones_only_report_it() -> None:
+    assert not report(project(finding(1), history_lost=NOW, listed=NOW)).succeeded
+    assert report(project(finding(1), history_lost=YESTERDAY, listed=NOW)).succeeded
+    assert not report(DEAD).succeeded
 
 
 def test_the_error_keeps_the_report_when_pickled() -> None:
@@ -95,3 +123,35 @@ def test_the_error_keeps_the_report_when_pickled() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert copy.report == error.report
     assert str(copy) == str(error) == format_message(error.report)
+
+
+def test_what_could_not_be_read_is_named_and_is_not_covered() -> None:
+    error = ErrorInfo(
+        code="unreadable", message="could not be read: an entry without a valid id on page 2: id: no"
+    )
+    bad = finding(7, "unreadable", reason="could not be read: type: Field required")
+    told = report(project(bad, finding(1), without_id=(error,)), project(finding(2), name="b"))
+    assert format_message(told) == (
+        "2 of 3 snapshots protected in 2 projects, 2 could not be read; "
+        "project 'prod': could not be read: an entry without a valid id on page 2: id: no; "
+        "prod/7 could not be read: type: Field required. "
+        "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+    )
+    assert told.unprotected == 0
+    first, *_ = build_table(told.projects[0], now=told.audited)
+    assert (first["finding"], first["snapshot"]) == ("🔴 could not be read: type: Field required", 7)
+    assert first["protected"] == "?"
+    summary = render_summary(told)
+    assert summary.startswith("## 🔴 2 of 3")
+    assert "| 🔴 | prod |" in summary
+    assert "page 2" in summary
+    assert "type: Field required" in summary.replace("\\", "")
+
+
+def test_nothing_is_called_empty_when_its_only_entry_has_no_id() -> None:
+    error = ErrorInfo(
+        code="unreadable", message="could not be read: an entry without a valid id on page 1: id: no"
+    )
+    assert format_message(report(project(without_id=(error,)))).startswith(
+        "0 of 0 snapshots protected in 1 project, 1 could not be read; project 'prod'"
+    )

@@ -145,3 +145,32 @@ def test_the_error_keeps_the_report_when_pickled() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert copy.report == error.report
     assert str(copy) == str(error) == format_message(error.report)
+
+
+WITHOUT_ID = ErrorInfo(
+    code="unreadable", message="could not be read: an entry without a valid id on page 2: id: no"
+)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_entry_without_an_id_is_named_and_the_run_has_not_succeeded(*, dry_run: bool) -> None:
+    project = ProjectReport(
+        project="prod", snapshots=(outcome(1, "already_protected"),), without_id=(WITHOUT_ID,)
+    )
+    told = ProtectionReport(dry_run=dry_run, projects=(project,))
+    assert not told.succeeded
+    message = format_message(told)
+    assert ", 1 without a valid id could not be read; project 'prod': could not be read: an entry" in message
+    assert message.endswith("Mend the cause, then run it again: what is protected costs nothing.")
+    first, second = build_table(told)
+    assert (first["project"], first["snapshot"], first["outcome"], first["code"]) == (
+        "prod", "", "failed", "unreadable"
+    )  # fmt: skip
+    assert second["snapshot"] == 1
+    assert "page 2" in render_summary(told)
+    assert ProtectionReport.load(told.dump()) == told
+
+
+def test_the_entries_without_an_id_are_bounded_in_the_message() -> None:
+    project = ProjectReport(project="prod", without_id=(WITHOUT_ID,) * 1_000)
+    assert len(format_message(ProtectionReport(dry_run=False, projects=(project,)))) < 1_000

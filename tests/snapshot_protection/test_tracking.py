@@ -24,6 +24,7 @@ from snapshot_protection.tracking import (
     track,
     unlisted,
 )
+from snapshot_protection.unreadable import UNREADABLE, UnreadableSnapshot
 from tests.support.tracked_snapshots import ACTION_ID, ID, LOCKED, REJECTED, STARTED, action, image
 
 NOT_FOUND = ErrorInfo(code="not_found", message="no such image")
@@ -192,3 +193,49 @@ def test_what_was_looked_up_by_its_id_is_selected_by_its_labels(
 def outcomes_of(snapshots: Iterable[Any]) -> dict[int, tuple[str, str]]:
     outcomes = [determine_outcome("prod", tracked) for tracked in snapshots]
     return {outcome.image_id: (outcome.outcome, outcome.code) for outcome in outcomes}
+
+
+# Snapshots that could not be read
+
+REASON = "could not be read: protection: Field required"
+UNREAD = UnreadableSnapshot(ID, ErrorInfo(code=UNREADABLE, message=REASON))
+
+
+def test_a_snapshot_that_cannot_be_read_is_sent_no_change_and_is_failed() -> None:
+    tracked = track([UNREAD])
+    assert select_unprotected(tracked) == []
+    outcome = determine_outcome("prod", tracked[ID])
+    assert (outcome.image_id, outcome.outcome, outcome.code) == (ID, "failed", UNREADABLE)
+    assert (outcome.message, outcome.description) == (REASON, "")
+
+
+@pytest.mark.parametrize("first", [PROTECTED, UNPROTECTED], ids=["protected", "unprotected"])
+@pytest.mark.parametrize("change", [None, STARTED], ids=["no change", "change"])
+def test_a_snapshot_is_failed_when_it_cannot_be_read_any_more(
+    first: Image, change: ChangeResult | None
+) -> None:
+    waited = SUCCEEDED if change else NOT_WAITED
+    tracked = record_changes(track([first]), [change] if change else [], waited)
+    outcome = determine_outcome("prod", record_sightings(tracked, [UNREAD], {})[ID])
+    assert (outcome.outcome, outcome.code, outcome.message) == ("failed", UNREADABLE, REASON)
+    assert outcome.action_id == (ACTION_ID if change else None)
+
+
+def test_a_snapshot_counts_as_it_is_when_it_can_be_read_again() -> None:
+    assert determine_outcome("prod", record_sightings(track([UNREAD]), [PROTECTED], {})[ID]).outcome == (
+        "already_protected"
+    )
+    assert select_unprotected(record_sightings(track([UNREAD]), [UNPROTECTED], {})) == [UNPROTECTED]
+
+
+def test_a_snapshot_that_could_not_be_read_is_looked_up_when_it_is_no_longer_listed() -> None:
+    tracked = track([UNREAD])
+    assert unlisted(tracked, [UNREAD]) == []
+    assert unlisted(tracked, []) == [ID]
+    outcome = determine_outcome("prod", record_sightings(tracked, [], {ID: Deleted()})[ID])
+    assert (outcome.outcome, outcome.message) == ("deleted", "")
+
+
+def test_nothing_is_known_of_an_unreadable_snapshot_when_the_verification_fails() -> None:
+    tracked = record_failed_verification(track([UNREAD]), OUTAGE.error)
+    assert determine_outcome("prod", tracked[ID]).code == "unverified"

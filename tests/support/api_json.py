@@ -1,6 +1,12 @@
 """What the API answers, as its documentation shows it, for the tests of the core package."""
 
+import json
 from typing import Any
+
+from pydantic import SecretStr
+
+from hetzner_cloud.json_body import JsonBody, parse_body
+from hetzner_cloud.redaction import Redactor
 
 TOKEN = "canary0f2b7d915c4e8a63aac1"
 ENDPOINT = "https://api.hetzner.cloud/v1"
@@ -8,6 +14,12 @@ CORRELATION_ID = "6f1c09aa2e74b3d5"
 MAX_ID = 2**53 - 1
 
 Json = dict[str, Any]
+
+
+def body_of(content: bytes | Json) -> JsonBody:
+    """What is read of a body, given as bytes or as JSON."""
+    received = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return parse_body(received, Redactor(SecretStr(TOKEN)))
 
 
 def image_json(image_id: int = 4711, **more: Any) -> Json:

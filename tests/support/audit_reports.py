@@ -8,6 +8,7 @@ from snapshot_protection.audit_report import AuditReport, ProjectAudit
 from snapshot_protection.error_info import ErrorInfo
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
+YESTERDAY = NOW - timedelta(days=1)
 EVIDENCE = "action 8 of 2026-11-24 22:15:00 UTC"
 DEAD = ProjectAudit(project="dead", error=ErrorInfo(code="unreachable", message="it cannot be reached"))
 _PROTECTED = {"protected", "new", "newly_protected", "missing_protected"}
@@ -28,4 +29,5 @@ def report(*projects: ProjectAudit, **fields: Any) -> AuditReport:
     return AuditReport(audited=NOW, projects=projects, **fields)
 
 
-REMOVED = finding(7, "newly_unprotected", evidence=EVIDENCE)
+REMOVED = finding(7, "newly_unprotected", evidence=EVIDENCE, since=NOW, is_new=True)
+EARLIER = finding(8, "newly_unprotected", since=YESTERDAY)

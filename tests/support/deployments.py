@@ -3,13 +3,17 @@
 import asyncio
 import os
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 
+from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +28,20 @@ BATCH = "protect-snapshots/batch"
 FAN_OUT = "protect-on-workers/fan-out"
 
 
-_RUN_SECONDS = 90.0
+POOL = "hetzner-cloud"
+
+
+_RUN_SECONDS = 180.0
+
+
+@asynccontextmanager
+async def batch_deployed(client: PrefectClient) -> AsyncIterator[None]:
+    """A deployment `batch` alone, in seconds, in a work pool without workers."""
+    await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"), overwrite=True)
+    flow_id = await client.create_flow(protect_snapshots)
+    await client.create_deployment(flow_id, BATCH.partition("/")[2], work_pool_name=POOL)
+    yield
+    await client.delete_work_pool(POOL)
 
 
 def make_deploy(server: PrefectServer) -> None:

@@ -73,6 +73,13 @@ FAULT_SPECS: dict[str, FaultSpec] = {
     ),
     "slower than the time-out": FaultSpec("transient", "timeout", {"kind": "delay"}),
 }
+_ALONE_OF_THEIR_KIND = {  # what is done by the network, or done although no response says so
+    "423 locked",
+    "empty 200",
+    "connection refused",
+    "reset after it was done",
+    "slower than the time-out",
+}
 _OPERATIONS: dict[Place, str] = {
     "list": "list_images",
     "change": "change_image_protection",
@@ -141,6 +148,12 @@ class Cell:
             return False
         refused = self.kind == "token" or self.name == "403"
         return refused or (self.kind == "permanent" and self.times == "always")
+
+    @property
+    def has_sibling(self) -> bool:
+        """Whether the same fault always, and another of its kind once, hold the same."""
+        first = next(name for name, spec in FAULT_SPECS.items() if spec.kind == self.spec.kind)
+        return self.times == "once" and self.name not in {first, *_ALONE_OF_THEIR_KIND}
 
     @property
     def operation(self) -> str:

@@ -6,17 +6,20 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
+T = TypeVar("T")
 _PATIENCE_SECONDS = 240.0
 
 
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
+async def until(condition: Callable[[], Awaitable[T | None]]) -> T:
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not await condition():  # noqa: ASYNC110 - the server tells nobody
+        while not (found := await condition()):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.05)
+    return found
 
 
 def processes_of(home: Path) -> list[int]:

@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 
 from tests.support.fixtures import TOKEN
@@ -33,6 +34,8 @@ def has_token(content: bytes, depth: int = _DEPTH) -> bool:
 
 
 def _unpacked(content: bytes) -> Iterator[bytes]:
+    if len(content) < len(TOKEN):  # most cells: ids, times, numbers
+        return
     for extract in (zlib.decompress, gzip.decompress, bz2.decompress):
         with suppress(ValueError, OSError, EOFError, zlib.error):
             yield extract(content)
@@ -67,7 +70,8 @@ def contents_of(home: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def places_with_the_token(home: Path) -> Iterator[str]:
-    yield from (place for place, content in contents_of(home) if has_token(content))
+    judged = cache(has_token)  # most cells repeat what others have
+    yield from (place for place, content in contents_of(home) if judged(content))
 
 
 def checkpoint(home: Path) -> None:

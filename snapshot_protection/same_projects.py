@@ -1,0 +1,62 @@
+"""Projects of a report that are the same one, by another token: each snapshot counts once. Pure functions."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.outcomes import SnapshotOutcome
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Reported(Protocol):
+    """What is needed of a project's report."""
+
+    @property
+    def project(self) -> str: ...
+    @property
+    def snapshots(self) -> tuple[SnapshotOutcome, ...]: ...
+    @property
+    def error(self) -> ErrorInfo | None: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def finished(self) -> datetime | None: ...
+
+
+def find_duplicates(projects: Sequence[Reported]) -> dict[str, str]:
+    """Find the projects that have a snapshot in common with one before, and name that one."""
+    owners: dict[tuple[str, int], str] = {}
+    duplicates = {}
+    for project in projects:
+        images = _images(project)
+        owner = next((owners[image] for image in images if image in owners), "")
+        if owner:
+            duplicates[project.project] = owner
+        owners |= {image: owners.get(image, owner or project.project) for image in images}
+    return duplicates
+
+
+def merge_outcomes(projects: Iterable[Reported]) -> list[SnapshotOutcome]:
+    """Return one outcome for each snapshot: what the project that finished last has seen."""
+    merged: dict[tuple[str, int], SnapshotOutcome] = {}
+    for project in sorted(projects, key=lambda one: one.finished or _LONG_AGO):
+        for image, outcome in zip(_images(project), project.snapshots, strict=True):
+            earlier = merged.get(image)
+            merged[image] = _later(earlier, outcome, project.error) if earlier else outcome
+    return list(merged.values())
+
+
+def _later(earlier: SnapshotOutcome, later: SnapshotOutcome, error: ErrorInfo | None) -> SnapshotOutcome:
+    """Let what was seen last decide; where both agree, the one that says more about this run's change."""
+    if earlier.outcome == "protected" and later.outcome == "already_protected":
+        return earlier
+    is_explained = error is not None and error.code == later.code  # the error is reported with the project
+    return earlier if earlier.needs_attention and later.outcome == "failed" and is_explained else later
+
+
+def _images(project: Reported) -> list[tuple[str, int]]:
+    """Return what tells its snapshots from all others; without an endpoint, only its own name does."""
+    place = project.endpoint or f"project {project.project}"
+    return [(place, outcome.image_id) for outcome in project.snapshots]

@@ -1,0 +1,107 @@
+"""Two tokens of one project: noticed by a shared image, counted once, each knows what the other knows."""
+
+from datetime import timedelta
+
+import pytest
+
+from snapshot_protection.audit import FindingName, SnapshotFinding
+from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.audit_duplicates import merge_duplicates
+from snapshot_protection.audit_report import ProjectAudit
+from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project
+
+EARLIER = NOW - timedelta(seconds=2)
+SHARED = finding(1)
+
+
+def merge(*projects: ProjectAudit) -> list[ProjectAudit]:
+    return merge_duplicates(projects, dict.fromkeys("abcd", "https://api.example.test/v1"))
+
+
+def merged(first: SnapshotFinding | None, second: SnapshotFinding | None) -> SnapshotFinding:
+    """Merge what the listing that began earlier and the later one have of one snapshot."""
+    a = project(*filter(None, (SHARED, first)), name="a", listed=EARLIER)
+    b = project(*filter(None, (SHARED, second)), name="b", listed=NOW)
+    results = []
+    for order in ((a, b), (b, a)):
+        one, two = merge(*order)
+        assert one.findings == two.findings
+        assert (one.duplicate_of, two.duplicate_of) == ("", order[0].project)
+        results.append([each for each in one.findings if each.image_id != SHARED.image_id])
+    assert results[0] == results[1]
+    [result] = results[0]
+    return result
+
+
+def test_two_tokens_of_one_project_are_noticed_by_a_shared_image() -> None:
+    audits = [project(finding(1), finding(2), name="a"), project(finding(3), name="b"),
+              project(finding(2), name="c"), DEAD]  # fmt: skip
+    endpoints = dict.fromkeys("abc", "https://api.example.test/v1")
+    assert [one.duplicate_of for one in merge_duplicates(audits, endpoints)] == ["", "", "a", ""]
+    endpoints["c"] = "https://other.example.test/v1"
+    assert [one.duplicate_of for one in merge_duplicates(audits, endpoints)] == ["", "", "", ""]
+
+
+def test_what_is_missing_makes_no_two_projects_one() -> None:
+    audits = merge(project(finding(1, "missing"), name="a"), project(finding(1), name="b"))
+    assert [one.duplicate_of for one in audits] == ["", ""]
+
+
+def test_a_third_listing_shows_that_two_without_a_shared_image_are_the_same_project() -> None:
+    audits = merge(
+        project(finding(1), name="a"),
+        project(finding(2), name="b"),
+        project(finding(1), finding(2), name="c"),
+    )
+    assert [one.duplicate_of for one in audits] == ["", "a", "a"]
+    assert [[each.image_id for each in one.findings] for one in audits] == [[1, 2]] * 3
+
+
+def test_a_project_that_one_of_two_tokens_cannot_read_is_an_error_and_no_duplicate() -> None:
+    audits = merge(project(finding(1), name="a"), DEAD.model_copy(update={"project": "b"}))
+    assert [(one.duplicate_of, one.error is None) for one in audits] == [("", True), ("", False)]
+
+
+def test_what_only_the_second_token_s_history_knows_is_found() -> None:
+    found = merged(finding(7, "unprotected"), REMOVED)
+    assert (found.finding, found.evidence, found.is_new) == ("newly_unprotected", EVIDENCE, True)
+
+
+def test_the_earliest_date_and_what_was_reported_before_win() -> None:
+    since = REMOVED.model_copy(update={"since": YESTERDAY, "is_new": False, "evidence": ""})
+    found = merged(REMOVED, since)
+    assert (found.since, found.is_new, found.evidence) == (YESTERDAY, False, EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "result"),
+    [
+        ("protected", "newly_unprotected", "newly_unprotected"),
+        ("newly_unprotected", "protected", "newly_unprotected"),
+        ("protected", "unprotected", "newly_unprotected"),
+        ("protected", "in_grace_period", "newly_unprotected"),
+        ("unprotected", "newly_protected", "newly_protected"),
+        ("in_grace_period", "protected", "protected"),
+        ("protected", "missing", "missing_protected"),
+        ("missing", "protected", "protected"),
+        ("missing_protected", "protected", "missing_protected"),
+        ("unprotected", "missing_protected", "missing_protected"),
+        ("in_grace_period", "new_unprotected", "new_unprotected"),
+        ("new", "protected", "new"),
+        ("protected", None, "protected"),
+        (None, "missing_protected", "missing_protected"),
+    ],
+)
+def test_the_more_severe_finding_wins_and_what_was_seen_protected_counts_as_that(
+    first: FindingName | None, second: FindingName | None, result: FindingName
+) -> None:
+    assert merged(first and finding(7, first), second and finding(7, second)).finding == result
+
+
+def test_coverage_and_trend_are_those_of_the_merged_findings() -> None:
+    trend = (TrendPoint(9, 9), TrendPoint(2, 2))
+    [one, _] = merge(
+        project(finding(1), finding(2), name="a", trend=trend), project(finding(1), REMOVED, name="b")
+    )
+    assert one.trend == (TrendPoint(9, 9), TrendPoint(2, 3))
+    assert one.coverage == TrendPoint(2, 3)
