@@ -10,8 +10,7 @@ from uuid import UUID
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 
-from blocks.credentials import HetznerCloudCredentials
-from blocks.projects import ENVIRONMENT
+from blocks.credentials import ENVIRONMENT, HetznerCloudCredentials
 from flows._changes import wait_for_changes
 from hetzner_cloud.errors import HetznerCloudError, InvalidResponseError
 from hetzner_cloud.models import Image

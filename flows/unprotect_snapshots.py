@@ -18,7 +18,7 @@ from flows._unprotect_project import PlanRun, UnprotectRequest, plan_unprotectin
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 from hetzner_cloud.sanitize import printable
 from records.approval_requests import load_request, save_request
-from reporting.artifacts import publish, publishing_error
+from reporting.artifacts import publish
 from reporting.events import emit_protection_removed
 from reporting.run_logging import log_report, run_logger
 from snapshot_protection.unprotect_pages import render_form, render_plan, render_unprotect_report
@@ -157,7 +157,7 @@ class _Run:
 async def _finish(report: UnprotectReport) -> UnprotectReport:
     rendered = render_unprotect_report(report)
     log_report(rendered)
-    unpublished = await publishing_error(publish(rendered))
+    unpublished = await publish(rendered)
     emit_protection_removed(report)
     message = with_unpublished(rendered.message, unpublished)
     if report.succeeded:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from hetzner_cloud.validation import MAX_ID
+from hetzner_cloud.models import MAX_ID
 from snapshot_protection.embedding import embed, extract
 
 _NAME = "snapshot-exemptions"
