@@ -83,7 +83,7 @@ class ApprovalRequest(_Record):
 
     Attributes:
         attempt: From 1; the plan changed before each further one.
-        key: Prefect keeps the answer under this key only.
+        key: The answer is found under this key only.
         differences: What changed in the plan since the last attempt.
         used: Whether the answer was read and acted on; an approval is good for one try.
     """
