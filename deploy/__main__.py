@@ -20,6 +20,7 @@ from deploy.merge import describe_parts, digest_parts
 from deploy.plan import DeploymentSpec, PlanError, read_plan
 from deploy.record import VARIABLE, Entry, Record, excess, load_record, save_record
 from deploy.report import format_deployment
+from deploy.server_errors import format_failure
 from deploy.state import fetch, fetch_updates, find_abandoned
 
 
@@ -38,14 +39,21 @@ async def deploy(*, recreate_automation: bool = False) -> None:
     url = get_current_settings().api.url
     if not url:
         raise DeployError("PREFECT_API_URL is not set: export PREFECT_API_URL=http://127.0.0.1:4200/api")
-    async with get_client() as client:
-        await _check_server(client, url)
-        await HetznerCloudCredentials.aregister_type_and_schema(client=client)
-        plan, record = await read_plan(ROOT), await load_record(client)
-        _check_room(plan, record)
-        for pool in sorted({spec.work_pool for spec in plan}):
-            print(f"work pool {pool}: {await create_pool(client, pool)}")
-        await _Deploy(client, record, plan).run(recreate_automation=recreate_automation)
+    try:
+        async with get_client() as client:
+            await _check_server(client, url)
+            await _deploy(client, recreate_automation=recreate_automation)
+    except (httpx.HTTPError, ObjectNotFound) as error:
+        raise DeployError(format_failure(error)) from None
+
+
+async def _deploy(client: PrefectClient, *, recreate_automation: bool) -> None:
+    plan, record = await read_plan(ROOT), await load_record(client)
+    _check_room(plan, record)
+    await HetznerCloudCredentials.aregister_type_and_schema(client=client)
+    for pool in sorted({spec.work_pool for spec in plan}):
+        print(f"work pool {pool}: {await create_pool(client, pool, expected=bool(record.deployments))}")
+    await _Deploy(client, record, plan).run(recreate_automation=recreate_automation)
 
 
 async def _check_server(client: PrefectClient, url: str) -> None:

@@ -10,15 +10,16 @@ from blocks.projects import load_projects
 from flows._audit_project import AuditOptions, audit_project
 from flows._conclusion import with_unpublished
 from flows._projects import for_each_project
-from flows._run_context import is_deployed, returned_state
+from flows._run_context import has_deployment_values, is_deployed, returned_state
 from flows._run_names import audit_run_name
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector
 from records.baselines import save_baselines
 from records.interrupted_runs import find_interrupted_runs
+from records.prefect_errors import describe_prefect_error
 from reporting.artifacts import publish, publishing_error
-from reporting.events import emit_unprotected
-from reporting.run_logging import log_report
+from reporting.events import emit_audited, emit_unprotected
+from reporting.run_logging import log_report, run_logger
 from snapshot_protection.audit_report import AuditFailedError, AuditReport, mark_duplicates
 from snapshot_protection.parameters import validate_grace
 from snapshot_protection.rendering import render_audit_report
@@ -78,10 +79,21 @@ async def _finish_audit(report: AuditReport, *, fail_on_unprotected: bool) -> Au
         if project.unprotected:
             emit_unprotected(project)
     unpublished = unpublished or await publishing_error(save_baselines(report))
+    if not (report.inaccessible or unpublished):
+        await _emit_if_whole(report)
     message = with_unpublished(rendered.message, unpublished)
     if report.inaccessible or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
+
+
+async def _emit_if_whole(report: AuditReport) -> None:
+    """Emit what docs/automations/missed-audit.yaml waits for, unless only a part was to be audited."""
+    try:
+        if await has_deployment_values("projects", "label_selector"):
+            emit_audited(report)
+    except Exception as error:  # noqa: BLE001 - the audit is done, and its findings are published
+        run_logger().warning("Not reported as a complete audit: %s", describe_prefect_error(error))
 
 
 if __name__ == "__main__":

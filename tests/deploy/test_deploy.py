@@ -204,6 +204,7 @@ async def test_a_work_pool_that_exists_is_left_as_it_is(prefect_api: PrefectServ
         ('_FREQUENCY: "30"', '_FREQUENCY: "{{ prefect.blocks.secret.x }}"', "stored in plain text"),
         ("timezone: Europe", "timezone: Moon", "schedule nightly: "),
         ("    version: ", "    parameters: {projects: 7}\n    version: ", "failed, see above."),
+        ("_on_workers.protect_on_workers", ".nothing", "the entrypoint flows.protect.nothing does not load: "),
     ],
 )
 def test_a_prefect_yaml_that_is_not_supported_is_rejected_before_any_deployment(
