@@ -39,7 +39,7 @@ test-e2e: install ## what starts processes as a user does
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
-	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot moving_lists hostile_responses secrets tls \
+	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot automations moving_lists hostile_responses secrets tls \
 	    older_prefect prefect_defaults,tests/reliability/test_$(name).py) tests/deploy
 	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 

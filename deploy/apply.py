@@ -47,8 +47,8 @@ async def create_pool(client: PrefectClient, name: str, *, expected: bool = Fals
             raise
     if expected:
         return (
-            "CHECK it was deleted, and is created again without the settings that it had: job variables, limits, "
-            "work queues; restart its workers"
+            "CHECK it was deleted, and is created again without the settings that it had: job variables, "
+            "limits, work queues; restart its workers"
         )
     return "created, for processes on a worker's own machine"
 
@@ -129,7 +129,9 @@ def _run_prefect(*arguments: str) -> None:
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
-        raise CommandError(f"{_without_traceback(done.stdout)}\n`prefect {' '.join(arguments)}` failed, see above.")
+        raise CommandError(
+            f"{_without_traceback(done.stdout)}\n`prefect {' '.join(arguments)}` failed, see above."
+        )
 
 
 def _without_traceback(output: str) -> str:

@@ -1,7 +1,7 @@
 """What `make deploy` stores between runs: digests of what prefect.yaml described and of what the server had.
 
-Values never enter the record: it is a variable, which everyone who uses the Prefect server can read. It is stored
-compressed, since a variable holds 5,000 characters.
+Values never enter the record: it is a variable, which everyone who uses the Prefect server can read. It is
+stored compressed, since a variable holds 5,000 characters.
 """
 
 import base64
@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 VARIABLE = "hetzner_snapshot_protection_deployed"
 _DIGITS = 8
 _MARGIN = 100  # random digests compress a little differently each time
-# How many names a part has: parameters and job variables a path, schedules a slug and what is described of it.
+# How many names a part has: of a parameter a path, of a schedule the slug and what is described of it.
 _MIN_NAMES = {"tags": 2, "parameters": 2, "job_variables": 2, "schedules": 3}
 
 Digests = Mapping[str, str]
@@ -68,7 +68,7 @@ class Record(BaseModel):
 
     @field_validator("deployments", mode="before")
     @classmethod
-    def _drop_invalid(cls, deployments: Any) -> Any:
+    def _drop_invalid(cls, deployments: object) -> object:
         """Treat an entry that somebody has edited as lost, and no other."""
         if not isinstance(deployments, Mapping):
             return deployments

@@ -17,4 +17,5 @@ def format_failure(error: httpx.HTTPError | ObjectNotFound) -> str:
         return f"The Prefect server did not respond: {describe_prefect_error(cause)}. {_AFTERWARDS}"
     request, status = cause.request, cause.response.status_code
     advice = _REJECTED if status in {401, 403} else _LOOK
-    return f"The Prefect server returned {status} for {request.method} {request.url.path}. {advice} {_AFTERWARDS}"
+    what = f"{request.method} {request.url.path}"
+    return f"The Prefect server returned {status} for {what}. {advice} {_AFTERWARDS}"

@@ -37,10 +37,10 @@ _RESOURCE = "prefect.flow-run."
 
 
 async def find_interrupted_runs() -> InterruptedRuns:
-    """Find this project's unfinished flow runs without a heartbeat or state change; this run is none of them.
+    """Find this project's unfinished flow runs without a heartbeat or state change, except this run.
 
-    Runs of deployments are this project's by their entrypoint. A run of no deployment is so by its flow's name
-    alone: nothing more is recorded of it.
+    Runs of deployments are this project's by their entrypoint; a run without a deployment by its flow's name
+    alone, since nothing more is recorded of it.
 
     A check that fails is part of the result, and stops no run.
     """

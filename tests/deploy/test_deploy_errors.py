@@ -1,4 +1,4 @@
-"""Whatever goes wrong in a deploy is one line that says what to do and what has been done, never a traceback."""
+"""Whatever goes wrong in a deploy is one line that says what to do and what is done, never a traceback."""
 
 import asyncio
 from collections.abc import Iterator
@@ -55,7 +55,10 @@ def test_an_entry_of_the_record_that_was_edited_is_lost_and_no_other_one(key: st
         ("deployments: [nightly]", "prefect.yaml has no list of deployments."),
         ("deployments: [{entrypoint: a.b}]", "deployment without a name: name is missing."),
         ("deployments: [{name: a, work_pool: {name: b}}]", "deployment a: entrypoint is missing."),
-        ("deployments: [{name: a, entrypoint: b.c, work_pool: d}]", "deployment a: work_pool name is missing."),
+        (
+            "deployments: [{name: a, entrypoint: b.c, work_pool: d}]",
+            "deployment a: work_pool name is missing.",
+        ),
     ],
 )
 async def test_a_prefect_yaml_that_cannot_be_read_is_one_line(
@@ -147,7 +150,9 @@ def test_a_record_that_the_server_refuses_to_store_is_one_line_and_the_next_depl
         "work pool hetzner-cloud: already exists, unchanged",
         'automation "Protect unprotected snapshots": already exists, disabled, unchanged',
     ]
-    assert last.startswith("The Prefect server returned 403 for POST /api/variables/. Are PREFECT_API_KEY or ")
+    assert last.startswith(
+        "The Prefect server returned 403 for POST /api/variables/. Are PREFECT_API_KEY or "
+    )
     assert last.endswith("may be done in part: run it again to finish.")
     assert line_of(deploy_from(checkout, prefect_api), FAN_OUT) == "updated (version)"
 

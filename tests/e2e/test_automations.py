@@ -1,7 +1,6 @@
 """Each file of docs/automations, created with Prefect's command: when it acts, on what, and what it sends."""
 
-import subprocess
-import sys
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from playground.server import PrefectServer
 from records.project_flows import FLOW_NAMES
 from reporting.events import AUDITED, UNPROTECTED
 from tests.support.automations import (
-    BLOCK,
     FOLDER,
     actions_of,
     create_automations,
@@ -53,9 +51,15 @@ def files() -> dict[str, list[dict[str, Any]]]:
     return {name: content.get("automations", [content]) for name, content in described.items()}
 
 
-def test_each_automation_has_a_name_by_which_it_is_removed_and_names_all_flows() -> None:
-    for automation in [one for automations in files().values() for one in automations]:
-        assert automation["name"].startswith("hetzner-snapshots - ")
+def test_the_readme_creates_and_removes_each_automation_and_each_names_all_flows() -> None:
+    readme = (ROOT / "README.md").read_text()
+    [created] = [line for line in readme.splitlines() if line.startswith("$ for name in unprotected-")]
+    assert set(created.removeprefix("$ for name in ").removesuffix("; do").split()) == set(files())
+    [removed] = re.findall(r"for name in (\"[^;]*); do\n>   prefect automation delete", readme)
+    prefix = "hetzner-snapshots - "
+    automations = [one for inside in files().values() for one in inside]
+    assert {prefix + name for name in re.findall(r'"(.*?)"', removed)} == {one["name"] for one in automations}
+    for automation in automations:
         flow_names = [
             set(match["prefect.resource.name"])
             for match in automation["trigger"].get("match_related", [])
@@ -121,17 +125,22 @@ async def test_zombie_runs_of_ours_are_marked_and_nothing_else_and_a_missed_audi
         live["without heartbeats"] = await begin(client, on_demand, Running())
         live["theirs, pending"] = await begin(client, theirs, Pending())
         before = await states_of(client, **live)
-        dead = {"running": await begin(client, on_demand, Running()), "pending": await begin(client, batch, Pending())}
+        dead = {
+            "running": await begin(client, on_demand, Running()),
+            "pending": await begin(client, batch, Pending()),
+        }
         await heartbeat(client, dead["running"])
 
         async def read() -> dict[str, str | None]:
             return await states_of(client, **dead)
 
+        async def acted_on() -> list[str]:
+            return await actions_of("executed")
+
         await eventually(read, lambda states: set(states.values()) == {"Crashed"})
         assert await states_of(client, **live) == before
-        assert set(await eventually(lambda: actions_of("executed"), lambda found: len(found) > 1)) == {
-            str(run.id) for run in dead.values()
-        }
+        acted = await eventually(acted_on, lambda found: len(found) > 1)
+        assert set(acted) == {str(run.id) for run in dead.values()}
         assert not await actions_of("failed")
 
         async def alarms() -> list[str]:

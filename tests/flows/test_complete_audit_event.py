@@ -1,4 +1,4 @@
-"""Which audits emit that everything was audited: only those reset the alarm of docs/automations/missed-audit.yaml."""
+"""Which audits emit that they are complete: only those reset the alarm of missed-audit.yaml."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -58,7 +58,7 @@ async def test_only_an_audit_of_all_that_its_deployment_covers_is_complete(
     save_project("audit-all", sandbox)
     deployment_id = await deploy(client)
     await audit("audit-all")  # belongs to no deployment
-    narrowed = [{"projects": ["audit-all"]}, {"label_selector": "a=b"}]
+    narrowed: list[dict[str, Any]] = [{"projects": ["audit-all"]}, {"label_selector": "a=b"}]
     for parameters in narrowed:
         assert (await audit_deployed(client, deployment_id, **parameters)).state_name == "Completed"
     before = set(await complete_audits())

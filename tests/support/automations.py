@@ -54,7 +54,7 @@ async def save_notification_block(url: str) -> UUID:
 def create_automations(
     server: PrefectServer, folder: Path, name: str, *, block: UUID | None = None, within: Mapping[int, int]
 ) -> None:
-    """Create those of a file with Prefect's command; their windows, in seconds, are replaced as `within` says."""
+    """Create those of a file with Prefect's command; `within` replaces their windows, in seconds."""
     text = (FOLDER / f"{name}.yaml").read_text().replace("BLOCK_DOCUMENT_ID", str(block))
     described = yaml.safe_load(text)
     for automation in described.get("automations", [described]):

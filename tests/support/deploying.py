@@ -88,7 +88,9 @@ async def deploy_as_0_4_0(checkout: Path, server: PrefectServer) -> None:
     async with get_client() as client:
         pools = {pool.name for pool in await client.read_work_pools()}
     if "hetzner-cloud" not in pools:
-        deploy_from(checkout, server, *"prefect work-pool create hetzner-cloud --type process".split())
+        deploy_from(
+            checkout, server, *["prefect", "work-pool", "create", "hetzner-cloud", "--type", "process"]
+        )
     deploy_from(checkout, server, "prefect", "--no-prompt", "deploy", "--all")
     (checkout / "prefect.yaml").write_text(text)
     old = {AUDIT: {"tags": "0123456789ab"}, PROTECT: {"triggers": "0123456789ab", "tags": "0123456789ab"}}
