@@ -26,7 +26,8 @@ def format_rejection(error: httpx.HTTPStatusError | ObjectNotFound) -> str:
     cause = _cause(error)
     if not isinstance(cause, httpx.HTTPStatusError):
         return describe_prefect_error(cause)
-    return f"the Prefect server {_format_response(cause)}: {printable(cause.response.text, max_length=_MAX_REASON)}"
+    reason = printable(cause.response.text, max_length=_MAX_REASON)
+    return f"the Prefect server {_format_response(cause)}: {reason}"
 
 
 def _cause(error: Exception) -> Exception:

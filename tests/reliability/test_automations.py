@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from blocks.credentials import HetznerCloudCredentials
 from playground.server import free_port, prefect_server, worker
 from tests.support.automations import actions_of, create_automations
-from tests.support.deployments import AUDIT, BATCH, PROTECT, make_deploy, start
+from tests.support.deployments import AUDIT, PROTECT, make_deploy, start
 from tests.support.fixtures import MakeSandbox
 from tests.support.machine import begin, kill_all, until
 
@@ -39,21 +39,25 @@ def home(tmp_path: Path) -> Iterator[Path]:
     kill_all(home)
 
 
-async def deploy_suspending(folder: Path) -> str:
-    """A deployment of a flow of ours whose runs suspend themselves, with the heartbeats of the others."""
+async def deploy_test_flows(folder: Path) -> tuple[str, str]:
+    """Deployments of a flow of ours, with the heartbeats of the others: runs that suspend, or never start."""
     (folder / "suspending.py").write_text(_SUSPENDING)
+    steps = {
+        "suspending": {"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}},
+        "stuck": {"prefect.deployments.steps.run_shell_script": {"script": "sleep 3600"}},
+    }
     async with get_client() as client:
         ours = await client.read_deployment_by_name(PROTECT)
-        pull = {"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}
-        await client.create_deployment(
-            ours.flow_id,
-            "suspending",
-            work_pool_name=ours.work_pool_name,
-            entrypoint="suspending.py:suspending",
-            pull_steps=[pull],
-            job_variables=ours.job_variables,
-        )
-    return "protect-snapshots/suspending"
+        for name, step in steps.items():
+            await client.create_deployment(
+                ours.flow_id,
+                name,
+                work_pool_name=ours.work_pool_name,
+                entrypoint="suspending.py:suspending",
+                pull_steps=[step],
+                job_variables=ours.job_variables,
+            )
+    return "protect-snapshots/suspending", "protect-snapshots/stuck"
 
 
 async def state_name(run: FlowRun) -> str | None:
@@ -61,10 +65,11 @@ async def state_name(run: FlowRun) -> str | None:
         return (await client.read_flow_run(run.id)).state_name
 
 
-async def heartbeats_of(run: FlowRun) -> int:
+async def events_of(run: FlowRun, name: str) -> int:
+    """How many events are on record: then the automations have seen them, and a restart loses none of them."""
     wanted = EventFilter.model_validate(
         {
-            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "event": {"name": [f"prefect.flow-run.{name}"]},
             "resource": {"id": [f"prefect.flow-run.{run.id}"]},
         }
     )
@@ -79,9 +84,9 @@ async def until_named(run: FlowRun, name: str) -> None:
     await until(is_named)
 
 
-async def until_heartbeats(run: FlowRun, count: int) -> None:
+async def until_recorded(run: FlowRun, name: str, *, count: int = 1) -> None:
     async def are_there() -> bool:
-        return await heartbeats_of(run) >= count
+        return await events_of(run, name) >= count
 
     await until(are_there)
 
@@ -98,17 +103,16 @@ async def test_runs_of_a_machine_that_died_are_marked_after_its_reboot_and_all_o
     ):
         make_deploy(server)
         create_automations(server, tmp_path, "zombie-runs", within=_WITHIN)
-        suspending = await deploy_suspending(tmp_path)
+        suspending, stuck = await deploy_test_flows(tmp_path)
         block = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
         await block.asave("waiting")
         workers.enter_context(worker(server, tmp_path))
         completed = await start(AUDIT)
         suspended = await begin(suspending)
-        await until_named(suspended, "Suspended")
-        running = await begin(PROTECT)
-        await until_heartbeats(running, 1)
-        pending = await begin(BATCH)
-        await until_named(pending, "Pending")
+        running, pending = await begin(PROTECT), await begin(stuck)
+        await until_recorded(suspended, "Suspended")
+        await until_recorded(running, "heartbeat")
+        await until_recorded(pending, "Submitting")
         kill_all(home)
     with prefect_server(home, port=port) as server, temporary_settings(server.settings):
         left = {run.id: await state_name(run) for run in (completed, suspended)}
@@ -133,10 +137,10 @@ async def test_a_run_that_lives_is_not_marked_when_the_server_was_restarted(
             await block.asave("waiting")
             workers.enter_context(worker(server, tmp_path))
             running = await begin(PROTECT)
-            await until_heartbeats(running, 1)
+            await until_recorded(running, "heartbeat")
         with prefect_server(home, port=port) as server, temporary_settings(server.settings):
-            before = await heartbeats_of(running)
-            await until_heartbeats(running, before + 2)
+            before = await events_of(running, "heartbeat")
+            await until_recorded(running, "heartbeat", count=before + 2)
             assert await state_name(running) == "Running"
             assert not await actions_of("executed")
             kill_all(home)
