@@ -66,7 +66,7 @@ async def state_name(run: FlowRun) -> str | None:
 
 
 async def events_of(run: FlowRun, name: str) -> int:
-    """How many events are on record: then the automations have seen them, and a restart loses none of them."""
+    """How many events are on record: those are not lost when the server is killed."""
     wanted = EventFilter.model_validate(
         {
             "event": {"name": [f"prefect.flow-run.{name}"]},
