@@ -1,10 +1,11 @@
-"""The event that automations can trigger on, see deploy/automation.py."""
+"""The events that automations can trigger on, see deploy/automation.py and docs/automations."""
 
 from prefect.events import emit_event
 
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.audit_report import AuditReport, ProjectAudit
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
+AUDITED = "hetzner-cloud.snapshots.audited"
 _MAX_IDS = 100
 
 
@@ -27,4 +28,13 @@ def emit_unprotected(project: ProjectAudit) -> None:
             "since_last_audit": sum(finding.is_new for finding in newly),
             "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
         },
+    )
+
+
+def emit_audited(report: AuditReport) -> None:
+    """Emit that an audit is complete: it could read all that its deployment covers, and has published it."""
+    emit_event(
+        AUDITED,
+        resource={"prefect.resource.id": "hetzner-cloud.audit", "prefect.resource.name": "complete audit"},
+        payload={"projects": len(report.distinct), "unprotected": report.unprotected},
     )
