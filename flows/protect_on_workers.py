@@ -85,7 +85,11 @@ async def protect_on_workers(
         await _cancel_runs()
         raise
     return await finish_run(
-        ProtectionReport(dry_run=dry_run, projects=tuple(project for report in reports for project in report))
+        ProtectionReport(
+            dry_run=dry_run,
+            projects=tuple(project for report in reports for project in report),
+            label_selector=parameters["label_selector"],
+        )
     )
 
 

@@ -14,7 +14,7 @@ from hetzner_cloud.settings import Settings
 from hetzner_cloud.tls import trusted_certificates
 
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
-_TLS_ALERT = "x15\\x03"  # how a server that expects TLS responds to plain HTTP
+_TLS_ALERT = "x15\\x03"  # how some servers that expect TLS respond to plain HTTP; others just hang up
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class ConnectionErrors:
                 message = f"{request}: {host} cannot be reached{via}: {reason}{self._advice(reason)}"
                 return TransportError(message, "unreachable")
             case _:
-                message = f"{request}: the connection to {host}{via} broke: {reason}{self._advice(reason)}"
+                advice = self._advice(reason) or self._advice_on_http(error)
+                message = f"{request}: the connection to {host}{via} broke: {reason}{advice}"
                 return TransportError(message, "connection_lost")
 
     def _advice(self, reason: str) -> str:
@@ -51,3 +52,8 @@ class ConnectionErrors:
         if any(sign in reason for sign in _NOT_TLS) or _TLS_ALERT in reason:
             return f". One side speaks TLS, the other does not{advice_on_endpoint(self.config)}"
         return ""
+
+    def _advice_on_http(self, error: Exception) -> str:
+        is_http = self.config.endpoint.startswith("http://")
+        is_hung_up = isinstance(error, httpx.ReadError | httpx.RemoteProtocolError)
+        return ". If it expects TLS, the endpoint begins with https://" if is_http and is_hung_up else ""

@@ -12,6 +12,7 @@ from hetzner_cloud.sanitize import printable
 from hetzner_cloud.tls import tls_context
 
 _VARIABLES = {"https": ("https_proxy", "HTTPS_PROXY"), "all": ("all_proxy", "ALL_PROXY")}
+_MAX_PORT = 65_535
 _EXAMPLE = "a URL such as http://proxy.example:3128"
 
 
@@ -67,7 +68,12 @@ def _route(text: str, variable: str) -> ProxyRoute:
     except (httpx.InvalidURL, ValueError):  # their messages can contain the password
         reason = f"it must be {_EXAMPLE}"
     else:
-        if url.host:
+        if _has_host(url):
             return ProxyRoute(proxy, variable)
-        reason = f"it has no host, it must be {_EXAMPLE}"
+        reason = f"it has no valid host and port, it must be {_EXAMPLE}"
     raise InvalidArgumentError(f"{variable} names no proxy that can be used: {reason}.")
+
+
+def _has_host(url: httpx.URL) -> bool:
+    """Check what httpx does not: a connection to it would fail each time."""
+    return bool(url.host) and "%" not in url.host and (url.port is None or 0 < url.port <= _MAX_PORT)

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit import FindingName, SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
 from snapshot_protection.protection_report import format_error_ref
-from snapshot_protection.wording import pluralize
+from snapshot_protection.wording import first_ones, pluralize
 
 _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
@@ -133,14 +134,22 @@ def mark_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, st
 def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
     parts = [format_headline(report)]
-    parts += [describe_inaccessible(project) for project in report.inaccessible]
-    removed = report.with_protection_removed
-    parts += [describe(project, finding) for project, finding in removed[:_NAMED_IN_MESSAGE]]
-    if len(removed) > _NAMED_IN_MESSAGE:
-        parts.append(f"and {len(removed) - _NAMED_IN_MESSAGE} more")
+    inaccessible = [describe_inaccessible(project) for project in report.inaccessible]
+    parts += _describe_empty(report) + first_ones(inaccessible, _NAMED_IN_MESSAGE, "project")
+    removed = [describe(project, finding) for project, finding in report.with_protection_removed]
+    parts += first_ones(removed, _NAMED_IN_MESSAGE)
     parts += message_parts(report.interrupted)
     step = next_step(report)
     return "; ".join(parts) + (f". {step}" if step else "")
+
+
+def _describe_empty(report: AuditReport) -> list[str]:
+    empty = [
+        one.project
+        for one in report.distinct
+        if not one.error and all(finding.is_missing for finding in one.findings)
+    ]
+    return describe_empty(empty, report.label_selector) if report.finding_counts else []
 
 
 def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
@@ -162,7 +171,8 @@ def format_headline(report: AuditReport) -> str:
     protected, total = (sum(part) for part in zip(*(one.coverage for one in report.distinct), strict=True))
     newly = f" ({counts['newly_unprotected']} newly)" if counts["newly_unprotected"] else ""
     if not sum(counts.values()):
-        return ", ".join([f"No snapshot found in {projects}", *inaccessible])
+        read = len(report.distinct) - len(report.inaccessible)
+        return ", ".join([format_nothing_found(read, report.label_selector), *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{newly}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
