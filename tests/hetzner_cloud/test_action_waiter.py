@@ -152,7 +152,7 @@ async def test_a_cancelled_wait_logs_all_that_still_ran_and_names_the_first(
     waiting = asyncio.create_task(wait_for_actions(script, actions, timeout_seconds=60, sleep=sleep))
     await begun.wait()
     waiting.cancel()
-    with pytest.raises(asyncio.CancelledError, match="and 50 more$"):
+    with pytest.raises(asyncio.CancelledError, match=r"and 50 more$"):
         await waiting
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 3

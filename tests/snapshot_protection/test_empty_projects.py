@@ -39,15 +39,16 @@ def protected(*projects: ProjectReport, selector: str = "") -> ProtectionReport:
         (
             protected(FULL, EMPTY, BARE, selector=SELECTOR),
             (
-                "1 of 1 snapshot protected in 3 projects (1 now, 0 before); no snapshot matches the label selector "
-                "'env=prod' in 2 projects: 'empty', 'bare'"
+                "1 of 1 snapshot protected in 3 projects (1 now, 0 before); no snapshot matches the label "
+                "selector 'env=prod' in 2 projects: 'empty', 'bare'"
             ),
         ),
         (
             protected(EMPTY, UNREAD, selector=SELECTOR),
             (
-                "No snapshot matches the label selector 'env=prod' in 1 project, 1 project could not be read; "
-                "project 'dead' could not be read: it cannot be reached (unreachable). "
+                "No snapshot matches the label selector 'env=prod' in 1 project, "
+                "1 project could not be read; project 'dead' could not be read: "
+                "it cannot be reached (unreachable). "
                 "Mend the cause, then run it again: what is protected costs nothing."
             ),
         ),
@@ -81,9 +82,9 @@ def test_a_protection_run_names_what_matched_nothing(told: ProtectionReport, mes
         (
             report(project(), DEAD),
             (
-                "No snapshot found in 1 project, 1 project could not be read; project 'dead' could not be read: it "
-                "cannot be reached (unreachable). Mend what keeps the projects from being read, then run the audit "
-                "again."
+                "No snapshot found in 1 project, 1 project could not be read; project 'dead' could not be "
+                "read: it cannot be reached (unreachable). Mend what keeps the projects from being read, "
+                "then run the audit again."
             ),
         ),
     ],
