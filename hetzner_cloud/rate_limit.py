@@ -14,6 +14,7 @@ from hetzner_cloud.rate_limit_headers import RateLimitHeaders
 from hetzner_cloud.token_bucket import TokenBucket
 
 _MAX_GAP_SECONDS = 60.0  # as long as the longest backoff
+_MAX_LATENESS_SECONDS = 0.5  # a busy machine wakes up late: the slots after a late one are not moved, too
 
 
 class RateLimit:
@@ -49,9 +50,10 @@ class RateLimit:
 
     def take_slot(self, now: float, *, max_delay: float = float("inf")) -> float:
         """Claim the next request's slot; returns the seconds to wait until then, `max_delay` at most."""
-        due = max(now, self._next_slot, self._backoff.held_until)
-        delay = min(due - now, max(0.0, max_delay))
-        self._last_slot = now + delay
+        is_late = now - _MAX_LATENESS_SECONDS < self._next_slot < now and not self.is_held(now)
+        due = self._next_slot if is_late else max(now, self._next_slot, self._backoff.held_until)
+        delay = min(max(0.0, due - now), max(0.0, max_delay))
+        self._last_slot = min(due, now + delay)
         if gap := self.gap(now):
             self._next_slot = self._last_slot + gap
         self._bucket = self._bucket.take(now)

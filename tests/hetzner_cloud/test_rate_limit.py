@@ -365,3 +365,12 @@ def test_the_delay_of_a_request_is_bounded_whatever_the_headers_are(
         assert 0 <= delay <= 301  # the longest Retry-After; more than the timeout's default is never slept
         assert 0 < rate_limit.refill < float("inf")
         now += delay + later
+
+
+def test_requests_that_wake_up_late_are_caught_up_with_and_no_more_than_that() -> None:
+    rate_limit, now, sent = told(headers(400, limit=4_000, reset_in=90)), NOW, 0  # 40 a second
+    while now < NOW + 10:
+        now += rate_limit.take_slot(now) + (0.06 if sent % 3 == 0 else 0.0)
+        sent += 1
+        rate_limit.update(headers(400, limit=4_000, reset_in=90), now=now, in_flight=0)
+    assert sent == pytest.approx(400, abs=25)
