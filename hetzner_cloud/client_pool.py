@@ -1,7 +1,7 @@
 """One client, so one connection pool and one rate-limit state, per project and event loop.
 
-The rate-limit state stays when the last user leaves: a task that is tried again, without a client held open
-around it, still waits as long as the response to its first try asked for.
+When the last user leaves, the rate-limit state stays if it holds requests back: a task that is tried again,
+without a client held open around it, still waits as long as the response to its first try asked for.
 """
 
 import asyncio
@@ -47,6 +47,7 @@ async def pooled_client(config: ClientConfig) -> AsyncIterator[HetznerCloudClien
         lease.users -= 1
         if lease.users == 0:
             del leases[config]
+            _forget_idle(config)
             _rebalance(leases.values())
             await lease.client.__aexit__(None, None, None)
 
@@ -56,6 +57,12 @@ def _client(config: ClientConfig) -> HetznerCloudClient:
     throttles = _THROTTLES.setdefault(asyncio.get_running_loop(), {})
     throttle = throttles.setdefault(config, Throttle(config, settings))
     return HetznerCloudClient(config, settings, throttle=throttle)
+
+
+def _forget_idle(config: ClientConfig) -> None:
+    throttles = _THROTTLES[asyncio.get_running_loop()]
+    if not throttles[config].is_holding:
+        del throttles[config]
 
 
 def _rebalance(leases: Collection[_Lease]) -> None:

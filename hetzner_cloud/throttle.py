@@ -73,6 +73,11 @@ class Throttle:
             held += delay
         return held
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether responses have asked for a delay that is not over."""
+        return self.unavailable_seconds(0.0) > 0 or self._rate_limit.is_held(self._clock())
+
     def unavailable_seconds(self, held: float) -> float:
         """Return how much longer a request is held that has been held for so many seconds."""
         return min(self._unavailable_until - self._clock(), self._max_retry_after - held)
