@@ -19,6 +19,7 @@ from flows._projects import for_each_project
 from flows._run_context import has_deployment_values, is_deployed, returned_state
 from flows._run_names import audit_run_name
 from hetzner_cloud.config import normalize_endpoint
+from hetzner_cloud.environment import check_environment
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector
 from records.baselines import BaselineStore
@@ -60,6 +61,7 @@ async def audit_snapshot_protection(
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
+        check_environment()
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
         covered = await load_audited_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
