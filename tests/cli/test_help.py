@@ -85,14 +85,11 @@ def test_help_is_an_error_when_no_command_is_given(group: str) -> None:
     assert not done.stdout
 
 
-@pytest.mark.parametrize("module", ["sandbox", "cli"])
-def test_the_sandbox_s_help_names_the_program_that_was_started(module: str) -> None:
-    line, name = (
-        (["cli", "sandbox"], "hetzner-snapshots sandbox")
-        if module == "cli"
-        else ([module], f"python -m {module}")
-    )
-    assert python("-m", *line, "--help").stdout.startswith(f"usage: {name} [-h]")
+@pytest.mark.parametrize(
+    ("module", "program"), [("sandbox", "python -m sandbox"), ("cli sandbox", "hetzner-snapshots sandbox")]
+)
+def test_the_sandbox_s_help_names_the_program_that_was_started(module: str, program: str) -> None:
+    assert python("-m", *module.split(), "--help").stdout.startswith(f"usage: {program} [-h]")
 
 
 def test_the_entry_point_of_an_install_is_the_command() -> None:
