@@ -23,6 +23,8 @@ from deploy.report import format_deployment
 from deploy.server_errors import format_failure, format_rejection
 from deploy.state import fetch, fetch_updates, find_abandoned
 
+INTERRUPTED = "Interrupted. Each deployment is as before or updated; run it again to finish."
+
 
 class DeployError(Exception):
     """Deploying failed; the message says why and what to do."""
@@ -165,14 +167,12 @@ def main(*, recreate_automation: bool = False) -> None:
     """Deploy as a command does: an error is one message, and exit status 1.
 
     Raises:
-        SystemExit: Deploying failed or was interrupted.
+        SystemExit: Deploying failed.
     """
     try:
         asyncio.run(deploy(recreate_automation=recreate_automation))
     except (DeployError, CommandError, PlanError) as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. Each deployment is as before or updated; run it again to finish.")
 
 
 if __name__ == "__main__":
@@ -180,4 +180,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--recreate-automation", action="store_true", help="create the automation again if it was deleted"
     )
-    main(recreate_automation=parser.parse_args().recreate_automation)
+    try:
+        main(recreate_automation=parser.parse_args().recreate_automation)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
