@@ -28,6 +28,7 @@ from tests.support.automations import (
 )
 from tests.support.deployments import ROOT
 from tests.support.flow_runs import eventually
+from tests.support.machine import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_deployed")]
 
@@ -131,29 +132,31 @@ async def test_zombie_runs_of_ours_are_marked_and_nothing_else_and_a_missed_audi
         }
         await heartbeat(client, dead["running"])
 
-        async def read() -> dict[str, str | None]:
-            return await states_of(client, **dead)
+        async def are_crashed() -> bool:
+            return set((await states_of(client, **dead)).values()) == {"Crashed"}
 
         async def acted_on() -> list[str]:
             return await actions_of("executed")
 
-        await eventually(read, lambda states: set(states.values()) == {"Crashed"})
+        await until(are_crashed)
         assert await states_of(client, **live) == before
         acted = await eventually(acted_on, lambda found: len(found) > 1)
         assert set(acted) == {str(run.id) for run in dead.values()}
         assert not await actions_of("failed")
 
-        async def alarms() -> list[str]:
-            return [one["body"] for one in received]
+        async def is_reported() -> bool:
+            return bool(received) and last in received[-1]["body"]
 
-        [never, *_] = await eventually(alarms, bool)
-        assert "Last complete audit: none since the automation was created, or none known since" in never
-        for deployment, name in ((nightly, "nightly"), (weekly, "weekly")):
-            run = await client.create_flow_run_from_deployment(deployment)
+        last = "Last complete audit: none since the automation was created, or none known since"
+        await until(is_reported)
+        last_run = await client.create_flow_run_from_deployment(nightly)
+        for run, name in (
+            (last_run, "nightly"),
+            (await client.create_flow_run_from_deployment(weekly), "weekly"),
+        ):
             await emit(AUDITED, {"prefect.resource.id": "hetzner-cloud.audit"}, related_to(run, name))
-            if name == "nightly":
-                last = f"Last complete audit: {prefect_api.ui_url}/runs/flow-run/{run.id} {run.id}\n"
-        await eventually(alarms, lambda bodies: last in bodies[-1])
+        last = f"Last complete audit: {prefect_api.ui_url}/runs/flow-run/{last_run.id} {last_run.id}\n"
+        await until(is_reported)
 
 
 def related_to(run: FlowRun, deployment: str) -> list[dict[str, str]]:
