@@ -17,7 +17,7 @@ from tests.support.audit_runs import audit
 from tests.support.fixtures import SaveProject
 from tests.support.flow_runs import eventually
 
-pytestmark = pytest.mark.usefixtures("nothing_deployed")
+pytestmark = pytest.mark.usefixtures("nothing_deployed", "no_known_projects")
 
 
 @pytest.fixture
