@@ -112,7 +112,7 @@ async def test_a_reset_an_hour_ahead_makes_nobody_sleep_an_hour(
     told = note("7 changes, a bucket of 3600 that is empty: Reset is an hour ahead", sandbox, at_first=0)
     assert told["seconds"] <= 2.5 * told["min_seconds"]  # half of what flows back is left to others
     log = await log_of(done.record.id, until=end_of(done))
-    assert "returned 429, the request budget is used up; next in" in log
+    assert "Rate limited, the credentials block 'paced': " in log
 
 
 async def test_a_limit_of_7200_goes_twice_as_fast(
