@@ -125,7 +125,8 @@ async def test_a_limit_of_7200_goes_twice_as_fast(
     done = await run(protect_snapshots, projects=["paced"])
 
     assert done.state.is_completed()
-    told = note("16 changes, a bucket of 7200 that is at its reserve", sandbox, at_first=0)
+    above_reserve = (sandbox.requests[0].remaining or 0) + 1 - 720  # the bucket refills while the run starts
+    told = note("16 changes, a bucket of 7200 that is at its reserve", sandbox, at_first=above_reserve)
     assert told["refused"] == 0
     assert 0.8 * told["min_seconds"] <= told["seconds"] <= 1.25 * told["min_seconds"]
     assert told["lowest"] >= 0.9 * told["reserve"]
