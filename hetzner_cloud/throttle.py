@@ -46,6 +46,7 @@ class Throttle:
         Raises:
             RateLimitError: Another request was given up since this one was made.
         """
+        queued_at = self._clock()
         async with self._turns:
             give_up_at = self._clock() + self._timeout
             is_void = True
@@ -54,7 +55,7 @@ class Throttle:
                 claimed_at = self._clock()
                 delay = self._rate_limit.take_slot(claimed_at, max_delay=give_up_at - claimed_at)
                 if delay > 0:
-                    self._log_delay(delay)
+                    self._log_delay(delay, waited=claimed_at - queued_at)
                     await self._sleep(delay)
                 is_void = self._rate_limit.rate_limited_since(claimed_at)
 
@@ -124,10 +125,9 @@ class Throttle:
             message = f"{request} was not sent: {given_up.message}"
             raise RateLimitError(message, given_up.code, given_up.status_code, given_up.correlation_id)
 
-    def _log_delay(self, delay: float) -> None:
+    def _log_delay(self, delay: float, *, waited: float) -> None:
         now = self._clock()
         if not self._rate_limit.is_held(now):
             remaining = self._rate_limit.remaining(now) or 0.0
-            self._log.throttled(
-                delay, remaining=remaining, requests_per_second=1 / (self._rate_limit.gap(now) or delay)
-            )
+            pace = 1 / (self._rate_limit.gap(now) or delay)
+            self._log.throttled(delay, waited=waited, remaining=remaining, requests_per_second=pace)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 LOGGER = logging.getLogger(__name__)
 
-_LOGGED_FROM_SECONDS = 5.0
+_LOGGED_FROM_SECONDS = 2.0
 _LOGGED_AGAIN_AFTER_SECONDS = 600.0
 
 
@@ -17,11 +17,11 @@ class ThrottleLog:
         self._clock = clock
         self._logged_at: dict[str, float] = {}
 
-    def throttled(self, delay: float, *, remaining: float, requests_per_second: float) -> None:
-        """Log that a request waits for its turn, if it waits long enough to be noticed."""
-        if delay >= _LOGGED_FROM_SECONDS and self._is_due("throttled"):
+    def throttled(self, delay: float, *, waited: float, remaining: float, requests_per_second: float) -> None:
+        """Log that a request waits for its turn, if that takes long enough, with others' turns before it."""
+        if waited + delay >= _LOGGED_FROM_SECONDS and self._is_due("throttled"):
             LOGGER.info(
-                "Rate limited, %s: %d requests left; throttling to %.3g requests/s, next in %.0f s",
+                "Rate limited, %s: %d requests left; throttling to %.3g requests/s, next in %.3g s",
                 *(self._label, max(0, remaining), requests_per_second, delay),
             )
 

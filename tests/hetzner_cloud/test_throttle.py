@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -280,3 +281,16 @@ async def test_the_delay_holds_when_the_client_was_closed_in_between(
     async with pooled_client(config) as client:
         await client.get_image(4711)
     assert loop.time() - failed_at >= 0.15
+
+
+async def test_a_queue_is_logged_when_each_of_its_requests_waits_only_a_moment(
+    hetzner: respx.MockRouter, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hetzner_cloud")
+    hetzner.get("/images").respond(headers={"RateLimit-Limit": "7200", "RateLimit-Remaining": "720"})
+    async with connect() as transport:
+        await transport.send(IMAGES)
+        await asyncio.gather(*(transport.send(IMAGES) for _ in range(10)))
+    [line] = logged(caplog)
+    pattern = r"7[12]\d requests left; throttling to (1\.9\d|2) requests/s, next in 0\.5\d* s"
+    assert re.fullmatch(f"Rate limited, {LABEL}: {pattern}", line)
