@@ -120,6 +120,11 @@ async def test_runs_of_a_machine_that_died_are_marked_after_its_reboot_and_all_o
             await until_named(run, "Crashed")
         assert {run.id: await state_name(run) for run in (completed, suspended)} == left
         assert set(left.values()) == {"Completed", "Suspended"}
+
+        async def are_recorded() -> bool:
+            return len(await actions_of("executed")) > 1
+
+        await until(are_recorded)
         assert sorted(await actions_of("executed")) == sorted([str(running.id), str(pending.id)])
         assert not await actions_of("failed")
 
