@@ -100,6 +100,7 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
         json.dumps({"result": base64.b64encode(zlib.compress(pickle.dumps(TOKEN))).decode()}).encode(),
         base64.b64encode(bz2.compress(pickle.dumps((TOKEN,)))),
     ],
+    ids=["plain", "header", "base64", "pickled", "gzip", "packed in JSON", "bz2 in base64"],
 )
 def test_the_scan_finds_a_token_that_is_there(content: bytes, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "prefect.db")) as database, database:
