@@ -75,7 +75,7 @@ def test_a_protection_run_names_what_matched_nothing(told: ProtectionReport, mes
         (
             report(project(finding(1, "missing")), label_selector=SELECTOR),
             (
-                "0 of 0 snapshots protected in 1 project, 1 gone; "
+                "0 of 0 snapshots protected in 1 project, 1 missing; "
                 "no snapshot matches the label selector 'env=prod' in project 'prod'"
             ),
         ),
