@@ -1,7 +1,11 @@
 """The command `deploy`."""
 
+import sys
 
-def deploy(*, recreate_automation: bool = False) -> None:
+from cli.endings import exit_status_of
+
+
+def deploy(*, recreate_automation: bool = False) -> int:
     """Put the deployments on the Prefect server at PREFECT_API_URL.
 
     Args:
@@ -11,7 +15,12 @@ def deploy(*, recreate_automation: bool = False) -> None:
 
     with prefect_environment():
         from cli.prefect_server import ensure_server
-        from deploy.__main__ import main
+        from deploy.__main__ import INTERRUPTED, main
 
         ensure_server(start=False)
-        main(recreate_automation=recreate_automation)
+        try:
+            main(recreate_automation=recreate_automation)
+        except KeyboardInterrupt as error:
+            print(INTERRUPTED, file=sys.stderr)
+            return exit_status_of(error)
+    return 0

@@ -121,7 +121,8 @@ def _origins() -> str:
 
 
 def _describe_invalid(error: Exception) -> str:
-    title = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", getattr(error, "title", "")).upper().removesuffix("SETTINGS")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", getattr(error, "title", "").removesuffix("Settings"))
+    title = f"{words}_".upper() if words else ""
     found = [
         f"{_variable(title, str(detail['loc'][0]))}: {detail['msg']}"
         if detail["loc"]

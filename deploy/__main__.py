@@ -20,7 +20,10 @@ from deploy.merge import describe_parts, digest_parts
 from deploy.plan import DeploymentSpec, PlanError, read_plan
 from deploy.record import VARIABLE, Entry, Record, excess, load_record, save_record
 from deploy.report import format_deployment
+from deploy.server_errors import format_failure, format_rejection
 from deploy.state import fetch, fetch_updates, find_abandoned
+
+INTERRUPTED = "Interrupted. Each deployment is as before or updated; run it again to finish."
 
 
 class DeployError(Exception):
@@ -38,14 +41,21 @@ async def deploy(*, recreate_automation: bool = False) -> None:
     url = get_current_settings().api.url
     if not url:
         raise DeployError("PREFECT_API_URL is not set: export PREFECT_API_URL=http://127.0.0.1:4200/api")
-    async with get_client() as client:
-        await _check_server(client, url)
-        await HetznerCloudCredentials.aregister_type_and_schema(client=client)
-        plan, record = await read_plan(ROOT), await load_record(client)
-        _check_room(plan, record)
-        for pool in sorted({spec.work_pool for spec in plan}):
-            print(f"work pool {pool}: {await create_pool(client, pool)}")
-        await _Deploy(client, record, plan).run(recreate_automation=recreate_automation)
+    try:
+        async with get_client() as client:
+            await _check_server(client, url)
+            await _deploy(client, recreate_automation=recreate_automation)
+    except (httpx.HTTPError, ObjectNotFound) as error:
+        raise DeployError(format_failure(error)) from None
+
+
+async def _deploy(client: PrefectClient, *, recreate_automation: bool) -> None:
+    plan, record = await read_plan(ROOT), await load_record(client)
+    _check_room(plan, record)
+    await HetznerCloudCredentials.aregister_type_and_schema(client=client)
+    for pool in sorted({spec.work_pool for spec in plan}):
+        print(f"work pool {pool}: {await create_pool(client, pool, expected=bool(record.deployments))}")
+    await _Deploy(client, record, plan).run(recreate_automation=recreate_automation)
 
 
 async def _check_server(client: PrefectClient, url: str) -> None:
@@ -61,6 +71,8 @@ async def _check_server(client: PrefectClient, url: str) -> None:
             f"The Prefect server at {url} returned {error.response.status_code}. "
             "Are PREFECT_API_URL and PREFECT_API_KEY or PREFECT_API_AUTH_STRING right?"
         ) from None
+    except ValueError:
+        raise DeployError(f"What responds at {url} is no Prefect server. Is PREFECT_API_URL right?") from None
 
 
 def _check_room(plan: list[DeploymentSpec], record: Record) -> None:
@@ -122,9 +134,11 @@ class _Deploy:
         try:
             await apply_changes(self.client, deployed, changes)
         except (ObjectNotFound, PrefectHTTPStatusError) as error:
-            print(f"deployment {spec.name}: FAILED: {error}")
+            print(f"deployment {spec.name}: FAILED: {format_rejection(error)}")
             return False
-        await self._save(spec)
+        if not await self._save(spec):
+            print(f"deployment {spec.name}: FAILED: deleted during the deploy")
+            return False
         print(f"deployment {spec.name}: {format_deployment(changes, drift, created=created)}")
         return True
 
@@ -136,28 +150,29 @@ class _Deploy:
         updates = await fetch_updates(self.client, deployed, self.record.saved)
         return find_drift(spec, last.deployed, deployed, updates)
 
-    async def _save(self, spec: DeploymentSpec) -> None:
-        deployed = await self.client.read_deployment_by_name(spec.name)
+    async def _save(self, spec: DeploymentSpec) -> bool:
+        deployed = await fetch(self.client, spec.name)
+        if deployed is None:
+            return False
         entry = Entry(described=digest_parts(describe_parts(spec)), deployed=digest_settings(deployed))
 
         def put(record: Record) -> Record:
             return record.model_copy(update={"deployments": {**record.deployments, spec.name: entry}})
 
         await save_record(self.client, put)
+        return True
 
 
 def main(*, recreate_automation: bool = False) -> None:
     """Deploy as a command does: an error is one message, and exit status 1.
 
     Raises:
-        SystemExit: Deploying failed or was interrupted.
+        SystemExit: Deploying failed.
     """
     try:
         asyncio.run(deploy(recreate_automation=recreate_automation))
     except (DeployError, CommandError, PlanError) as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Interrupted. Each deployment is as before or updated; run it again to finish.")
 
 
 if __name__ == "__main__":
@@ -165,4 +180,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--recreate-automation", action="store_true", help="create the automation again if it was deleted"
     )
-    main(recreate_automation=parser.parse_args().recreate_automation)
+    try:
+        main(recreate_automation=parser.parse_args().recreate_automation)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -30,8 +30,14 @@ class _Update(DeploymentUpdate):
     global_concurrency_limit_id: UUID | None = None
 
 
-async def create_pool(client: PrefectClient, name: str) -> str:
-    """Create a process work pool if it is missing; return what was done."""
+async def create_pool(client: PrefectClient, name: str, *, expected: bool = False) -> str:
+    """Create a process work pool if it is missing; return what was done.
+
+    Args:
+        client: Of the server.
+        name: Of the work pool.
+        expected: Whether an earlier deploy has created it, so that it was deleted if it is missing.
+    """
     if await _pool_exists(client, name):
         return "already exists, unchanged"
     try:
@@ -39,6 +45,11 @@ async def create_pool(client: PrefectClient, name: str) -> str:
     except CommandError:
         if not await _pool_exists(client, name):  # unless another deploy has just created it
             raise
+    if expected:
+        return (
+            "CHECK it was deleted, and is created again without the settings that it had: job variables, "
+            "limits, work queues; restart its workers"
+        )
     return "created, for processes on a worker's own machine"
 
 
@@ -118,4 +129,16 @@ def _run_prefect(*arguments: str) -> None:
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
-        raise CommandError(f"{done.stdout}\n`prefect {' '.join(arguments)}` failed, see above.")
+        raise CommandError(
+            f"{_without_traceback(done.stdout)}\n`prefect {' '.join(arguments)}` failed, see above."
+        )
+
+
+def _without_traceback(output: str) -> str:
+    """What a command printed; of a traceback only the error at its end."""
+    before, traceback, after = output.partition("Traceback (most recent call last)")
+    if not traceback:
+        return output
+    lines = after.splitlines()
+    frames = [number for number, line in enumerate(lines) if line[:1] in {"", " ", "│", "╭", "╰"}]
+    return "\n".join([before.rstrip("╭─ \n"), *lines[frames[-1] + 1 :]]).strip()

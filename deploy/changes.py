@@ -75,7 +75,7 @@ def find_changes(spec: DeploymentSpec, last: Digests | None, deployed: Deploymen
         always | merged | limit,
         tuple(schedules),
         (*removed, *notes, *kept),
-        tuple(name for name in replaced if not (notes and name.startswith("parameters."))),
+        tuple(name for name in replaced if "parameters" in merged or not name.startswith("parameters.")),
     )
 
 
@@ -118,13 +118,15 @@ def _merge_fields(
     }
     merged |= {name: parts[name,] for name in ("paused", "enforce_parameter_schema") if (name,) in changed}
     fields = {name: value for name, value in merged.items() if value != getattr(deployed, name)}
-    if ("work_pool",) in changed:
-        names = dict(zip(("work_pool_name", "work_queue_name"), parts["work_pool",], strict=True))
-        fields |= {name: value for name, value in names.items() if value}
+    pool, notes = dict(zip(("work_pool_name", "work_queue_name"), parts["work_pool",], strict=True)), []
+    if deployed.work_pool_name is None:
+        notes = [f"CHECK it had no work pool, so nothing ran it; now in {pool['work_pool_name']}"]
+    if notes or ("work_pool",) in changed:
+        fields |= {name: value for name, value in pool.items() if value}
     if "parameters" in fields and _holds_kind(deployed.parameters):
         del fields["parameters"]  # the server would resolve it, and store the result
-        return fields, ["parameters NOT updated: they hold a template; change them on the deployment's page"]
-    return fields, []
+        notes.append("parameters NOT updated: they hold a template; change them on the deployment's page")
+    return fields, notes
 
 
 def _holds_kind(value: object) -> bool:

@@ -49,6 +49,8 @@ def find_drift(
     """
     now, described = _settings(deployed), _described(spec)
     differing = {name for name, value in now.items() if digest(value) != last.get(name)}
+    if deployed.work_pool_name is None:  # its work pool was deleted
+        differing.discard("work_pool")
     recreated = {"schedules"} if _digest_ids(deployed) != last.get(_IDS) else set()
     updated = recreated | {
         _NAMES_IN_EVENTS.get(name, name) for fields in updates if set(fields) != {"paused"} for name in fields

@@ -13,6 +13,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.templating import apply_values, resolve_variables
 from pydantic import TypeAdapter, ValidationError
 
+_MAX_REASON = 300
 _IMAGE_FOLDER = "/opt/prefect"  # where Prefect assumes the flows in an image that a job variable names
 _SCHEDULE_FIELDS = ("cron", "interval", "rrule", "timezone", "anchor_date", "day_or")
 _SUPPORTED = {
@@ -69,17 +70,32 @@ async def read_plan(root: Path) -> list[DeploymentSpec]:
     """Read prefect.yaml in a folder, and resolve the variables in it as `prefect deploy` does.
 
     Raises:
-        PlanError: It describes something unsupported.
-        Exception: An entrypoint does not load; whatever it raises.
+        PlanError: It cannot be read, describes something unsupported, or an entrypoint does not load.
     """
-    described = yaml.safe_load((root / "prefect.yaml").read_text())
+    described = _read(root / "prefect.yaml")
     for entry in described["deployments"]:
         _check(entry, described)
     return [await _read_spec(entry, described, root) for entry in described["deployments"]]
 
 
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        described = yaml.safe_load(file.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PlanError(f"prefect.yaml cannot be read: {' '.join(str(error).split())}.") from None
+    deployments = described.get("deployments") if isinstance(described, dict) else None
+    if not (isinstance(deployments, list) and all(isinstance(entry, dict) for entry in deployments)):
+        raise PlanError("prefect.yaml has no list of deployments.")
+    return dict(described)
+
+
 def _check(entry: Mapping[str, Any], described: Mapping[str, Any]) -> None:
-    where = f"prefect.yaml, deployment {entry['name']}"
+    where = f"prefect.yaml, deployment {entry.get('name') or 'without a name'}"
+    pool = entry.get("work_pool")
+    has_pool = isinstance(pool, dict) and pool.get("name")
+    required = {"name": entry.get("name"), "entrypoint": entry.get("entrypoint"), "work_pool name": has_pool}
+    for key in [key for key, value in required.items() if not value]:
+        raise PlanError(f"{where}: {key} is missing.")
     for key in sorted({*entry, *({"build", "push"} & described.keys())} - _SUPPORTED):
         raise PlanError(f"{where}: {key} is not supported: {_UNSUPPORTED.get(key, 'remove it')}.")
     if not all(schedule.get("slug") for schedule in entry.get("schedules") or ()):
@@ -93,7 +109,7 @@ def _check(entry: Mapping[str, Any], described: Mapping[str, Any]) -> None:
 
 async def _read_spec(entry: Mapping[str, Any], described: Mapping[str, Any], root: Path) -> DeploymentSpec:
     resolved = await _resolve({key: part for key, part in entry.items() if key != "pull"})
-    flow: Flow[..., Any] = load_flow_from_entrypoint(resolved["entrypoint"], use_placeholder_flow=False)
+    flow = _load_flow(resolved["entrypoint"], f"prefect.yaml, deployment {entry['name']}")
     pool = resolved["work_pool"]
     variables = pool.get("job_variables") or {}
     always = {
@@ -116,6 +132,14 @@ async def _read_spec(entry: Mapping[str, Any], described: Mapping[str, Any], roo
         enforce_parameter_schema=resolved.get("enforce_parameter_schema") is not False,
         schedules=[_read_schedule(schedule, entry["name"]) for schedule in resolved.get("schedules") or ()],
     )
+
+
+def _load_flow(entrypoint: str, where: str) -> Flow[..., Any]:
+    try:
+        return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+    except Exception as error:  # noqa: BLE001 - whatever the module raises
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_REASON]
+        raise PlanError(f"{where}: the entrypoint {entrypoint} does not load: {reason}.") from None
 
 
 async def _resolve(entry: Mapping[str, Any]) -> dict[str, Any]:

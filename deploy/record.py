@@ -1,22 +1,29 @@
 """What `make deploy` stores between runs: digests of what prefect.yaml described and of what the server had.
 
-Values never enter the record: it is a variable, which everyone who uses the Prefect server can read.
+Values never enter the record: it is a variable, which everyone who uses the Prefect server can read. It is
+stored compressed, since a variable holds 5,000 characters.
 """
 
+import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.types import MAX_VARIABLE_VALUE_LENGTH, DateTime
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 VARIABLE = "hetzner_snapshot_protection_deployed"
-_DIGITS = 8  # a variable holds 5,000 characters, see `excess`
+_DIGITS = 8
+_MARGIN = 100  # random digests compress a little differently each time
+# How many names a part has: of a parameter a path, of a schedule the slug and what is described of it.
+_MIN_NAMES = {"tags": 2, "parameters": 2, "job_variables": 2, "schedules": 3}
 
 Digests = Mapping[str, str]
 
@@ -28,6 +35,17 @@ class Entry(BaseModel):
 
     described: Digests
     deployed: Digests
+
+    @field_validator("described")
+    @classmethod
+    def _check_parts(cls, described: Digests) -> Digests:
+        for key in described:
+            names = json.loads(key)  # an invalid one raises a ValueError, too
+            if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+                raise ValueError(f"{key} is no part of a description")
+            if len(names) < _MIN_NAMES.get(names[0], 1):
+                raise ValueError(f"{key} is too short")
+        return described
 
 
 class Record(BaseModel):
@@ -48,6 +66,22 @@ class Record(BaseModel):
     deployments: Mapping[str, Entry] = Field(default_factory=dict)
     saved: DateTime | None = Field(default=None, exclude=True)
 
+    @field_validator("deployments", mode="before")
+    @classmethod
+    def _drop_invalid(cls, deployments: object) -> object:
+        """Treat an entry that somebody has edited as lost, and no other."""
+        if not isinstance(deployments, Mapping):
+            return deployments
+        return {name: entry for name, entry in deployments.items() if _is_entry(entry)}
+
+
+def _is_entry(entry: object) -> bool:
+    try:
+        Entry.model_validate(entry)
+    except ValidationError:
+        return False
+    return True
+
 
 async def load_record(client: PrefectClient) -> Record:
     """Read the record; an empty one if it is lost or is one of version 0.4.0."""
@@ -55,7 +89,7 @@ async def load_record(client: PrefectClient) -> Record:
     if variable is None:
         return Record()
     try:
-        return Record.model_validate(variable.value).model_copy(update={"saved": variable.updated})
+        return Record.model_validate(_unpack(variable.value)).model_copy(update={"saved": variable.updated})
     except ValidationError:
         return Record(automation="" if _had_trigger(variable.value) else None)
 
@@ -67,15 +101,43 @@ def _had_trigger(value: object) -> bool:
     )
 
 
+def _pack(record: Record) -> str:
+    return base64.b64encode(zlib.compress(record.model_dump_json().encode(), 9)).decode()
+
+
+def _unpack(value: object) -> object:
+    if not isinstance(value, str):
+        return value  # as it was stored before it was compressed
+    try:
+        return json.loads(zlib.decompress(base64.b64decode(value)))
+    except (ValueError, zlib.error):
+        return None
+
+
 def excess(record: Record) -> int:
-    """By how many bytes a record is larger than what a variable holds; not above 0 if it fits."""
-    sample = record.model_copy(update={"automation": UUID(int=0)})
-    return len(sample.model_dump_json().encode()) - MAX_VARIABLE_VALUE_LENGTH
+    """By how many bytes a record may be larger than what a variable holds; not above 0 if it always fits.
+
+    Digests that are the same compress well. What operators set can make each a different one.
+    """
+    numbers = count()
+    entries = {
+        name: Entry(
+            described=_with_other_digests(entry.described, numbers),
+            deployed=_with_other_digests(entry.deployed, numbers),
+        )
+        for name, entry in record.deployments.items()
+    }
+    largest = record.model_copy(update={"automation": uuid4(), "deployments": entries})
+    return len(json.dumps(_pack(largest))) + _MARGIN - MAX_VARIABLE_VALUE_LENGTH
+
+
+def _with_other_digests(digests: Digests, numbers: Iterator[int]) -> Digests:
+    return {key: digest(next(numbers)) for key in digests}
 
 
 async def save_record(client: PrefectClient, change: Callable[[Record], Record]) -> None:
     """Change what is stored now: another deploy may have saved its part since ours was read."""
-    changed = change(await load_record(client)).model_dump(mode="json")
+    changed = _pack(change(await load_record(client)))
     try:
         await client.create_variable(VariableCreate(name=VARIABLE, value=changed))
     except ObjectAlreadyExists:

@@ -8,8 +8,9 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.filters import EventFilter
 from prefect.exceptions import ObjectNotFound
 
+from records.project_flows import is_project_entrypoint
+
 _PAGE = 200
-_PACKAGE = "flows."
 
 
 async def fetch(client: PrefectClient, name: str) -> DeploymentResponse | None:
@@ -42,7 +43,7 @@ async def find_abandoned(
 ) -> list[str]:
     """Find deployments of this project that prefect.yaml no longer describes.
 
-    They are recorded, or run a flow of our package.
+    They are recorded, or run a flow of this project; others may have a package `flows`, too.
     """
     flows: dict[object, str] = {}
     abandoned = set()
@@ -50,7 +51,7 @@ async def find_abandoned(
         if deployed.flow_id not in flows:
             flows[deployed.flow_id] = (await client.read_flow(deployed.flow_id)).name
         name = f"{flows[deployed.flow_id]}/{deployed.name}"
-        if name in recorded or (deployed.entrypoint or "").startswith(_PACKAGE):
+        if name in recorded or is_project_entrypoint(deployed.entrypoint):
             abandoned.add(name)
     return sorted(abandoned - set(described))
 

@@ -2,6 +2,7 @@
 
 from typing import TypeVar, cast
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 
@@ -12,6 +13,22 @@ def is_deployed() -> bool:
     """Return whether the flow run in progress belongs to a deployment."""
     context = FlowRunContext.get()
     return bool(context and context.flow_run and context.flow_run.deployment_id)
+
+
+async def has_deployment_values(*parameters: str) -> bool:
+    """Return whether the flow run in progress has its deployment's own values of these parameters.
+
+    A run that was started with others, or belongs to no deployment, has not.
+    """
+    context = FlowRunContext.get()
+    flow_run = context.flow_run if context else None
+    if flow_run is None or flow_run.deployment_id is None:
+        return False
+    async with get_client() as client:
+        deployment = await client.read_deployment(flow_run.deployment_id)
+    # What is left out is the flow's default, which is empty.
+    pairs = [(flow_run.parameters.get(name), deployment.parameters.get(name)) for name in parameters]
+    return all((of_run or None) == (of_deployment or None) for of_run, of_deployment in pairs)
 
 
 def is_subflow_run() -> bool:

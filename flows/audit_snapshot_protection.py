@@ -16,16 +16,18 @@ from flows._audit_project import AuditOptions, audit_project
 from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
 from flows._projects import for_each_project
-from flows._run_context import is_deployed, returned_state
+from flows._run_context import has_deployment_values, is_deployed, returned_state
 from flows._run_names import audit_run_name
 from hetzner_cloud.config import normalize_endpoint
+from hetzner_cloud.environment import check_environment
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector
 from records.baselines import BaselineStore
 from records.interrupted_runs import find_interrupted_runs
+from records.prefect_errors import describe_prefect_error
 from reporting.artifacts import publish
-from reporting.events import emit_unprotected
-from reporting.run_logging import log_report
+from reporting.events import emit_audited, emit_unprotected
+from reporting.run_logging import log_report, run_logger
 from snapshot_protection.audit_duplicates import merge_duplicates
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
 from snapshot_protection.parameters import validate_grace
@@ -59,6 +61,7 @@ async def audit_snapshot_protection(
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
+        check_environment()
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
         covered = await load_audited_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
@@ -90,7 +93,19 @@ async def _finish_audit(
         if project.unprotected:
             emit_unprotected(project)
     published = [one for one in report.projects if not unpublished.keys() & {"", one.project}]
-    message = with_unpublished(rendered.message, unpublished, await baselines.save(published))
+    unstored = await baselines.save(published)
+    if report.succeeded and not (unpublished or unstored):
+        await _emit_if_whole(report)
+    message = with_unpublished(rendered.message, unpublished, unstored)
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
+
+
+async def _emit_if_whole(report: AuditReport) -> None:
+    """Emit what docs/automations/missed-audit.yaml waits for, unless only a part was to be audited."""
+    try:
+        if await has_deployment_values("projects", "label_selector"):
+            emit_audited(report)
+    except Exception as error:  # noqa: BLE001 - the audit is done, and its findings are published
+        run_logger().warning("Not reported as a complete audit: %s", describe_prefect_error(error))

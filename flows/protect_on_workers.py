@@ -71,7 +71,10 @@ async def protect_on_workers(
         reports = await _protect(_split(names, size, parameters), timeout_seconds, max_concurrent)
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
-    return await finish_run(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
+    report = ProtectionReport(
+        dry_run=dry_run, projects=tuple(reports), label_selector=parameters["label_selector"]
+    )
+    return await finish_run(report)
 
 
 def _split(names: Sequence[str], size: int, parameters: Mapping[str, Any]) -> list[Batch]:

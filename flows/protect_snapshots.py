@@ -16,6 +16,7 @@ from flows._projects import are_many, for_each_project
 from flows._protect_project import ProtectionOptions, protect_project
 from flows._run_context import is_deployed, returned_state
 from flows._run_names import protection_run_name
+from hetzner_cloud.environment import check_environment
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector, validate_timeout
 from snapshot_protection.protection_report import ProtectionReport
@@ -49,6 +50,7 @@ async def protect_snapshots(
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
     try:
+        check_environment()
         selector, timeout_seconds = validate_label_selector(label_selector), validate_timeout(timeout_seconds)
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
@@ -61,4 +63,6 @@ async def protect_snapshots(
         show_progress=not are_many(chosen),
     )
     reports = await for_each_project(chosen, lambda project: protect_project(project, order))
-    return await finish_run(ProtectionReport(dry_run=dry_run, projects=tuple(reports)))
+    return await finish_run(
+        ProtectionReport(dry_run=dry_run, projects=tuple(reports), label_selector=selector)
+    )

@@ -14,6 +14,7 @@ from hetzner_cloud.errors import (
 )
 from hetzner_cloud.models import Action
 from hetzner_cloud.retry import is_transient
+from hetzner_cloud.sanitize import join_bounded
 from hetzner_cloud.unreadable_entries import UnreadableActionsError
 
 _MAX_MISSES = 3  # a response may lag behind the change
@@ -109,8 +110,8 @@ class ActionTracker:
         )
 
     def describe_cancelled(self) -> str:
-        """Name what still runs."""
-        running = ", ".join(str(self.actions[action_id]) for action_id in self.running())
+        """Name the first of what still runs."""
+        running = join_bounded(str(self.actions[action_id]) for action_id in self.running())
         return f"The wait was cancelled; still running: {running or 'nothing'}"
 
     def _reason(self, unfinished: Sequence[Action], timeout_seconds: float) -> str:

@@ -84,7 +84,8 @@ async def wait_for_actions(
     Raises:
         InvalidArgumentError: The timeout is not above zero, or an id is invalid; nothing was sent.
         ActionError: Not all succeeded; lists which did, failed, still run, or are unknown.
-        asyncio.CancelledError: The wait was cancelled; its message names what still ran.
+        asyncio.CancelledError: The wait was cancelled; its message names the first of what still ran, the log
+            has all of it.
     """
     validate_timeout(timeout_seconds)
     tracker = ActionTracker({action.id: action for action in actions})
@@ -95,6 +96,7 @@ async def wait_for_actions(
     try:
         await wait.until_finished()
     except asyncio.CancelledError:
+        _log_running(tracker)
         raise asyncio.CancelledError(tracker.describe_cancelled()) from None
     return tracker.result_or_raise(actions, timeout_seconds)
 
@@ -158,6 +160,12 @@ class _Wait:
             case _:  # a defect; the others are waited for, and all reported
                 self.tracker.give_up(batch, repr(result))
         return []
+
+
+def _log_running(tracker: ActionTracker) -> None:
+    for batch in batched_ids(tracker.running()):
+        actions = "; ".join(str(tracker.actions[action_id]) for action_id in batch)
+        LOGGER.warning("The wait was cancelled; still running: %s", actions)
 
 
 def _poll_delay(settings: Settings, polls: int, batches: int) -> float:

@@ -41,6 +41,7 @@ from hetzner_cloud.requests import (
 )
 from hetzner_cloud.responses import parse_model
 from hetzner_cloud.settings import Settings
+from hetzner_cloud.throttle import Throttle
 from hetzner_cloud.transport import Transport
 
 LOGGER = logging.getLogger(__name__)
@@ -65,14 +66,17 @@ class HetznerCloudClient:
     Args:
         config: The project's token and endpoint.
         settings: Timeouts and limits, by default from the environment.
+        throttle: What is known of the project's rate limit, by default nothing.
 
     Raises:
         InvalidArgumentError: A setting, or an argument of a method, is invalid; nothing was sent.
         HetznerCloudError: See `hetzner_cloud.errors`; any method raises what its requests meet.
     """
 
-    def __init__(self, config: ClientConfig, settings: Settings | None = None) -> None:
-        self._transport = Transport(config, settings or Settings.from_environment())
+    def __init__(
+        self, config: ClientConfig, settings: Settings | None = None, *, throttle: Throttle | None = None
+    ) -> None:
+        self._transport = Transport(config, settings or Settings.from_environment(), throttle=throttle)
         self._changes_rejected: AuthenticationError | ReadOnlyTokenError | None = None
 
     def limit_concurrency(self, max_requests: int) -> None:

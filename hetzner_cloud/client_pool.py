@@ -1,4 +1,8 @@
-"""One client, so one connection pool and one rate-limit state, per project and event loop."""
+"""One client, so one connection pool and one rate-limit state, per project and event loop.
+
+When the last user leaves, the rate-limit state stays if it holds requests back: a task that is tried again,
+without a client held open around it, still waits as long as the response to its first try asked for.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -8,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.config import ClientConfig
+from hetzner_cloud.settings import Settings
+from hetzner_cloud.throttle import Throttle
 
 _MAX_IN_FLIGHT = 200  # requests of all projects on a loop; but each may have one
 
@@ -18,6 +24,7 @@ class _Lease:
     users: int = 0
 
 
+_THROTTLES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ClientConfig, Throttle]] = WeakKeyDictionary()
 _LEASES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ClientConfig, _Lease]] = WeakKeyDictionary()
 
 
@@ -30,7 +37,7 @@ async def pooled_client(config: ClientConfig) -> AsyncIterator[HetznerCloudClien
     """
     leases = _LEASES.setdefault(asyncio.get_running_loop(), {})
     if config not in leases:
-        leases[config] = _Lease(HetznerCloudClient(config))
+        leases[config] = _Lease(_client(config))
         _rebalance(leases.values())
     lease = leases[config]
     lease.users += 1
@@ -40,8 +47,22 @@ async def pooled_client(config: ClientConfig) -> AsyncIterator[HetznerCloudClien
         lease.users -= 1
         if lease.users == 0:
             del leases[config]
+            _forget_idle(config)
             _rebalance(leases.values())
             await lease.client.__aexit__(None, None, None)
+
+
+def _client(config: ClientConfig) -> HetznerCloudClient:
+    settings = Settings.from_environment()
+    throttles = _THROTTLES.setdefault(asyncio.get_running_loop(), {})
+    throttle = throttles.setdefault(config, Throttle(config, settings))
+    return HetznerCloudClient(config, settings, throttle=throttle)
+
+
+def _forget_idle(config: ClientConfig) -> None:
+    throttles = _THROTTLES[asyncio.get_running_loop()]
+    if not throttles[config].is_holding:
+        del throttles[config]
 
 
 def _rebalance(leases: Collection[_Lease]) -> None:

@@ -28,7 +28,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hetzner_cloud.sanitize import printable
+from hetzner_cloud.sanitize import join_bounded, printable
 
 if TYPE_CHECKING:
     from hetzner_cloud.models import Action
@@ -84,6 +84,7 @@ class ApiError(HetznerCloudError):
 
     Attributes:
         details: What the API's error body has under `details`; empty where it has none.
+        retry_after_seconds: The delay that the response's Retry-After asks for; None where it has none.
     """
 
     def __init__(
@@ -93,9 +94,11 @@ class ApiError(HetznerCloudError):
         status_code: int | None = None,
         correlation_id: str | None = None,
         details: Mapping[str, Any] | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
-        super().__init__(message, code, status_code, correlation_id, dict(details or {}))
+        super().__init__(message, code, status_code, correlation_id, dict(details or {}), retry_after_seconds)
         self.details = dict(details or {})
+        self.retry_after_seconds = retry_after_seconds
 
 
 class AuthenticationError(ApiError):
@@ -208,7 +211,7 @@ class ActionError(HetznerCloudError):
         self.args = (self.succeeded, self.failed, self.unfinished, self.missing, reason)
 
     def __str__(self) -> str:
-        """Name every action that did not succeed."""
+        """Name the first of the actions that did not succeed; the attributes have all."""
         return self.message
 
     def _describe(self) -> str:
@@ -238,4 +241,4 @@ def _strings(value: object) -> list[str]:
 
 
 def _join(actions: Sequence["Action"]) -> str:
-    return ", ".join(str(action) for action in actions)
+    return join_bounded(str(action) for action in actions)

@@ -96,6 +96,8 @@ def error_class_for(status: int, code: str, request: str) -> type[ApiError]:
             return LockedError
         case _ if status >= 500:
             return ServerError
+        case _, "maintenance":
+            return ResourceUnavailableError
         case _:
             return _BY_STATUS.get(status, ApiError)
 

@@ -6,12 +6,15 @@ error                                             repeated
 no response, or a broken or undocumented one      yes: every request is idempotent
 500 and above                                     yes
 409 `conflict`                                    yes
+`maintenance` below 500                           where its Retry-After says when
 423 `locked`                                      on change_protection only
 429                                               by the transport, as the bucket refills
 anything else                                     never: it would fail again
 ================================================  ==========================================
 
-The delays are those of the official clients: doubling, with full jitter.
+The delays are those of the official clients: doubling, with full jitter. A longer one that a Retry-After
+asks for is honoured up to the longest delay of the policy: by `RetryPolicy.call`, and for all requests of a
+project by its throttle, because not every caller's delays can depend on the error.
 """
 
 import asyncio
@@ -20,7 +23,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hetzner_cloud.errors import ConflictError, HetznerCloudError, LockedError, ServerError, TransportError
+from hetzner_cloud.errors import (
+    ApiError,
+    ConflictError,
+    HetznerCloudError,
+    LockedError,
+    ResourceUnavailableError,
+    ServerError,
+    TransportError,
+)
 from hetzner_cloud.settings import Settings
 
 T = TypeVar("T")
@@ -30,6 +41,8 @@ def is_transient(error: BaseException | None) -> bool:
     """Return whether the same request can succeed a little later."""
     if isinstance(error, ConflictError):
         return error.code == "conflict"
+    if isinstance(error, ResourceUnavailableError):
+        return error.code == "maintenance" and error.retry_after_seconds is not None
     return isinstance(error, TransportError | ServerError | LockedError)
 
 
@@ -51,6 +64,11 @@ class RetryPolicy:
         return [
             min(self.max_seconds, self.base_seconds * 2 ** min(retry, 100)) for retry in range(self.retries)
         ]
+
+    def retry_after(self, error: HetznerCloudError) -> float:
+        """Return the delay in seconds that an error asks for, within the policy's maximum; 0 for none."""
+        asked_for = error.retry_after_seconds if isinstance(error, ApiError) else None
+        return min(asked_for or 0.0, self.max_seconds)
 
     async def call(
         self,
@@ -77,7 +95,7 @@ class RetryPolicy:
             except HetznerCloudError as error:
                 if not is_transient(error):
                     raise
-                delay = jitter(0, max_delay)
+                delay = max(jitter(0, max_delay), self.retry_after(error))
                 on_retry(error, delay)
                 await sleep(delay)
         return await attempt()

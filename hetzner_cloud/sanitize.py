@@ -1,6 +1,7 @@
 """Untrusted text made fit for an error message or a log line."""
 
 import unicodedata
+from collections.abc import Iterable
 
 MAX_LENGTH = 300
 _MAX_REPR_LENGTH = 80
@@ -19,3 +20,10 @@ def printable_repr(value: object) -> str:
         return printable(repr(value), max_length=_MAX_REPR_LENGTH)
     except ValueError:  # an integer of thousands of digits
         return "one of thousands of digits"
+
+
+def join_bounded(items: Iterable[str], *, limit: int = 10, separator: str = ", ") -> str:
+    """Join the first items of a list that may have thousands: `a, b and 1,490 more`."""
+    items = list(items)
+    named, more = separator.join(items[:limit]), len(items) - limit
+    return f"{named} and {more:,} more" if more > 0 else named

@@ -1,6 +1,7 @@
 """A project's request budget: a bucket that holds up to Limit requests and refills steadily.
 
-It refills at (Limit - Remaining) / (Reset - now) a second, where Reset is when it will be full again.
+It refills at (Limit - Remaining) / (Reset - Date) a second, where Reset is when it will be full again. Both
+are times of the server's clock: a local clock that is wrong, or is set during a run, changes nothing.
 
 https://docs.hetzner.cloud/reference/cloud#rate-limiting
 """
@@ -53,15 +54,14 @@ class TokenBucket:
         """Return the bucket as a 429 proves it: empty, or in debt."""
         return self if self.limit is None else replace(self, level=min(self.level, 0.0), measured_at=now)
 
-    def update(self, headers: RateLimitHeaders, *, now: float, wall: float, in_flight: int) -> "TokenBucket":
+    def update(self, headers: RateLimitHeaders, *, now: float, in_flight: int) -> "TokenBucket":
         """Return the bucket as a response's headers report it, less the requests in flight."""
         if headers.limit is None or headers.remaining is None:
             return self
         bucket = replace(self, limit=headers.limit, level=headers.remaining - in_flight, measured_at=now)
-        if headers.reset is None:
+        if headers.reset is None or headers.server_time is None:
             return bucket
-        # The server's clock is the one that Reset is of: a wrong clock on this side does no harm.
-        window = headers.reset - (wall if headers.server_time is None else headers.server_time)
+        window = headers.reset - headers.server_time
         return bucket._measure(headers.limit, headers.remaining, window)  # noqa: SLF001 - of this class
 
     def _measure(self, limit: float, remaining: float, window: float) -> "TokenBucket":

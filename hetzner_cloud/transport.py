@@ -12,16 +12,17 @@ from anyio import CapacityLimiter
 
 from hetzner_cloud.body_reader import UnusableBodyError, read_body
 from hetzner_cloud.config import ClientConfig
-from hetzner_cloud.errors import TransportError
+from hetzner_cloud.connection_errors import ConnectionErrors
 from hetzner_cloud.json_body import JsonBody, parse_body
+from hetzner_cloud.proxies import ProxyRoute, find_proxy
 from hetzner_cloud.redaction import Redactor
+from hetzner_cloud.rejections import given_up, raise_if_html, rejection
 from hetzner_cloud.requests import ApiRequest
-from hetzner_cloud.responses import ApiResponse, parse_error
+from hetzner_cloud.responses import ApiResponse
+from hetzner_cloud.retry import is_transient
 from hetzner_cloud.settings import Settings
 from hetzner_cloud.throttle import Throttle
 from hetzner_cloud.tls import tls_context
-
-_TRUST = ". If a private authority signs for it, name the authority's certificates with SSL_CERT_FILE"
 
 
 class Transport:
@@ -32,6 +33,7 @@ class Transport:
         config: ClientConfig,
         settings: Settings,
         *,
+        throttle: Throttle | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -39,11 +41,13 @@ class Transport:
         self._host = urlsplit(config.endpoint).netloc
         self._settings = settings
         self._clock = clock
-        self._throttle = Throttle(config, clock=clock, sleep=sleep)
+        self._throttle = throttle or Throttle(config, settings, clock=clock, sleep=sleep)
         self._limiter = CapacityLimiter(settings.max_concurrent_requests)
         self._in_flight = 0
         self._redactor = Redactor(config.token)
-        self._http = _http_client(config, settings)
+        route = find_proxy(config.endpoint)
+        self._http = _http_client(config, settings, route)
+        self._connection_errors = ConnectionErrors(config, settings, route, self._redactor)
 
     def limit_concurrency(self, max_requests: int) -> None:
         """Have no more than so many requests in flight, of those that the settings allow; at least one."""
@@ -70,27 +74,38 @@ class Transport:
             ApiError: The API returned an error; RateLimitError only after the settings' timeout.
             TransportError: No response was received, or not a whole one.
         """
-        give_up_at: float | None = None
+        made_at = self._clock()
+        limited_since: float | None = None
         while True:
-            sent_at, received, body = await self._send_in_turn(request, pre_send_check)
+            sent_at, received, body = await self._send_in_turn(request, pre_send_check, made_at)
             response = self._response(request, received, body)
             if received.is_success:
+                raise_if_html(response, received.headers, self._config)
                 return response
-            if give_up_at is None:
-                give_up_at = sent_at + self._settings.rate_limit_timeout_seconds
-            if received.status_code != 429 or self._clock() >= give_up_at:
-                raise parse_error(response, self._config.credentials_label)
+            error = rejection(response, received.headers, self._config, self._settings)
+            if received.status_code != 429:
+                if is_transient(error):
+                    self._throttle.on_unavailable(error, str(request))
+                raise error
+            limited_since = sent_at if limited_since is None else limited_since
             self._throttle.on_rate_limited(received.headers, str(request), sent_at=sent_at)
+            if self._throttle.is_patience_over(limited_since):
+                raise self._throttle.give_up(given_up(error, received.headers, self._settings))
 
     async def _send_in_turn(
-        self, request: ApiRequest, pre_send_check: Callable[[], None]
+        self, request: ApiRequest, pre_send_check: Callable[[], None], made_at: float
     ) -> tuple[float, httpx.Response, JsonBody]:
         """Send it when a connection is free and the rate limit allows; also returns when that was."""
-        async with self._limiter:
-            await self._throttle.wait_for_turn()
-            pre_send_check()
-            sent_at = self._clock()
-            return sent_at, *await self._send(request)
+        held = 0.0
+        while True:
+            held = await self._throttle.wait_while_unavailable(held)  # and keep no connection from others
+            async with self._limiter:
+                if self._throttle.unavailable_seconds(held) > 0:
+                    continue
+                await self._throttle.wait_for_turn(str(request), made_at=made_at)
+                pre_send_check()
+                sent_at = self._clock()
+                return sent_at, *await self._send(request)
 
     async def _send(self, request: ApiRequest) -> tuple[httpx.Response, JsonBody]:
         self._in_flight += 1
@@ -98,7 +113,7 @@ class Transport:
             async with asyncio.timeout(self._settings.request_timeout_seconds):  # httpx bounds each read
                 received, body = await self._stream(request)
         except (TimeoutError, httpx.RequestError) as error:
-            failure = self._transport_error(request, error)
+            failure = self._connection_errors.describe(str(request), error)
         else:
             self._update_rate_limit(received)
             return received, body
@@ -109,20 +124,6 @@ class Transport:
     def _update_rate_limit(self, received: httpx.Response) -> None:
         others = self._in_flight - 1
         self._throttle.update(received.status_code, received.headers, in_flight=others)
-
-    def _transport_error(self, request: ApiRequest, error: Exception) -> TransportError:
-        match error:
-            case TimeoutError() | httpx.TimeoutException():
-                seconds = self._settings.request_timeout_seconds
-                return TransportError(f"{request}: no answer from {self._host} in {seconds:g} s", "timeout")
-            case httpx.ConnectError():
-                message = f"{request}: {self._host} cannot be reached: {self._redactor.redact_text(error)}"
-                advice = _TRUST if "CERTIFICATE_VERIFY_FAILED" in message else ""
-                return TransportError(message + advice, "unreachable")
-            case _:
-                reason = self._redactor.redact_text(error) or type(error).__name__
-                message = f"{request}: the connection to {self._host} broke: {reason}"
-                return TransportError(message, "connection_lost")
 
     async def _stream(self, request: ApiRequest) -> tuple[httpx.Response, JsonBody]:
         url = self._config.endpoint + request.path
@@ -143,7 +144,7 @@ class Transport:
         return ApiResponse(str(request), received.status_code, body, correlation_id or None)
 
 
-def _http_client(config: ClientConfig, settings: Settings) -> httpx.AsyncClient:
+def _http_client(config: ClientConfig, settings: Settings, route: ProxyRoute | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={
             "Authorization": f"Bearer {config.token.get_secret_value()}",
@@ -154,5 +155,6 @@ def _http_client(config: ClientConfig, settings: Settings) -> httpx.AsyncClient:
         limits=httpx.Limits(max_connections=settings.max_concurrent_requests, keepalive_expiry=30),
         verify=tls_context(),
         follow_redirects=False,  # the token is sent to the endpoint and nowhere else
-        trust_env=urlsplit(config.endpoint).scheme == "https",  # http is this machine: behind no proxy
+        proxy=route.proxy if route else None,
+        trust_env=False,  # httpx would read the proxy's variables again, and fail without naming them
     )

@@ -1,12 +1,13 @@
-"""The events that automations can trigger on, see deploy/automation.py."""
+"""The events that automations can trigger on, see deploy/automation.py and docs/automations."""
 
 from prefect.events import emit_event
 
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.audit_report import AuditReport, ProjectAudit
 from snapshot_protection.unprotect_report import UnprotectReport
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
 PROTECTION_REMOVED = "hetzner-cloud.snapshots.protection-removed"
+AUDITED = "hetzner-cloud.snapshots.audited"
 _MAX_IDS = 100
 
 
@@ -26,6 +27,15 @@ def emit_unprotected(project: ProjectAudit) -> None:
             "since_last_audit": sum(finding.is_new for finding in newly),
             "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
         },
+    )
+
+
+def emit_audited(report: AuditReport) -> None:
+    """Emit that an audit is complete: it could read all that its deployment covers, and has published it."""
+    emit_event(
+        AUDITED,
+        resource={"prefect.resource.id": "hetzner-cloud.audit", "prefect.resource.name": "complete audit"},
+        payload={"projects": len(report.distinct), "unprotected": report.unprotected},
     )
 
 

@@ -1,6 +1,7 @@
 """The rate limit: a leaky bucket that every request takes one from and that refills steadily."""
 
 import math
+from email.utils import formatdate
 from threading import Lock
 
 from sandbox.clock import Clock
@@ -42,7 +43,10 @@ class Bucket:
             return True
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Describe it as every response does; Reset is when it is full again, rounded up to whole seconds."""
+        """Describe it as every response does; Reset is when it is full again, rounded up to whole seconds.
+
+        Date is now by the same clock: a client may only compare the two with each other.
+        """
         with self._lock:
             now = self._clock()
             level = self._refilled(now)
@@ -51,6 +55,7 @@ class Bucket:
             (b"ratelimit-limit", b"%d" % self.limit),
             (b"ratelimit-remaining", b"%d" % level),
             (b"ratelimit-reset", b"%d" % full),
+            (b"date", formatdate(now, usegmt=True).encode()),
         ]
 
     def _refilled(self, now: float) -> float:

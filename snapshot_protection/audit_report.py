@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit import FindingName, SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
 from snapshot_protection.protection_report import format_error_ref
-from snapshot_protection.wording import pluralize
+from snapshot_protection.wording import first_ones, pluralize
 
 _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
@@ -173,13 +174,13 @@ class AuditFailedError(HetznerCloudError):
 def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
     parts = [format_headline(report)]
-    parts += [describe_inaccessible(project) for project in report.inaccessible]
-    parts += report.unreadable[:_NAMED_IN_MESSAGE]
-    parts += [describe_history_lost(project) for project in report.with_history_lost[:_NAMED_IN_MESSAGE]]
-    removed = report.with_protection_removed
-    parts += [describe(project, finding) for project, finding in removed[:_NAMED_IN_MESSAGE]]
-    if len(removed) > _NAMED_IN_MESSAGE:
-        parts.append(f"and {len(removed) - _NAMED_IN_MESSAGE} more")
+    inaccessible = [describe_inaccessible(project) for project in report.inaccessible]
+    parts += _describe_empty(report) + first_ones(inaccessible, _NAMED_IN_MESSAGE, "project")
+    parts += first_ones(report.unreadable, _NAMED_IN_MESSAGE)
+    lost = [describe_history_lost(project) for project in report.with_history_lost]
+    parts += first_ones(lost, _NAMED_IN_MESSAGE, "project")
+    removed = [describe(project, finding) for project, finding in report.with_protection_removed]
+    parts += first_ones(removed, _NAMED_IN_MESSAGE)
     parts += [report.note] if report.note else []
     parts += message_parts(report.interrupted)
     step = next_step(report)
@@ -192,6 +193,15 @@ def label(finding: SnapshotFinding) -> str:
         return LABELS[finding.finding]
     since = f"since {finding.since:%Y-%m-%d %H:%M} UTC"
     return f"🔴 missing {since}, was protected" if finding.is_missing else f"🔴 unprotected {since}"
+
+
+def _describe_empty(report: AuditReport) -> list[str]:
+    empty = [
+        one.project
+        for one in report.distinct
+        if not one.error and not one.without_id and all(finding.is_missing for finding in one.findings)
+    ]
+    return describe_empty(empty, report.label_selector) if report.finding_counts else []
 
 
 def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
@@ -215,7 +225,8 @@ def format_headline(report: AuditReport) -> str:
     protected, total = (sum(part) for part in zip(*(one.coverage for one in report.distinct), strict=True))
     new = f" ({report.new_unprotected} new)" if report.new_unprotected else ""
     if not sum(counts.values()) and not report.unreadable:
-        return ", ".join([f"No snapshot found in {projects}", *inaccessible])
+        read = len(report.distinct) - len(report.inaccessible)
+        return ", ".join([format_nothing_found(read, report.label_selector), *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{new}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []

@@ -10,7 +10,7 @@ from hetzner_cloud.sanitize import printable
 from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.wording import pluralize
 
-SILENT_AFTER_SECONDS = 90  # three heartbeats; docs/automations/zombie-runs.yaml has the same number
+SILENT_AFTER_SECONDS = 90  # three heartbeats; docs/automations/zombie-runs.yaml waits longer
 CLOCKS_DIFFER = timedelta(hours=1)  # between machines, at most
 _NAMED_IN_MESSAGE = 5
 _NAMED_IN_SUMMARY = 20

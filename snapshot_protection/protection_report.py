@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.embedding import embed, extract
+from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
 from snapshot_protection.same_projects import find_duplicates, merge_outcomes
-from snapshot_protection.wording import pluralize
+from snapshot_protection.wording import first_ones, pluralize
 
 MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
     "failed",
@@ -64,6 +65,7 @@ class ProtectionReport(BaseModel):
 
     dry_run: bool
     projects: tuple[ProjectReport, ...]
+    label_selector: str = ""
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""
@@ -132,13 +134,11 @@ class SnapshotsNotProtectedError(HetznerCloudError):
 
 def format_message(report: ProtectionReport) -> str:
     """Format in one line the result of a run and, where there is something to do, the next step."""
-    parts = [format_headline(report), *describe_duplicates(report)]
-    parts += [describe_project_error(project) for project in report.with_errors]
-    parts += describe_without_id(report)[:_NAMED_IN_MESSAGE]
-    named = select_notable(report)
-    parts += [describe(outcome) for outcome in named[:_NAMED_IN_MESSAGE]]
-    if len(named) > _NAMED_IN_MESSAGE:
-        parts.append(f"and {len(named) - _NAMED_IN_MESSAGE} more")
+    parts = [format_headline(report), *_describe_empty(report), *describe_duplicates(report)]
+    errors = [describe_project_error(project) for project in report.with_errors]
+    parts += first_ones(errors, _NAMED_IN_MESSAGE, "project")
+    parts += first_ones(describe_without_id(report), _NAMED_IN_MESSAGE)
+    parts += first_ones([describe(outcome) for outcome in select_notable(report)], _NAMED_IN_MESSAGE)
     return "; ".join(parts) + ("" if report.succeeded else f". {next_step(report)}")
 
 
@@ -197,7 +197,8 @@ def format_headline(report: ProtectionReport) -> str:
     if report.inaccessible and len(report.inaccessible) == len(report.projects):
         return f"{projects} could not be read"
     if not sum(counts.values()):
-        return f"No snapshot found in {projects}" + _inaccessible_suffix(report)
+        read = len(report.projects) - len(report.inaccessible)
+        return format_nothing_found(read, report.label_selector) + _inaccessible_suffix(report)
     if report.dry_run:
         todo, snapshots = counts["would_protect"], pluralize(total, "snapshot")
         text = f"Dry run: would protect {todo} of {snapshots} in {projects}"
@@ -206,6 +207,11 @@ def format_headline(report: ProtectionReport) -> str:
     text += f" ({counts['protected']} now, {before} before)"
     others = [f"{counts[name]} {name}" for name in ("failed", "unfinished", "deleted") if counts[name]]
     return ", ".join([text, *others]) + _inaccessible_suffix(report)
+
+
+def _describe_empty(report: ProtectionReport) -> list[str]:
+    empty = [one.project for one in report.projects if not (one.snapshots or one.error or one.without_id)]
+    return describe_empty(empty, report.label_selector) if report.counts else []
 
 
 def _inaccessible_suffix(report: ProtectionReport) -> str:

@@ -1,6 +1,5 @@
 """Waiting for image actions as a task whose progress can be watched."""
 
-import asyncio
 from collections.abc import Sequence
 
 from prefect import task
@@ -8,6 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.action_waiter import Progress, wait_for_actions
+from hetzner_cloud.errors import ActionError
 from hetzner_cloud.models import Action
 from reporting.progress import ProgressArtifact
 from reporting.run_logging import run_logger
@@ -65,6 +65,8 @@ async def wait_for_image_actions(
             credentials.get_client() as client,
         ):
             return await wait_for_actions(client, actions, timeout_seconds=timeout_seconds, on_progress=tell)
-    except asyncio.CancelledError as cancelled:
-        logger.warning("%s", cancelled)
+    except ActionError as error:  # its message names the first ones
+        for what, others in (("Unfinished", error.unfinished), ("Not found", error.missing)):
+            for line in join_in_chunks(map(str, others)):
+                logger.warning("%s: %s", what, line)
         raise

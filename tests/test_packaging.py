@@ -30,7 +30,7 @@ def test_an_editable_install_is_nothing_but_the_path_of_the_checkout_and_the_com
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
         assert [archive.read(name).decode() for name in names] == [str(ROOT)]
         [entry_points] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
-        assert b"hetzner-snapshots = cli.app:app" in archive.read(entry_points)
+        assert b"hetzner-snapshots = cli.app:main" in archive.read(entry_points)
 
 
 @pytest.mark.e2e

@@ -113,7 +113,7 @@ def test_a_missing_server_is_said(engine: PrefectServer) -> None:
     gone = PrefectServer(url, {**engine.environment, "PREFECT_API_URL": url}, engine.log)
     done = save(gone, NAME, token=TOKEN)
     assert done.returncode == 1
-    assert "No Prefect server answers at" in done.stderr
+    assert "Cannot reach the Prefect server at" in done.stderr
 
 
 def test_a_token_is_asked_for_without_echo(engine: PrefectServer, sandbox: Sandbox) -> None:

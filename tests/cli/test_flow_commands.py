@@ -1,5 +1,6 @@
 """The flow from the shell, as a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -79,8 +80,30 @@ def test_the_environment_s_token_is_taken_when_no_block_is_saved(
     assert TOKEN not in done.stdout + done.stderr
 
 
+def test_a_run_protects_all_when_the_reader_of_its_output_has_left(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    save_project("prod", sandbox)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*COMMAND, "--project", "prod"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment_of(engine), stdout=writer, stderr=writer, check=False
+    )
+    os.close(writer)
+    assert done.returncode == 0
+    assert all(
+        image["protection"]["delete"] for image in sandbox.images.values() if image["type"] == "snapshot"
+    )
+
+
+@pytest.mark.parametrize(("kind", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_names_what_it_started(
-    engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox
+    engine: PrefectServer,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    kind: signal.Signals,
+    status: int,
 ) -> None:
     sandbox = make_sandbox(snapshots=2, action_seconds=600)
     save_project("prod", sandbox)
@@ -90,9 +113,9 @@ def test_an_interrupted_run_names_what_it_started(
     ) as process:
         while not sandbox.calls("list_actions"):
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(kind)
         _, told = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == status
     for action in sandbox.actions:
         assert f"action {action['id']} (change_protection) of image {action['resources'][0]['id']} at" in told
     assert told.splitlines()[-1].startswith("Failed: interrupted.")

@@ -89,6 +89,21 @@ def test_the_exit_status_is_2_when_an_argument_is_wrong(line: str, reason: str) 
     assert not done.stdout
 
 
+@pytest.mark.parametrize("group", ["", "credentials"])
+def test_help_is_an_error_when_no_command_is_given(group: str) -> None:
+    done = python("-m", "cli", *group.split())
+    assert done.returncode == 2
+    assert done.stderr == python("-m", "cli", *group.split(), "--help").stdout
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "program"), [("sandbox", "python -m sandbox"), ("cli sandbox", "hetzner-snapshots sandbox")]
+)
+def test_the_sandbox_s_help_names_the_program_that_was_started(module: str, program: str) -> None:
+    assert python("-m", *module.split(), "--help").stdout.startswith(f"usage: {program} [-h]")
+
+
 def test_the_entry_point_of_an_install_is_the_command() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [(name, entry_point)] = project["scripts"].items()

@@ -15,9 +15,10 @@ INVALID = {"PREFECT_LOGGING_LEVEL": "foo"}
 SECRET = "not-to-be-printed"
 FILES = {
     "invalid.toml": 'active = "x\n[prof',
-    "value.toml": 'active = "a"\n[profiles.a]\nPREFECT_API_KEY = 3\n',
+    "level.toml": 'active = "a"\n[profiles.a]\nPREFECT_LOGGING_LEVEL = "foo"\n',
+    "key.toml": 'active = "a"\n[profiles.a]\nPREFECT_API_KEY = 3\n',
+    "logging.yml": "handlers: [",
 }
-FILES |= {"level.toml": FILES["value.toml"] + 'PREFECT_LOGGING_LEVEL = "foo"\n', "logging.yml": "handlers: ["}
 COMMANDS = ["protect", "audit", "credentials save prod", "deploy"]
 
 
@@ -52,6 +53,7 @@ def run(
         ),
         ({"PREFECT_PROFILES_PATH": "FOLDER/invalid.toml"}, ["PREFECT_PROFILES_PATH", "invalid.toml"]),
         ({"PREFECT_PROFILES_PATH": "FOLDER/level.toml"}, ["PREFECT_LOGGING_LEVEL (in", "level.toml"]),
+        ({"PREFECT_PROFILES_PATH": "FOLDER/key.toml"}, ["PREFECT_API_KEY (in", "key.toml"]),
         ({"PREFECT_PROFILES_PATH": "FOLDER"}, ["PREFECT_PROFILES_PATH", "Is a directory"]),
         ({"PREFECT_LOGGING_SETTINGS_PATH": "FOLDER/logging.yml"}, ["PREFECT_LOGGING_SETTINGS_PATH"]),
         ({"SSL_CERT_FILE": "FOLDER/nothing.pem"}, ["SSL_CERT_FILE", "No such file"]),

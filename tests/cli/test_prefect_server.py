@@ -67,7 +67,7 @@ def complaint(**settings: object) -> str:
         ("https://ADDRESS/api", "PREFECT_API_URL starts with http://"),
         (
             "http://ADDRESS/page/api",
-            "is no Prefect API (JSONDecodeError). Does PREFECT_API_URL end with /api",
+            "is no Prefect API (JSONDecodeError). Does PREFECT_API_URL end",
         ),
         ("http://ADDRESS/null/api", "is no Prefect API (ValueError). Does PREFECT_API_URL end with /api"),
         ("http://ADDRESS/list/api", "is no Prefect API (ValueError). Does PREFECT_API_URL end with /api"),

@@ -7,19 +7,11 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import (
-    DeploymentUpdate,
-)
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.variables import Variable
 
 from playground.server import PrefectServer, free_port
-from tests.support.deploying import (
-    TRIGGER_OF_0_4_0,
-    deploy_from,
-    edit,
-    line_of,
-    new_version,
-)
+from tests.support.deploying import TRIGGER_OF_0_4_0, deploy_from, edit, line_of, new_version
 from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed, make_deploy
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
@@ -204,6 +196,7 @@ async def test_a_work_pool_that_exists_is_left_as_it_is(prefect_api: PrefectServ
         ('_FREQUENCY: "30"', '_FREQUENCY: "{{ prefect.blocks.secret.x }}"', "stored in plain text"),
         ("timezone: Europe", "timezone: Moon", "schedule nightly: "),
         ("    version: ", "    parameters: {projects: 7}\n    version: ", "failed, see above."),
+        ("_on_workers.protect_on_workers", ".no", "the entrypoint flows.protect.no does not load: "),
     ],
 )
 def test_a_prefect_yaml_that_is_not_supported_is_rejected_before_any_deployment(

@@ -16,7 +16,7 @@ from prefect.states import Completed, Pending, Running, Scheduled
 from flows._batch_runs import BatchRuns
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
-from tests.support.deployments import POOL, batch_deployed
+from tests.support.deployments import batch_deployed
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
 
@@ -28,9 +28,9 @@ async def client(engine: object) -> AsyncIterator[PrefectClient]:
 
 
 @pytest.fixture
-async def deployed(nothing_deployed: None, client: PrefectClient) -> AsyncIterator[None]:
-    async with batch_deployed(client):
-        yield
+async def deployed(nothing_deployed: None, client: PrefectClient) -> AsyncIterator[str]:
+    async with batch_deployed(client) as pool:
+        yield pool
 
 
 async def state_of(client: PrefectClient, run: FlowRun) -> str:
@@ -146,14 +146,13 @@ async def test_all_unfinished_runs_are_cancelled_however_many_a_server_returns_a
     assert await state_of(client, others) == "RUNNING"
 
 
-@pytest.mark.usefixtures("deployed")
-async def test_a_wait_names_the_work_pool_and_what_to_do(client: PrefectClient) -> None:
+async def test_a_wait_names_the_work_pool_and_what_to_do(client: PrefectClient, deployed: str) -> None:
     runs = BatchRuns(client, None)
     begun = await runs.start({}, batch=1, number=1)
     assert "no worker is online; start one" in await runs.describe_wait(begun)
-    await client.send_worker_heartbeat(POOL, "a-worker", heartbeat_interval_seconds=30)
+    await client.send_worker_heartbeat(deployed, "a-worker", heartbeat_interval_seconds=30)
     assert "1 worker online" in await runs.describe_wait(begun)
-    await client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
+    await client.update_work_pool(deployed, WorkPoolUpdate(is_paused=True))
     assert "paused" in await runs.describe_wait(begun)
     elsewhere = begun.model_copy(update={"work_pool_name": f"deleted-{uuid4()}"})
     assert (await runs.describe_wait(elsewhere)).endswith("': the Prefect API returned 404")

@@ -401,6 +401,27 @@ async def test_a_bad_parameter_is_refused_before_any_request(
     assert not sandbox.requests
 
 
+async def test_a_variable_that_cannot_be_used_fails_the_run_once_and_before_any_request(
+    save_project: SaveProject, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        save_project(name, sandbox)
+    monkeypatch.setenv("HETZNER_CLOUD_REQUEST_TIMEOUT_SECONDS", "soon")
+    done = await run(protect_snapshots)
+    message = done.state.message or ""
+    assert message.startswith("HETZNER_CLOUD_REQUEST_TIMEOUT_SECONDS must be a number above zero")
+    assert not sandbox.requests
+
+
+async def test_a_label_selector_that_matches_nothing_is_named(
+    save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    save_project("prod", sandbox)
+    done = await run(protect_snapshots, label_selector="env=nowhere")
+    assert done.state.is_completed()
+    assert done.state.message == "No snapshot matches the label selector 'env=nowhere' in 1 project"
+
+
 async def test_a_run_shows_what_it_did(save_project: SaveProject, sandbox: Sandbox) -> None:
     save_project("prod", sandbox)
     todo = sorted(unprotected(sandbox))

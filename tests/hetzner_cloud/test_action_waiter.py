@@ -140,6 +140,26 @@ async def test_a_cancelled_wait_names_what_still_ran() -> None:
         await waiting
 
 
+async def test_a_cancelled_wait_logs_all_that_still_ran_and_names_the_first(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    actions = [action(number) for number in range(1, 61)]
+    script, begun = Script(), asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait_for_actions(script, actions, timeout_seconds=60, sleep=sleep))
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError, match=r"and 50 more$"):
+        await waiting
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 3
+    assert all(any(f"action {number} (" in line for line in lines) for number in range(1, 61))
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -22,6 +22,7 @@ from hetzner_cloud.errors import (
     NotFoundError,
     PermissionDeniedError,
     ReadOnlyTokenError,
+    ResourceUnavailableError,
     ServerError,
 )
 from hetzner_cloud.requests import batched_ids
@@ -526,7 +527,7 @@ async def test_a_token_that_may_only_read_goes_on_reading(
 
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
-    [(403, "forbidden", PermissionDeniedError), (403, "maintenance", PermissionDeniedError)],
+    [(403, "forbidden", PermissionDeniedError), (403, "maintenance", ResourceUnavailableError)],
 )
 async def test_a_change_is_sent_after_one_that_was_rejected_for_another_reason(
     hetzner: respx.MockRouter, client: HetznerCloudClient, status: int, code: str, kind: type[Exception]

@@ -10,7 +10,7 @@ import respx
 from pydantic import SecretStr
 
 from hetzner_cloud.client import HetznerCloudClient
-from hetzner_cloud.client_pool import _LEASES, pooled_client
+from hetzner_cloud.client_pool import _LEASES, _THROTTLES, pooled_client
 from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import InvalidArgumentError, ServerError
 from tests.support.api_json import ENDPOINT, TOKEN, image_json
@@ -30,6 +30,7 @@ def is_closed(client: HetznerCloudClient) -> bool:
 def nothing_left_over() -> Iterator[None]:
     yield
     assert not any(_LEASES.values())
+    assert not any(_THROTTLES.values())
 
 
 @pytest.fixture

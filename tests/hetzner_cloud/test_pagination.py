@@ -62,7 +62,7 @@ def ids_of(pages: Sequence[ImagesPage]) -> list[int]:
         {"pagination": {"next_page": 0}},
         {"pagination": {"page": 1, "unheard_of": [1]}, "unheard_of": 1},
     ],
-    ids=str,
+    ids=lambda meta: "absent" if meta is ABSENT else str(meta),
 )
 async def test_a_list_is_one_page_when_its_meta_is(meta: Any) -> None:
     pages = Pages(lambda _number: page(1, 2, meta=meta))

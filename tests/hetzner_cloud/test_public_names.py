@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 import hetzner_cloud
-from hetzner_cloud import action_waiter, client, config, errors, models, throttle
+from hetzner_cloud import action_waiter, client, config, errors, models, throttle_log
 
 FOLDER = Path(hetzner_cloud.__file__).parent
 SOURCES = sorted(FOLDER.glob("*.py"))
@@ -63,7 +63,7 @@ def test_a_module_names_nothing_of_the_layers_above(path: Path) -> None:
     assert re.findall(above, path.read_text(), re.IGNORECASE) == []
 
 
-@pytest.mark.parametrize("module", [action_waiter, client, throttle], ids=name_of)
+@pytest.mark.parametrize("module", [action_waiter, client, throttle_log], ids=name_of)
 def test_a_module_logs_under_its_own_name(module: ModuleType) -> None:
     package = logging.getLogger("hetzner_cloud")
     assert vars(module)["LOGGER"] is logging.getLogger(module.__name__)

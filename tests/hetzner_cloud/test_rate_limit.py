@@ -1,11 +1,14 @@
 """The rate limit: how fast requests may be sent, by the responses' headers."""
 
+import copy
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hetzner_cloud.rate_limit import RateLimit
 
@@ -23,6 +26,7 @@ def headers(
         "RateLimit-Limit": f"{limit:g}",
         "RateLimit-Remaining": f"{remaining:g}",
         "RateLimit-Reset": f"{WALL + seconds:.0f}",
+        "Date": date(WALL),
     }
     return names | {name.replace("_", "-"): value for name, value in more.items()}
 
@@ -31,10 +35,10 @@ def date(unix_time: float) -> str:
     return format_datetime(datetime.fromtimestamp(unix_time, UTC), usegmt=True)
 
 
-def told(*answers: dict[str, str], reserve: float = 0.1, wall: float = WALL, in_flight: int = 0) -> RateLimit:
+def told(*answers: dict[str, str], reserve: float = 0.1, in_flight: int = 0) -> RateLimit:
     rate_limit = RateLimit(reserve)
     for answer in answers:
-        rate_limit.update(answer, now=NOW, wall=wall, in_flight=in_flight)
+        rate_limit.update(answer, now=NOW, in_flight=in_flight)
     return rate_limit
 
 
@@ -91,15 +95,12 @@ def test_the_refill_is_what_flows_back_when_there_is(answers: list[dict[str, str
     assert told(*answers).refill == pytest.approx(refill)
 
 
-@pytest.mark.parametrize("wrong_by", [-86_400, -600, 600, 86_400])
-def test_the_refill_is_right_when_our_clock_is_wrong(wrong_by: float) -> None:
-    answer = headers(0, reset_in=1_800, Date=date(WALL))
-    assert told(answer, wall=WALL + wrong_by).refill == pytest.approx(2)
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "Mon, 99 Foo 2026 99:99:99 GMT", "0", "\x00"])
-def test_our_clock_counts_when_the_date_is(text: str) -> None:
-    assert told(headers(0, reset_in=1_800, Date=text)).refill == pytest.approx(2)
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "Mon, 99 Foo 2026 99:99:99 GMT", "0", "\x00", "x" * 10_000]
+)
+def test_the_limit_gives_the_refill_when_the_date_is(text: str) -> None:
+    """A local clock may be an hour wrong, or be set during the run: it is not consulted."""
+    assert told(headers(0, reset_in=1_800, Date=text)).refill == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,8 @@ def test_requests_go_out_at_once_above_the_reserve_and_as_it_refills_below() -> 
         (3_600, 1_800, 0.0, 0, 0.5),
         (3_600, None, 0.5, 1_800, 1.0),
         (3_600, None, 0.0, 0, 1.0),
-        (1, None, 0.0, 0, 3_600.0),
+        (60, None, 0.0, 0, 60.0),
+        (1, None, 0.0, 0, 60.0),
     ],
 )
 def test_slots_are_spaced_by_the_refill_at_the_reserve_and_down_to_half_of_it_below(
@@ -185,7 +187,7 @@ def test_requests_are_slower_below_the_reserve_but_never_stop() -> None:
     while now < NOW + 600:
         now += rate_limit.take_slot(now)
         sent += 1
-        rate_limit.update(headers(0), now=now, wall=WALL, in_flight=0)
+        rate_limit.update(headers(0), now=now, in_flight=0)
     assert sent == pytest.approx(300, abs=2)  # the others take the other half
 
 
@@ -248,7 +250,7 @@ def test_the_delay_starts_small_again_when_a_request_was_accepted() -> None:
         ("300", 300),
         ("301", 300),
         ("86400", 300),
-        ("1e9", 300),
+        ("1e9", 1),
         ("inf", 1),
         ("nan", 1),
         ("-5", 1),
@@ -275,7 +277,7 @@ def test_a_shorter_delay_never_replaces_a_longer_one() -> None:
 
 def test_the_slots_claimed_before_a_429_are_void_and_hold_nothing_back() -> None:
     bucket = RateLimit(reserve=0.0)
-    bucket.update({"RateLimit-Limit": "3600", "RateLimit-Remaining": "0"}, now=0.0, wall=0.0, in_flight=0)
+    bucket.update({"RateLimit-Limit": "3600", "RateLimit-Remaining": "0"}, now=0.0, in_flight=0)
     claimed = [bucket.take_slot(0.0) for _ in range(10)]
     bucket.on_rate_limited({}, now=1.0, sent_at=0.5)
     assert claimed[-1] == pytest.approx(9.0)
@@ -286,6 +288,89 @@ def test_the_slots_claimed_before_a_429_are_void_and_hold_nothing_back() -> None
 
 def test_a_small_bucket_that_is_full_again_in_a_second_is_not_taken_for_a_slow_one() -> None:
     bucket = RateLimit(reserve=0.0)
-    told = {"RateLimit-Limit": "40", "RateLimit-Remaining": "0", "RateLimit-Reset": "1001"}
-    bucket.update(told, now=0.0, wall=1000.0, in_flight=0)
+    told = {
+        "RateLimit-Limit": "40",
+        "RateLimit-Remaining": "0",
+        "RateLimit-Reset": "1001",
+        "Date": date(1_000),
+    }
+    bucket.update(told, now=0.0, in_flight=0)
     assert bucket.refill == pytest.approx(40 / 3)
+
+
+@pytest.mark.parametrize("wrong_by", [-86_400, -3_600, 3_600, 86_400])
+def test_the_refill_is_right_when_the_server_s_clock_differs_from_ours(wrong_by: float) -> None:
+    answer = headers(0, reset_in=1_800 + wrong_by, Date=date(WALL + wrong_by))
+    assert told(answer).refill == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    "limit", ["1e-300", "5e-324", "0.5", "10000001", "1e7", "1_000", "\uff11\uff10", "9" * 400]
+)
+def test_a_limit_that_no_bucket_has_is_ignored(limit: str) -> None:
+    assert told(headers(0) | {"RateLimit-Limit": limit}).remaining(NOW) is None
+
+
+def test_a_slot_from_headers_that_are_corrected_holds_nothing_back() -> None:
+    rate_limit = told(headers(0, limit=1, reset_in=86_400))
+    assert slots(rate_limit, 2) == [0, 60]
+    rate_limit.update(headers(360), now=NOW + 60, in_flight=0)
+    assert rate_limit.take_slot(NOW + 60) <= 1
+
+
+_NUMBERS = st.one_of(
+    st.sampled_from(
+        ["0", "1", "3600", "1e-300", "5e-324", "1e18", "1e400", "inf", "nan", "-1", "", "0.0000001"]
+    ),
+    st.integers(0, 2**70).map(str),
+    st.floats().map(str),
+    st.text(max_size=20),
+)
+_DATES = st.one_of(
+    st.sampled_from(
+        [date(WALL), date(WALL + 3_600), "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 -0000"]
+    ),
+    st.text(max_size=40),
+)
+_HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "RateLimit-Limit": _NUMBERS,
+        "RateLimit-Remaining": _NUMBERS,
+        "RateLimit-Reset": st.one_of(
+            _NUMBERS, st.integers(-100_000, 100_000).map(lambda by: f"{WALL + by:.0f}")
+        ),
+        "Retry-After": st.one_of(_NUMBERS, _DATES),
+        "Date": _DATES,
+    },
+)
+_EVENTS = st.lists(
+    st.tuples(_HEADERS, st.booleans(), st.floats(0, 1e6), st.integers(0, 1_000)), min_size=1, max_size=30
+)
+
+
+@given(events=_EVENTS, reserve=st.floats(0, 1, exclude_max=True), timeout=st.floats(0.001, 900))
+def test_the_delay_of_a_request_is_bounded_whatever_the_headers_are(
+    events: list[tuple[dict[str, str], bool, float, int]], reserve: float, timeout: float
+) -> None:
+    rate_limit, now = RateLimit(reserve), NOW
+    for sent, is_limited, later, in_flight in events:
+        rate_limit.update(sent, now=now, in_flight=in_flight)
+        if is_limited:
+            rate_limit.on_rate_limited(sent, now=now, sent_at=now)
+        else:
+            rate_limit.on_success()
+        assert 0 <= copy.copy(rate_limit).take_slot(now, max_delay=timeout) <= timeout
+        delay = rate_limit.take_slot(now)
+        assert 0 <= delay <= 301  # the longest Retry-After; more than the timeout's default is never slept
+        assert 0 < rate_limit.refill < float("inf")
+        now += delay + later
+
+
+def test_requests_that_wake_up_late_are_caught_up_with_and_no_more_than_that() -> None:
+    rate_limit, now, sent = told(headers(400, limit=4_000, reset_in=90)), NOW, 0  # 40 a second
+    while now < NOW + 10:
+        now += rate_limit.take_slot(now) + (0.06 if sent % 3 == 0 else 0.0)
+        sent += 1
+        rate_limit.update(headers(400, limit=4_000, reset_in=90), now=now, in_flight=0)
+    assert sent == pytest.approx(400, abs=25)

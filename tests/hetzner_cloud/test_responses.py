@@ -35,7 +35,7 @@ TABLE = [
     (403, "token_readonly", ReadOnlyTokenError, PERMANENT),
     (403, "forbidden", PermissionDeniedError, PERMANENT),
     (403, "resource_limit_exceeded", PermissionDeniedError, PERMANENT),
-    (403, "maintenance", PermissionDeniedError, PERMANENT),
+    (403, "maintenance", ResourceUnavailableError, PERMANENT),
     (404, "not_found", NotFoundError, PERMANENT),
     (404, None, NotFoundError, PERMANENT),
     (409, "conflict", ConflictError, TRANSIENT),

@@ -118,3 +118,33 @@ async def test_no_retry_is_made_when_the_policy_has_none() -> None:
     with pytest.raises(ServerError):
         await attempts.call(RetryPolicy(retries=0))
     assert attempts.made == 1
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "delay"), [(None, 0.5), (0.0, 0.5), (0.2, 0.5), (3.0, 3.0), (86_400.0, 60.0)]
+)
+async def test_the_delay_is_the_longer_of_the_policy_s_and_the_response_s_within_the_maximum(
+    retry_after: float | None, delay: float
+) -> None:
+    errors: list[HetznerCloudError] = [ServerError("no", "unavailable", 503, None, None, retry_after)]
+    slept: list[float] = []
+
+    async def attempt() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    assert await RetryPolicy().call(attempt, sleep=sleep, jitter=lambda _low, _high: 0.5) == "done"
+    assert slept == [delay]
+
+
+@pytest.mark.parametrize(("retry_after", "transient"), [(None, False), (0.0, True), (30.0, True)])
+def test_maintenance_is_transient_where_the_response_says_for_how_long(
+    retry_after: float | None,
+    transient: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    error = ResourceUnavailableError("no", "maintenance", 403, None, None, retry_after)
+    assert is_transient(error) is transient

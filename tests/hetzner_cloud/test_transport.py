@@ -36,39 +36,12 @@ from hetzner_cloud.settings import Settings
 from hetzner_cloud.tls import tls_context
 from hetzner_cloud.transport import Transport
 from tests.support.api_json import CORRELATION_ID, ENDPOINT, TOKEN, error_json
+from tests.support.manual_time import Clock, settled
 
 MIB = 2**20
 OK = b"HTTP/1.1 200 OK\r\n"
 REFUSED = httpx.Response(429, json=error_json("rate_limit_exceeded"))
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-async def settled() -> None:
-    """Let everything run that can."""
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
-class Clock:
-    """A time of its own, which moves on when all that runs sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.slept: list[float] = []
-        self._due: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        until = self.now + seconds
-        self._due.append(until)
-        while self.now < until:
-            await settled()
-            if until == min(self._due):
-                self.now = max(self.now, until)
-        self._due.remove(until)
 
 
 @pytest.fixture
@@ -150,7 +123,7 @@ def everything_of(error: BaseException, log: pytest.LogCaptureFixture) -> str:
 
 
 def our_lines(log: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in log.records if record.name == "hetzner_cloud.throttle"]
+    return [record.getMessage() for record in log.records if record.name == "hetzner_cloud.throttle_log"]
 
 
 async def test_a_request_is_sent_as_documented(hetzner: respx.MockRouter, connect: Connect) -> None:
@@ -543,7 +516,7 @@ async def test_a_429_is_no_failure_and_one_line_in_the_log(
         assert (await transport.send(ApiRequest("GET", "/images"))).status_code == 200
     assert clock.slept == [1]
     [line] = our_lines(caplog)
-    assert line.startswith("Rate limit, the credentials block 'prod': GET /images was answered with 429")
+    assert line.startswith("Rate limited, the credentials block 'prod': GET /images returned 429")
     assert TOKEN not in caplog.text
 
 
@@ -598,7 +571,7 @@ async def test_requests_rate_limited_together_are_logged_once_and_go_on_one_afte
 
     async def answer(_request: httpx.Request) -> httpx.Response:
         if len(hetzner.calls) >= 5:
-            return httpx.Response(200)
+            return httpx.Response(200, headers=bucket(0))
         await under_way.wait()
         return REFUSED
 
@@ -606,8 +579,11 @@ async def test_requests_rate_limited_together_are_logged_once_and_go_on_one_afte
     async with connect(max_concurrent_requests=5) as transport:
         await asyncio.gather(*(transport.send(ApiRequest("GET", "/images")) for _ in range(5)))
     assert len(hetzner.calls) == 10
-    assert sorted(clock.slept) == pytest.approx([1, 2, 3, 4, 5])
-    assert len(our_lines(caplog)) == 1
+    assert clock.now == pytest.approx(1_008)  # after 1 s and 1 s with nothing known, then every 2 s
+    assert ["429" in line for line in our_lines(caplog)] == [
+        True,
+        False,
+    ]  # once each: rate limited, throttled
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
@@ -634,19 +610,19 @@ async def test_no_request_waits_above_the_reserve(
     assert clock.slept == []
 
 
-async def test_a_long_delay_is_logged_once_a_minute(
+async def test_a_long_delay_is_logged_once_in_ten_minutes(
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hetzner_cloud")
     hetzner.get("/images").respond(headers=bucket(0, limit=180))
     async with connect(reserve=0) as transport:
-        for _ in range(8):
+        for _ in range(40):
             await transport.send(ApiRequest("GET", "/images"))
-    assert clock.slept == pytest.approx([20] * 6)
+    assert clock.slept == pytest.approx([20] * 38)
     lines = our_lines(caplog)
     assert len(lines) == 2
-    assert lines[0].startswith("Rate limit, the credentials block 'prod': about 0 requests left")
-    assert "0.05 requests a second, the next one in 20 seconds" in lines[0]
+    assert lines[0].startswith("Rate limited, the credentials block 'prod': 0 requests left; ")
+    assert lines[0].endswith("throttling to 0.05 requests/s, next in 20 s")
 
 
 async def test_the_rate_limit_timeout_begins_with_the_first_429_and_not_in_the_queue(

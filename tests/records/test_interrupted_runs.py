@@ -15,9 +15,8 @@ from prefect.states import Cancelling, Completed, Pending, Running, Scheduled
 
 import records.interrupted_runs
 from flows.audit_snapshot_protection import audit_snapshot_protection
-from flows.protect_on_workers import protect_on_workers
 from flows.protect_snapshots import protect_snapshots
-from records.interrupted_runs import FLOW_NAMES, find_interrupted_runs
+from records.interrupted_runs import find_interrupted_runs
 from sandbox import Sandbox
 from snapshot_protection import interrupted_runs
 from snapshot_protection.audit_report import AuditReport
@@ -31,12 +30,6 @@ ADVICE = (
     "Cancel these flow runs in the UI unless they are still in progress, and start again what is needed; "
     "protected snapshots are skipped."
 )
-
-
-def test_all_flows_are_looked_for() -> None:
-    assert set(FLOW_NAMES) == {
-        one.name for one in (protect_snapshots, audit_snapshot_protection, protect_on_workers)
-    }
 
 
 @flow(name="somebody-else-s")
@@ -84,6 +77,19 @@ async def test_what_is_finished_or_scheduled_or_not_ours_is_none(client: Prefect
         await client.create_flow_run(audit_snapshot_protection, state=state)
     await client.create_flow_run(other_flow, state=Running())
     assert await find_interrupted_runs() == InterruptedRuns()
+
+
+async def test_a_run_of_another_project_s_deployment_is_none_though_its_flow_has_the_same_name(
+    client: PrefectClient,
+) -> None:
+    flow_id = await client.create_flow(protect_snapshots)
+    begun = []
+    for entrypoint in ("flows.protect_snapshots.protect_snapshots", "jobs.protect_snapshots", None):
+        deployment = await client.create_deployment(flow_id, str(entrypoint), entrypoint=entrypoint)
+        begun.append(await client.create_flow_run_from_deployment(deployment, state=Pending()))
+    assert [one.id for one in (await find_interrupted_runs()).runs] == [begun[0].id]
+    for item in await client.read_deployments():
+        await client.delete_deployment(item.id)
 
 
 async def test_the_last_heartbeat_of_each_run_is_read_and_a_recent_one_is_life(client: PrefectClient) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from sandbox import ManualClock, Sandbox
 from tests.support.deployments import PROTECT, finished, make_deploy
 from tests.support.figures import RecordFigure
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import artifacts_of, eventually, log_of, run, table_in
+from tests.support.flow_runs import artifacts_of, eventually, read_log, run, table_in
 from tests.support.migrated_database import make_home
 from tests.support.protection_runs import outcomes_of, unprotected
 from tests.support.shell import COMMAND, ROOT, environment_of
@@ -150,6 +151,12 @@ def named_in(log: str, sandbox: Sandbox) -> set[int]:
     }
 
 
+def names_all(log: str, sandbox: Sandbox, *, waits: bool) -> bool:
+    """Whether the log names all that was started, and what a wait was for: its last lines come late."""
+    started = {action["resources"][0]["id"] for action in sandbox.actions}
+    return named_in(log, sandbox) == started and ("still running: action" in log) is waits
+
+
 @pytest.mark.usefixtures("nothing_deployed")
 async def test_a_run_cancelled_from_the_api_names_what_it_started(
     prefect_api: PrefectServer,
@@ -175,11 +182,9 @@ async def test_a_run_cancelled_from_the_api_names_what_it_started(
     ):
         assert done.state
         assert done.state.name == "Cancelled"
-        log = await log_of(done.id, until="ction")
-        named = named_in(log, sandbox)
+        whole = partial(names_all, sandbox=sandbox, waits=sandbox is waiting)
+        named = named_in(await eventually(partial(read_log, done.id), whole), sandbox)
         record_figure("cancels", when=project, actions_started=len(sandbox.actions), named=len(named))
-        assert named == {action["resources"][0]["id"] for action in sandbox.actions}
-        assert ("still running: action" in log) is (sandbox is waiting)
         await assert_nothing_untrue_is_on_record(done, sandbox)
     clock.advance(60)
     await assert_the_next_run_ends_it("cancelled-waiting", waiting)

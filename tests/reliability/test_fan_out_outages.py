@@ -4,18 +4,22 @@ import asyncio
 import os
 import signal
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
 from prefect.settings import temporary_settings
 from pydantic import SecretStr
 
 from blocks.credentials import HetznerCloudCredentials
+from flows._batch_decisions import Patience
+from flows.protect_on_workers import protect_on_workers
 from playground.server import PrefectServer, free_port, prefect_server, worker
 from sandbox import ManualClock, Sandbox
 from tests.support.deployments import BATCH, FAN_OUT, finished, make_deploy, runs_of, state_of
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import log_of
+from tests.support.flow_runs import log_of, run
 from tests.support.machine import begin, until
 from tests.support.protection_runs import unprotected
 from tests.support.worker_processes import process_of
@@ -93,3 +97,37 @@ async def test_a_batch_whose_machine_dies_is_started_again_without_any_automatio
     assert not unprotected(sandbox)
     assert sorted(state_of(one)[0] for one in await runs_of(BATCH)) == ["COMPLETED", "CRASHED"]
     assert "Starting it again" in await log_of(parent.id, until="Starting it again")
+
+
+@pytest.mark.usefixtures("nothing_deployed")
+async def test_a_batch_whose_worker_dies_while_it_is_pending_is_started_again_on_another(
+    prefect_api: PrefectServer,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    sandbox = make_sandbox(snapshots=3, action_seconds=1)
+    save_project("pending", sandbox)
+    make_deploy(prefect_api)
+    impatient = replace(Patience.for_timeout(900), start_seconds=10)
+    monkeypatch.setattr(Patience, "for_timeout", lambda _: impatient)
+    fan_out = asyncio.create_task(run(protect_on_workers, projects=["pending"]))
+    with worker(prefect_api, tmp_path) as doomed:
+        victim = await until_pending()
+        os.kill(doomed.pid, signal.SIGKILL)
+        if pid := process_of(victim.id):
+            os.kill(pid, signal.SIGKILL)
+    with worker(prefect_api, tmp_path):
+        done = await fan_out
+    assert done.state.message == "3 of 3 snapshots protected in 1 project (3 now, 0 before)"
+    assert {one.id: state_of(one)[0] for one in await runs_of(BATCH)}[victim.id] == "CRASHED"
+    assert not unprotected(sandbox)
+
+
+async def until_pending() -> FlowRun:
+    async def pending() -> FlowRun | None:
+        deployed = await runs_of(BATCH)
+        return next((one for one in deployed if one.state and one.state.is_pending()), None)
+
+    return await until(pending)

@@ -13,6 +13,7 @@ from playground.server import free_port
 from sandbox import Sandbox
 from tests.support.audit_runs import audit
 from tests.support.audit_runs import report_of as audit_report_of
+from tests.support.fault_expectations import expected_of
 from tests.support.fault_matrix import BEFORE, TODO, Cell, cells
 from tests.support.figures import RecordFigure
 from tests.support.fixtures import MakeSandbox, SaveProject
@@ -105,9 +106,9 @@ async def _protect(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell
     requests = operations(sandbox.requests) + Counter(refused)
     state = _judge(cell, done, counts, requests)
     [project] = report.projects
-    assert (project.error.code if project.error else "") == cell.expected.project_code
-    assert {one.code for one in report.snapshots if one.code} <= cell.expected.codes
-    if cell.expected.codes:
+    assert (project.error.code if project.error else "") == expected_of(cell).project_code
+    assert {one.code for one in report.snapshots if one.code} <= expected_of(cell).codes
+    if expected_of(cell).codes:
         assert any(one.code for one in report.snapshots)
 
     for image_id, outcome in outcomes.items():
@@ -142,10 +143,10 @@ async def _audit(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell],
         protected = sandbox.images[one.image_id]["protection"]["delete"]
         assert protected is (one.finding == "protected")
     if cell.place == "list":
-        assert (project.error.code if project.error else "") == cell.expected.project_code
+        assert (project.error.code if project.error else "") == expected_of(cell).project_code
     evidence = [one.evidence for one in project.findings if one.protection_removed]
-    if cell.place == "evidence" and cell.expected.project_code:
-        assert (evidence, cell.expected.project_code in project.note) == ([""], True)
+    if cell.place == "evidence" and expected_of(cell).project_code:
+        assert (evidence, expected_of(cell).project_code in project.note) == ([""], True)
         return f"{state}, without evidence, {requests.total()}"
     assert [f"action {action_id}" in told for told in evidence] == ([True] if project.findings else [])
     return f"{state}, {'evidence found' if project.findings else 'not read'}, {requests.total()}"
@@ -160,8 +161,8 @@ def _begin(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[
 
 def _judge(cell: Cell, done: Run, outcomes: Counter[str], requests: Counter[str]) -> str:
     state = done.state.type.value
-    assert cell.expected.fits(outcomes, requests), (outcomes, requests, cell.expected)
-    assert state == cell.expected.state, done.state.message
+    assert expected_of(cell).fits(outcomes, requests), (outcomes, requests, expected_of(cell))
+    assert state == expected_of(cell).state, done.state.message
     assert requests.total() <= _REQUESTS_AT_MOST
     if not done.state.is_completed():
         assert any(what in str(done.state.message).lower() for what in _DO_THIS), done.state.message

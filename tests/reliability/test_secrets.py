@@ -9,6 +9,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,10 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     }
     found = [place for place, content in elsewhere.items() if has_token(content.encode())]
     scanned = Counter(dict.fromkeys(elsewhere, 1))
+    judged = cache(has_token)  # most cells repeat what others have
     for place, content in contents_of(home):
         scanned[place] += 1
-        found += [place] if has_token(content) else []
+        found += [place] if judged(content) else []
     for place, count in sorted(scanned.items()):
         record_figure("secrets", place=place, scanned=count, found=found.count(place))
     assert not found
@@ -100,6 +102,7 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
         json.dumps({"result": base64.b64encode(zlib.compress(pickle.dumps(TOKEN))).decode()}).encode(),
         base64.b64encode(bz2.compress(pickle.dumps((TOKEN,)))),
     ],
+    ids=["plain", "header", "base64", "pickled", "gzip", "packed in JSON", "bz2 in base64"],
 )
 def test_the_scan_finds_a_token_that_is_there(content: bytes, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "prefect.db")) as database, database:

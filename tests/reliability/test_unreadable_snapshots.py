@@ -125,7 +125,7 @@ async def test_an_audit_reports_all_others_and_keeps_its_baseline_of_what_cannot
     assert second.state.is_failed()
     message = str(second.state.message)
     assert message.startswith(
-        "3 of 5 snapshots protected in 1 project, 1 unprotected (1 newly), 1 could not be read"
+        "3 of 5 snapshots protected in 1 project, 1 unprotected (1 new), 1 could not be read"
     )
     assert f"audit-unreadable/{null} could not be read: protection: " in message
     assert f"audit-unreadable/{lost} newly unprotected: action " in message

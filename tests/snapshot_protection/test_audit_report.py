@@ -26,7 +26,7 @@ from tests.support.audit_reports import (
         (report(project()), "No snapshot found in 1 project"),
         (
             report(project(finding(1)), project(name="b")),
-            "1 of 1 snapshot protected in 2 projects",
+            "1 of 1 snapshot protected in 2 projects; no snapshot found in project 'b'",
         ),
         (
             report(

@@ -120,14 +120,17 @@ def test_a_report_with_interrupted_runs_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(AuditFailedError(audit))).report == audit
 
 
-def test_three_heartbeats_are_the_limit_everywhere() -> None:
-    automation = yaml.safe_load((ROOT / "docs" / "automations" / "zombie-runs.yaml").read_text())
+def test_three_heartbeats_are_the_limit_and_more_before_a_state_is_changed() -> None:
+    described = yaml.safe_load((ROOT / "docs" / "automations" / "zombie-runs.yaml").read_text())
+    automation = described["automations"][0]
     prefect_yaml = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     frequency = prefect_yaml["definitions"]["pool"]["job_variables"]["env"][
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
     ]
-    assert automation["trigger"]["within"] == SILENT_AFTER_SECONDS == 3 * int(frequency)
-    assert f"{SILENT_AFTER_SECONDS} seconds" in automation["actions"][0]["message"]
+    assert 3 * int(frequency) == SILENT_AFTER_SECONDS
+    within = automation["trigger"]["within"]
+    assert within == 4 * int(frequency) + 120
+    assert f"{within // 60} minutes" in automation["actions"][0]["message"]
 
 
 def test_no_deployment_has_a_concurrency_limit() -> None:

@@ -12,10 +12,13 @@ _READS = ("/filter", "/count", "/paginate")
 
 
 @contextmanager
-def counting_proxy(api_url: str, after_write: Callable[[str], None]) -> Iterator[str]:
+def counting_proxy(
+    api_url: str, after_write: Callable[[str], None], *, refuse: Callable[[str], int] = lambda _: 0
+) -> Iterator[str]:
     """Serve on loopback until the context ends; yields the URL to use as PREFECT_API_URL.
 
     `after_write` gets method and path of a write that the server has committed and the client not yet seen.
+    `refuse` gets those of each write, and returns the status to respond with instead, or 0.
     """
     target = urlsplit(api_url)
 
@@ -24,6 +27,11 @@ def counting_proxy(api_url: str, after_write: Callable[[str], None]) -> Iterator
 
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.command != "GET" and (status := refuse(f"{self.command} {self.path}")):
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             upstream = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
             upstream.request(self.command, self.path, body, {**self.headers, "Host": target.netloc})
             response = upstream.getresponse()

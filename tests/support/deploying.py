@@ -85,6 +85,12 @@ async def deploy_as_0_4_0(checkout: Path, server: PrefectServer) -> None:
     text = (checkout / "prefect.yaml").read_text()
     before, name, after = text.partition("  - name: on-demand\n")
     (checkout / "prefect.yaml").write_text(before + name + TRIGGER_OF_0_4_0.lstrip("\n") + after)
+    async with get_client() as client:
+        pools = {pool.name for pool in await client.read_work_pools()}
+    if "hetzner-cloud" not in pools:
+        deploy_from(
+            checkout, server, *["prefect", "work-pool", "create", "hetzner-cloud", "--type", "process"]
+        )
     deploy_from(checkout, server, "prefect", "--no-prompt", "deploy", "--all")
     (checkout / "prefect.yaml").write_text(text)
     old = {AUDIT: {"tags": "0123456789ab"}, PROTECT: {"triggers": "0123456789ab", "tags": "0123456789ab"}}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -35,13 +36,14 @@ _RUN_SECONDS = 180.0
 
 
 @asynccontextmanager
-async def batch_deployed(client: PrefectClient) -> AsyncIterator[None]:
-    """A deployment `batch` alone, in seconds, in a work pool without workers."""
-    await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"), overwrite=True)
+async def batch_deployed(client: PrefectClient) -> AsyncIterator[str]:
+    """A deployment `batch` alone, made in no time, in a work pool without workers; yields the pool's name."""
+    pool = f"idle-{uuid4()}"
+    await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     flow_id = await client.create_flow(protect_snapshots)
-    await client.create_deployment(flow_id, BATCH.partition("/")[2], work_pool_name=POOL)
-    yield
-    await client.delete_work_pool(POOL)
+    await client.create_deployment(flow_id, BATCH.partition("/")[2], work_pool_name=pool)
+    yield pool
+    await client.delete_work_pool(pool)
 
 
 def make_deploy(server: PrefectServer) -> None:

@@ -46,12 +46,14 @@ async def task_runs_of(flow_run_id: UUID, *, at_least: int = 1) -> list[TaskRun]
 
 
 async def log_of(flow_run_id: UUID, *, until: str) -> str:
-    async def read() -> str:
-        async with get_client() as client:
-            wanted = LogFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}})
-            return "\n".join(line.message for line in await client.read_logs(wanted))
+    return await eventually(lambda: read_log(flow_run_id), lambda text: until in text)
 
-    return await eventually(read, lambda text: until in text)
+
+async def read_log(flow_run_id: UUID) -> str:
+    """Read what has arrived by now."""
+    async with get_client() as client:
+        wanted = LogFilter.model_validate({"flow_run_id": {"any_": [flow_run_id]}})
+        return "\n".join(line.message for line in await client.read_logs(wanted))
 
 
 def end_of(done: Run) -> str:

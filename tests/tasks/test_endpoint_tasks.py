@@ -1,6 +1,8 @@
 """The endpoint tasks: the request each one sends, what it refuses before, and how it is retried."""
 
-from typing import Any
+import json
+import time
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from sandbox import Fault, Sandbox
 from tasks import image_actions, images, waiting
 from tests.support.fixtures import TOKEN
 from tests.support.flow_runs import run, task_runs_of
+from tests.support.loopback_servers import RecordingHandler, on_loopback
 
 CREDENTIALS = HetznerCloudCredentials(token=SecretStr(TOKEN))
 IMAGE = {"id": 42, "type": "snapshot", "protection": {"delete": True}}
@@ -174,6 +177,36 @@ async def test_a_fault_that_stays_is_raised_after_five_retries(
     assert len(sandbox.requests) == 6
     [task_run] = await task_runs_of(done.record.id)
     assert task_run.run_count == 6
+
+
+class _Unavailable(RecordingHandler):
+    """Asks for a delay of a second once, then responds."""
+
+    seen: ClassVar[list[float]] = []
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+        self.seen.append(time.monotonic())
+        body = b"" if len(self.seen) == 1 else json.dumps({"image": IMAGE}).encode()
+        self.send_response(200 if body else 503)
+        self.send_header("Retry-After", "1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+async def test_a_retry_waits_as_long_as_the_response_asks_for(engine: PrefectServer) -> None:
+    server = on_loopback(_Unavailable)
+    endpoint = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        done = await run(
+            ask, credentials=HetznerCloudCredentials(token=SecretStr(TOKEN), endpoint=endpoint), image_id=42
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.state.is_completed()
+    first, second = _Unavailable.seen
+    assert second - first >= 0.95
 
 
 async def test_a_permanent_error_costs_one_request(

@@ -1,0 +1,86 @@
+"""The automations of docs/automations, created as a user does, and what they send and do."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import yaml
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
+from prefect.events.filters import EventFilter
+
+from playground.server import PrefectServer
+from tests.support.deploying import deploy_from
+from tests.support.loopback_servers import on_loopback
+
+FOLDER = Path(__file__).parents[2] / "docs" / "automations"
+BLOCK = "automation-test"
+
+
+@contextmanager
+def notifications() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A receiver of webhooks: its address, and the subjects and bodies that it has received."""
+    received: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Print nothing."""
+
+    server = on_loopback(Handler)
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+async def save_notification_block(url: str) -> UUID:
+    block = CustomWebhookNotificationBlock(
+        name="test", url=url, json_data={"subject": "{{subject}}", "body": "{{body}}"}
+    )
+    return UUID(str(await block.save(BLOCK, overwrite=True)))
+
+
+def create_automations(
+    server: PrefectServer, folder: Path, name: str, *, block: UUID | None = None, within: Mapping[int, int]
+) -> None:
+    """Create those of a file with Prefect's command; `within` replaces their windows, in seconds."""
+    text = (FOLDER / f"{name}.yaml").read_text().replace("BLOCK_DOCUMENT_ID", str(block))
+    described = yaml.safe_load(text)
+    for automation in described.get("automations", [described]):
+        trigger = automation["trigger"]
+        trigger["within"] = within.get(trigger["within"], trigger["within"])
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(described))
+    deploy_from(folder, server, "prefect", "automation", "create", "--from-file", str(file))
+
+
+async def emit(name: str, resource: dict[str, str], related: list[dict[str, str]], **payload: Any) -> None:
+    """Emit an event over HTTP, in the place of a run."""
+    event = {"event": name, "resource": resource, "related": related, "payload": payload}
+    async with get_client() as client:
+        response = await client._client.post("/events", json=[event | _now_and_id()])
+        response.raise_for_status()
+
+
+def _now_and_id() -> dict[str, str]:
+    return {"occurred": datetime.now(UTC).isoformat(), "id": str(uuid4())}
+
+
+async def actions_of(outcome: str) -> list[str]:
+    """The flow runs on which automations acted, or failed to act."""
+    wanted = EventFilter.model_validate({"event": {"name": [f"prefect.automation.action.{outcome}"]}})
+    async with get_client() as client:
+        events = (await client.read_events(wanted, limit=50)).events
+    targets = [related.id for event in events for related in event.related if related.role == "target"]
+    return [target.removeprefix("prefect.flow-run.") for target in targets]
