@@ -1,6 +1,11 @@
 """This project's flows, as Prefect records them."""
 
-FLOW_NAMES = ("protect-snapshots", "audit-snapshot-protection", "protect-on-workers")
+FLOW_NAMES = (
+    "protect-snapshots",
+    "audit-snapshot-protection",
+    "protect-on-workers",
+    "unprotect-snapshots",
+)
 
 
 def is_project_entrypoint(entrypoint: str | None) -> bool:
