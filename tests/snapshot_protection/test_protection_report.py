@@ -6,16 +6,14 @@ import pytest
 
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.protection_report import (
-    COLUMNS,
-    MAX_TABLE_ROWS,
     ProjectReport,
     ProtectionReport,
     SnapshotsNotProtectedError,
-    build_table,
     describe,
     format_message,
 )
 from snapshot_protection.protection_summary import render_summary
+from snapshot_protection.protection_table import COLUMNS, MAX_TABLE_ROWS, build_table
 from tests.support.protection_reports import FAILED, outcome, report
 
 UNFINISHED = outcome(8, "unfinished", code="locked", message="another action runs")
