@@ -84,7 +84,7 @@ class ProtectionReport(BaseModel):
 
     @property
     def policies(self) -> Counter[ReportedPolicy]:
-        """The policies that its projects had, and how many had each: one, unless it changed between batches."""
+        """How many projects had each policy: there is one, unless it changed between batches."""
         return Counter(project.policy for project in self.projects if project.policy)
 
     @property
@@ -179,7 +179,7 @@ def describe_without_id(report: ProtectionReport) -> list[str]:
 
 
 def format_headline(report: ProtectionReport) -> str:
-    """Format how many snapshots of how many projects had which outcome; those required are all but exempt ones."""
+    """Format how many snapshots of how many projects had which outcome; exempt ones are none of the `of N`."""
     counts = report.counts
     total = sum(counts.values()) - counts["deleted"] - counts["exempt"]
     projects = pluralize(len(report.projects) - len(report.duplicates), "project")

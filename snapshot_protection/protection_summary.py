@@ -40,7 +40,7 @@ def render_summary(report: ProtectionReport) -> str:
 
 
 def describe_exempt(report: ProtectionReport) -> list[str]:
-    """Format which snapshots are exempt and why: those of a project and a reason together, 20 lines at most."""
+    """Format which snapshots are exempt and why: those of one reason together, 20 lines at most."""
     groups: dict[tuple[str, str], list[int]] = {}
     for outcome in report.snapshots:
         if outcome.outcome == "exempt":

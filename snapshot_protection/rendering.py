@@ -69,7 +69,7 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
 
 
 def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
-    """Each outcome but what was protected already; several a line where there is no message, or it is exempt."""
+    """Each outcome but what was protected already; several a line if they have no message or are exempt."""
     unchanged = {"already_protected", "exempt"}
     changed = [outcome for outcome in report.snapshots if outcome.outcome not in unchanged]
     for outcome in changed:
