@@ -65,8 +65,9 @@ def _parse(project: str, version: Artifact) -> ExemptionRecord:
     record = _load(project, version)
     if record is None:
         raise UnreadableExemptionsError(
-            f"The artifact {_key(project)} has a version that cannot be read ({version.id}). Delete it with "
-            f"`prefect artifact delete --id {version.id}`; the snapshots that it exempts are protected again.",
+            f"The artifact {_key(project)} has a version that cannot be read ({version.id}). Delete it "
+            f"with `prefect artifact delete --id {version.id}`; the snapshots that it exempts are then "
+            "protected again.",
             UNREADABLE,
         )
     return record

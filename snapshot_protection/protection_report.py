@@ -179,7 +179,7 @@ def describe_without_id(report: ProtectionReport) -> list[str]:
 
 
 def format_headline(report: ProtectionReport) -> str:
-    """Format how many snapshots of how many projects had which outcome; exempt ones are none of the `of N`."""
+    """Format how many snapshots of how many projects had which outcome; the total is without exempt ones."""
     counts = report.counts
     total = sum(counts.values()) - counts["deleted"] - counts["exempt"]
     projects = pluralize(len(report.projects) - len(report.duplicates), "project")
