@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from prefect.artifacts import Artifact
+from prefect.events.worker import EventsWorker
 from prefect.settings import temporary_settings
 from pydantic import SecretStr
 
@@ -39,6 +40,7 @@ async def protect_on_a_new_server(
         assert done.returncode == 0, done.stderr
         summary = await Artifact.aget("snapshot-protection-summary")
         assert summary
+        await asyncio.to_thread(EventsWorker.drain_all)  # of the saved blocks, while there is a server
         return done.stdout.splitlines()[-1], str(summary.data)
 
 
