@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 Projects = Annotated[tuple[str, ...], Parameter(name="--project", metavar="NAME")]
 LabelSelector = Annotated[str, Parameter(metavar="SELECTOR")]
+PolicyName = Annotated[str, Parameter(metavar="NAME")]
 Seconds = Annotated[float, Parameter(metavar="SECONDS")]
 Hours = Annotated[float, Parameter(metavar="HOURS")]
 
@@ -16,6 +17,7 @@ def protect(
     label_selector: LabelSelector = "",
     dry_run: bool = False,
     timeout_seconds: Seconds = 900,
+    policy: PolicyName = "default",
 ) -> int:
     """Protect every snapshot from deletion, wait for each resulting action, and verify.
 
@@ -26,6 +28,7 @@ def protect(
         label_selector: only snapshots with these labels, e.g. env=prod or protect!=no
         dry_run: only report what would be protected
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
+        policy: the saved policy that says which snapshots need no protection (default: default)
     """
     from cli.prefect_environment import prefect_environment
 
@@ -42,6 +45,7 @@ def protect(
             label_selector=label_selector,
             dry_run=dry_run,
             timeout_seconds=timeout_seconds,
+            policy=policy,
         )
         return run_flow(flow_run, print_protection, format_message)
 

@@ -9,21 +9,25 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._changes import request_protection, wait_for_changes
 from flows._projects import run_isolated
+from flows._requirements import RunRequirements
 from flows._snapshot_claims import SnapshotClaims
 from hetzner_cloud.config import normalize_endpoint
+from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.unreadable_entries import UnreadableImagesError
+from snapshot_protection.determined_outcomes import final_outcomes, planned_outcomes
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import SnapshotOutcome, find_token_rejection
 from snapshot_protection.protection_report import ProjectReport
+from snapshot_protection.reported_policy import ReportedPolicy
+from snapshot_protection.requirements import Requirements
 from snapshot_protection.tracking import (
     Deleted,
     Sighting,
     Tracked,
     Unknown,
-    final_outcomes,
-    planned_outcomes,
+    has_unprotected,
     record_changes,
     record_failed_verification,
     record_sightings,
@@ -49,6 +53,7 @@ class ProtectionOptions:
         timeout_seconds: Bound of the wait for actions.
         max_groups: How many task runs may change snapshots, at most.
         show_progress: Whether waits have progress artifacts.
+        requirements: Which snapshots must be protected.
         claims: Which snapshots another project's part of the run has listed: it is the same project, then.
     """
 
@@ -57,33 +62,40 @@ class ProtectionOptions:
     timeout_seconds: float
     max_groups: int
     show_progress: bool
+    requirements: RunRequirements = field(default_factory=RunRequirements)
     claims: SnapshotClaims = field(default_factory=SnapshotClaims)
 
 
 async def protect_project(project: Project, options: ProtectionOptions) -> ProjectReport:
     """Protect a project's snapshots; whatever happens, it is reported and stops no other project."""
-    return await run_isolated(
+    report = await run_isolated(
         project,
         lambda credentials: _ProjectRun(project.name, credentials, options).protect(),
         lambda error: ProjectReport(project=project.name, error=error),
     )
+    return report.model_copy(update={"policy": ReportedPolicy.of(options.requirements.policy)})
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """What a round left: the snapshots as they are known now, and the error of a token that was rejected.
+    """What a round left.
 
-    `without_id`: What is wrong with each entry of the last listing that has no valid id.
+    Attributes:
+        snapshots: As they are known now.
+        requirements: What is required of them, as far as it was read.
+        without_id: What is wrong with each entry of the last listing that has no valid id.
+        error: Why nothing more is changed: the token was rejected, or the exemptions could not be read.
     """
 
     snapshots: Tracked
+    requirements: Requirements
     without_id: tuple[ErrorInfo, ...] = ()
-    rejection: ErrorInfo | None = None
+    error: ErrorInfo | None = None
 
     @property
     def todo(self) -> list[Image]:
         """What the next round changes."""
-        return [] if self.rejection else select_unprotected(self.snapshots)
+        return [] if self.error else select_unprotected(self.requirements, self.snapshots)
 
 
 @dataclass(frozen=True)
@@ -92,23 +104,35 @@ class _ProjectRun:
     credentials: HetznerCloudCredentials
     options: ProtectionOptions
 
+    @property
+    def endpoint(self) -> str:
+        return normalize_endpoint(self.credentials.endpoint)
+
     async def protect(self) -> ProjectReport:
         listing = await self._list("list")
-        progress = _Progress(track(listing.snapshots), listing.without_id)
-        endpoint = normalize_endpoint(self.credentials.endpoint)
-        async with self.options.claims.claim(endpoint, progress.snapshots) as are_claimed:
+        requirements = self.options.requirements.without_exemptions(self.name)
+        progress = _Progress(track(listing.snapshots), requirements, listing.without_id)
+        async with self.options.claims.claim(self.endpoint, progress.snapshots) as are_claimed:
             if are_claimed:
                 progress = await self._list_again(progress)
             report = await self._protect(progress)
-        return report.model_copy(update={"endpoint": endpoint, "finished": datetime.now(UTC)})
+        return report.model_copy(update={"endpoint": self.endpoint, "finished": datetime.now(UTC)})
 
     async def _protect(self, progress: _Progress) -> ProjectReport:
+        progress = await self._read_exemptions(progress)
         if self.options.dry_run:
-            return self._report(progress, planned_outcomes(self.name, progress.snapshots))
+            return self._report(progress, planned_outcomes(progress.requirements, progress.snapshots))
         for _ in range(_MAX_ROUNDS):
             if progress.todo:
                 progress = await self._round(progress)
-        return self._report(progress, final_outcomes(self.name, progress.snapshots))
+        return self._report(progress, final_outcomes(progress.requirements, progress.snapshots))
+
+    async def _read_exemptions(self, progress: _Progress) -> _Progress:
+        """Read what is exempt, after the snapshots were seen: before one is unprotected, that is stored."""
+        if not has_unprotected(progress.snapshots):
+            return progress
+        requirements = await self.options.requirements.read(self.name, self.endpoint)
+        return replace(progress, requirements=requirements)
 
     async def _list_again(self, progress: _Progress) -> _Progress:
         """See what another token of the same project left; an error is this token's, of the whole project."""
@@ -119,7 +143,7 @@ class _ProjectRun:
 
     def _report(self, progress: _Progress, outcomes: tuple[SnapshotOutcome, ...]) -> ProjectReport:
         return ProjectReport(
-            project=self.name, snapshots=outcomes, error=progress.rejection, without_id=progress.without_id
+            project=self.name, snapshots=outcomes, error=progress.error, without_id=progress.without_id
         )
 
     async def _round(self, progress: _Progress) -> _Progress:
@@ -133,7 +157,11 @@ class _ProjectRun:
             show_progress=self.options.show_progress,
         )
         changed = replace(progress, snapshots=record_changes(progress.snapshots, changes, waited))
-        return replace(await self._verify(changed), rejection=find_token_rejection(changes))
+        verified = replace(await self._verify(changed), error=find_token_rejection(changes))
+        try:
+            return await self._read_exemptions(verified)
+        except HetznerCloudError as error:  # what was started must be reported
+            return replace(verified, error=verified.error or ErrorInfo.of(error))
 
     async def _list(self, verb: str, *, after: Iterable[Action] = ()) -> Listing:
         listing = list_images.with_options(task_run_name=f"{verb}-snapshots-{self.name}")
@@ -159,7 +187,8 @@ class _ProjectRun:
             return replace(progress, snapshots=failed)
         listed = listing.snapshots
         fetched = await self._get_unlisted(unlisted(snapshots, listed))
-        return _Progress(record_sightings(snapshots, listed, fetched), listing.without_id)
+        seen = record_sightings(snapshots, listed, fetched)
+        return replace(progress, snapshots=seen, without_id=listing.without_id)
 
     async def _get_unlisted(self, image_ids: Sequence[int]) -> Mapping[int, Sighting]:
         try:

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from blocks.projects import find_projects
+from blocks.snapshot_policy import load_policy
 from flows._batch import Batch
 from flows._batch_decisions import Patience
 from flows._batch_runs import BatchRuns
@@ -36,6 +37,7 @@ async def protect_on_workers(
     timeout_seconds: float = 900,
     projects_per_run: int = 10,
     max_concurrent_runs: int = 4,
+    policy: str = "default",
 ) -> ProtectionReport:
     """Protect every snapshot of many projects: some projects a flow run, on any worker, and one report.
 
@@ -51,20 +53,25 @@ async def protect_on_workers(
         timeout_seconds: How long each project's run waits for the actions after the last one was started.
         projects_per_run: How many projects have a flow run together.
         max_concurrent_runs: How many of these runs are under way at once.
+        policy: The name of the Snapshot Policy block that says which snapshots need no protection. If no
+            default is saved, every snapshot must be protected.
 
     Returns:
         The report of all, with one outcome for each snapshot, if nothing failed and nothing is unfinished.
 
     Raises:
         SnapshotsNotProtectedError: Something failed or is unfinished; `report` tells what.
-        InvalidArgumentError: A parameter is not usable, or there is no such deployment; nothing was started.
+        InvalidArgumentError: A parameter or the policy is not usable, or there is no such deployment; nothing
+            was started.
     """
     try:
         parameters = {
             "label_selector": validate_label_selector(label_selector),
             "dry_run": dry_run,
             "timeout_seconds": validate_timeout(timeout_seconds),
+            "policy": policy,
         }
+        await load_policy(policy)  # here only to fail before anything is started: each batch loads it by name
         size = validate_count(projects_per_run, "projects in a run")
         max_concurrent = validate_count(max_concurrent_runs, "runs at once")
         names = await find_projects(projects)

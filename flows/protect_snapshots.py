@@ -11,9 +11,11 @@ from prefect import flow
 from prefect.states import Failed
 
 from blocks.projects import load_projects
+from blocks.snapshot_policy import load_policy
 from flows._conclusion import finish_run
 from flows._projects import are_many, for_each_project
 from flows._protect_project import ProtectionOptions, protect_project
+from flows._requirements import RunRequirements
 from flows._run_context import is_deployed, returned_state
 from flows._run_names import protection_run_name
 from hetzner_cloud.environment import check_environment
@@ -30,8 +32,9 @@ async def protect_snapshots(
     label_selector: str = "",
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     timeout_seconds: float = 900,
+    policy: str = "default",
 ) -> ProtectionReport:
-    """Protect every snapshot from deletion, wait for each resulting action, and verify.
+    """Protect every snapshot from deletion that the policy does not exempt, wait for the actions, and verify.
 
     Needs a saved Hetzner Cloud Credentials block for each project, with a token that may read and write.
     Run twice, it changes nothing the second time.
@@ -41,17 +44,20 @@ async def protect_snapshots(
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
         dry_run: Only report what would be protected; change nothing.
         timeout_seconds: How long to wait for the actions after the last one was started.
+        policy: The name of the Snapshot Policy block that says which snapshots need no protection. If no
+            default is saved, every snapshot must be protected.
 
     Returns:
         The report, with exactly one outcome for each snapshot, if nothing failed and nothing is unfinished.
 
     Raises:
         SnapshotsNotProtectedError: Something failed or is unfinished; `report` tells what.
-        InvalidArgumentError: A parameter is not usable; no request was sent.
+        InvalidArgumentError: A parameter or the policy is not usable; no request was sent.
     """
     try:
         check_environment()
         selector, timeout_seconds = validate_label_selector(label_selector), validate_timeout(timeout_seconds)
+        named_policy = await load_policy(policy)
         chosen = await load_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
@@ -61,6 +67,7 @@ async def protect_snapshots(
         timeout_seconds,
         max_groups=max(1, _MAX_GROUPS // len(chosen)),
         show_progress=not are_many(chosen),
+        requirements=RunRequirements.of(named_policy, chosen),
     )
     reports = await for_each_project(chosen, lambda project: protect_project(project, order))
     return await finish_run(

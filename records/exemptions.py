@@ -1,5 +1,6 @@
 """The approved exemptions of a project: each run that unprotects stores its own, and readers merge them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from prefect.artifacts import acreate_markdown_artifact
@@ -12,30 +13,38 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.exemptions import MAX_HOURS, Exemption, ExemptionRecord, merge
 from snapshot_protection.markdown import escape_markdown
 
+UNREADABLE = "unreadable_exemptions"
 _PAGE = 100
 _CLOCK_TOLERANCE = timedelta(hours=24)
 _MAX_AGE = timedelta(hours=MAX_HOURS) + _CLOCK_TOLERANCE
 
 
 class UnreadableExemptionsError(HetznerCloudError):
-    """A stored version of a project's exemptions cannot be read, so which snapshots are exempt is unknown."""
+    """The exemptions of a project cannot be read, so which snapshots are exempt is unknown."""
 
 
-async def load_exemptions(project: str, *, expired_days: float = 0) -> dict[int, Exemption]:
+async def load_exemptions(
+    project: str, *, also: Sequence[str] = (), expired_days: float = 0
+) -> dict[int, Exemption]:
     """Load a project's exemptions: those that hold, and those that may have expired since.
 
     Each run stores only its own, so two runs at once never erase each other's.
 
     Args:
         project: The project.
+        also: Names that may be the same project, by another token: what is stored under those holds, too. A
+            version of theirs that is not readable is left out: it is an error of the project of that name.
         expired_days: How long ago those that have expired may have done so, at least.
 
     Raises:
         UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
     """
     oldest = datetime.now(UTC) - _MAX_AGE - timedelta(days=expired_days)
-    records = [_parse(project, version) for version in await _read_versions(_key(project), oldest)]
-    return merge(records)
+    names = {_key(name): name for name in (*also, project)}
+    versions = await _read_versions(list(names), oldest)
+    records = [_parse(project, version) for version in versions if version.key == _key(project)]
+    others = [_load(names[str(each.key)], each) for each in versions if each.key != _key(project)]
+    return merge([*records, *(record for record in others if record)])
 
 
 async def save_exemptions(record: ExemptionRecord) -> None:
@@ -53,18 +62,25 @@ def _key(project: str) -> str:
 
 
 def _parse(project: str, version: Artifact) -> ExemptionRecord:
-    record = ExemptionRecord.load(str(version.data))
-    if record is None or record.project != project:
+    record = _load(project, version)
+    if record is None:
         raise UnreadableExemptionsError(
-            f"The artifact {_key(project)} has a version that cannot be read ({version.id}). Delete it with "
-            f"`prefect artifact delete --id {version.id}`; the snapshots that it exempts are protected again."
+            f"The artifact {_key(project)} has a version that cannot be read ({version.id}). Delete it "
+            f"with `prefect artifact delete --id {version.id}`; the snapshots that it exempts are then "
+            "protected again.",
+            UNREADABLE,
         )
     return record
 
 
-async def _read_versions(key: str, oldest: datetime) -> list[Artifact]:
-    """Read the versions of an artifact from the newest to the first that is older."""
-    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+def _load(project: str, version: Artifact) -> ExemptionRecord | None:
+    record = ExemptionRecord.load(str(version.data))
+    return record if record and record.project == project else None
+
+
+async def _read_versions(keys: list[str], oldest: datetime) -> list[Artifact]:
+    """Read the versions of artifacts from the newest to the first that is older."""
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=keys))
     found: list[Artifact] = []
     async with get_client() as client:
         while True:

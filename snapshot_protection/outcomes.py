@@ -12,7 +12,9 @@ from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.unreadable import ListedSnapshot
 from snapshot_protection.wording import pluralize
 
-OutcomeName = Literal["protected", "already_protected", "would_protect", "deleted", "failed", "unfinished"]
+OutcomeName = Literal[
+    "protected", "already_protected", "would_protect", "exempt", "deleted", "failed", "unfinished"
+]
 
 
 class _Record(BaseModel):
@@ -65,6 +67,8 @@ class SnapshotOutcome(_Record):
         server: The name of the server it was created from, empty if that is not known.
         code: The code of its error; a snapshot can be protected in spite of an error.
         action_id: The action that was started for it, None if none was.
+        rule: The rule that governs it, empty if none matches; None if the policy has no rules, or if what
+            they match was not seen.
     """
 
     project: str
@@ -76,6 +80,7 @@ class SnapshotOutcome(_Record):
     message: str = ""
     correlation_id: str = ""
     action_id: int | None = None
+    rule: str | None = None
 
     @property
     def needs_attention(self) -> bool:

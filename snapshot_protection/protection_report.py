@@ -11,6 +11,7 @@ from snapshot_protection.embedding import embed, extract
 from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
+from snapshot_protection.reported_policy import ReportedPolicy
 from snapshot_protection.same_projects import find_duplicates, merge_outcomes
 from snapshot_protection.wording import first_ones, pluralize
 
@@ -18,22 +19,11 @@ MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
     "failed",
     "unfinished",
     "deleted",
+    "exempt",
     "would_protect",
     "protected",
     "already_protected",
 )
-COLUMNS = (
-    "project",
-    "snapshot",
-    "outcome",
-    "code",
-    "action",
-    "description",
-    "server",
-    "message",
-    "correlation id",
-)
-MAX_TABLE_ROWS = 2_000
 _NAME = "protection-report"
 _NAMED_IN_MESSAGE = 5
 
@@ -46,6 +36,7 @@ class ProjectReport(BaseModel):
         without_id: What is wrong with each listed entry that has no valid id, so no outcome.
         endpoint: Where they are, normalized; with it, an image id says which snapshot one is.
         finished: When what was seen last was seen.
+        policy: What was required of them; None of a project whose flow run left no report.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +47,7 @@ class ProjectReport(BaseModel):
     without_id: tuple[ErrorInfo, ...] = ()
     endpoint: str = ""
     finished: datetime | None = None
+    policy: ReportedPolicy | None = None
 
 
 class ProtectionReport(BaseModel):
@@ -91,6 +83,11 @@ class ProtectionReport(BaseModel):
     def duplicates(self) -> dict[str, str]:
         """The projects that are the same as one before them, by another token, and the name of that one."""
         return find_duplicates(self.projects)
+
+    @property
+    def policies(self) -> Counter[ReportedPolicy]:
+        """How many projects had each policy: there is one, unless it changed between batches."""
+        return Counter(project.policy for project in self.projects if project.policy)
 
     @property
     def counts(self) -> Counter[str]:
@@ -134,7 +131,9 @@ class SnapshotsNotProtectedError(HetznerCloudError):
 
 def format_message(report: ProtectionReport) -> str:
     """Format in one line the result of a run and, where there is something to do, the next step."""
-    parts = [format_headline(report), *_describe_empty(report), *describe_duplicates(report)]
+    saved = [str(policy) for policy in report.policies if not policy.is_built_in]
+    parts = [format_headline(report), *first_ones(saved, _NAMED_IN_MESSAGE)]
+    parts += [*_describe_empty(report), *describe_duplicates(report)]
     errors = [describe_project_error(project) for project in report.with_errors]
     parts += first_ones(errors, _NAMED_IN_MESSAGE, "project")
     parts += first_ones(describe_without_id(report), _NAMED_IN_MESSAGE)
@@ -180,18 +179,10 @@ def describe_without_id(report: ProtectionReport) -> list[str]:
     return [f"project '{project.project}': {error.message}" for project, error in report.without_id]
 
 
-def build_table(report: ProtectionReport) -> list[dict[str, str | int]]:
-    """Make the rows of the table, one for each snapshot, the most severe first, 2,000 at most."""
-    rows = [_error_row(project, project.error or ErrorInfo()) for project in report.inaccessible]
-    rows += [_error_row(project, error) for project, error in report.without_id[:MAX_TABLE_ROWS]]
-    rows += [build_row(outcome) for outcome in report.snapshots[:MAX_TABLE_ROWS]]
-    return rows
-
-
 def format_headline(report: ProtectionReport) -> str:
-    """Format how many snapshots of how many projects had which outcome."""
+    """Format how many snapshots of how many projects had which outcome; the total is without exempt ones."""
     counts = report.counts
-    total = sum(counts.values()) - counts["deleted"]
+    total = sum(counts.values()) - counts["deleted"] - counts["exempt"]
     projects = pluralize(len(report.projects) - len(report.duplicates), "project")
     before = counts["already_protected"]
     if report.inaccessible and len(report.inaccessible) == len(report.projects):
@@ -202,10 +193,12 @@ def format_headline(report: ProtectionReport) -> str:
     if report.dry_run:
         todo, snapshots = counts["would_protect"], pluralize(total, "snapshot")
         text = f"Dry run: would protect {todo} of {snapshots} in {projects}"
-        return f"{text}, {before} protected already" + _inaccessible_suffix(report)
+        exempt = [f"{counts['exempt']} exempt"] if counts["exempt"] else []
+        return ", ".join([text, f"{before} protected already", *exempt]) + _inaccessible_suffix(report)
     text = f"{before + counts['protected']} of {pluralize(total, 'snapshot')} protected in {projects}"
     text += f" ({counts['protected']} now, {before} before)"
-    others = [f"{counts[name]} {name}" for name in ("failed", "unfinished", "deleted") if counts[name]]
+    named = ("failed", "unfinished", "deleted", "exempt")
+    others = [f"{counts[name]} {name}" for name in named if counts[name]]
     return ", ".join([text, *others]) + _inaccessible_suffix(report)
 
 
@@ -237,30 +230,3 @@ def format_error_ref(error: ErrorInfo | SnapshotOutcome) -> str:
     """Format code and correlation id in brackets, with a leading space; empty if there is neither."""
     known = ", ".join(part for part in (error.code, error.correlation_id) if part)
     return f" ({known})" if known else ""
-
-
-def build_row(outcome: SnapshotOutcome) -> dict[str, str | int]:
-    """Make the table's row for an outcome; the keys are the columns."""
-    cells = (
-        outcome.project,
-        outcome.image_id,
-        outcome.outcome,
-        outcome.code,
-        outcome.action_id if outcome.action_id is not None else "",
-        outcome.description,
-        outcome.server,
-        outcome.message,
-        outcome.correlation_id,
-    )
-    return dict(zip(COLUMNS, cells, strict=True))
-
-
-def _error_row(project: ProjectReport, error: ErrorInfo) -> dict[str, str | int]:
-    known: dict[str, str | int] = {
-        "project": project.project,
-        "outcome": "failed",
-        "code": error.code,
-        "message": error.message,
-        "correlation id": error.correlation_id,
-    }
-    return {name: known.get(name, "") for name in COLUMNS}

@@ -9,7 +9,8 @@ from snapshot_protection import audit_pages, audit_report, interrupted_runs, pro
 from snapshot_protection.audit_baseline import table_key
 from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.protection_report import ProtectionReport
-from snapshot_protection.protection_summary import render_summary
+from snapshot_protection.protection_summary import describe_exempt, render_summary
+from snapshot_protection.protection_table import build_table
 from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
 from snapshot_protection.wording import join_in_chunks
 
@@ -36,7 +37,7 @@ def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> Ren
         ),
         tables=(
             RenderedTable(
-                protection_report.build_table(report),
+                build_table(report),
                 description="One row for each snapshot, those that need a person first.",
                 key=f"snapshot-protection-outcomes{mode}" if is_whole else None,
             ),
@@ -68,12 +69,14 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
 
 
 def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
-    """Each outcome but what was protected already; several a line where there is no message."""
-    changed = [outcome for outcome in report.snapshots if outcome.outcome != "already_protected"]
+    """Each outcome but what was protected already; several a line if they have no message or are exempt."""
+    unchanged = {"already_protected", "exempt"}
+    changed = [outcome for outcome in report.snapshots if outcome.outcome not in unchanged]
     for outcome in changed:
         if outcome.message:
             level = logging.ERROR if outcome.needs_attention else logging.INFO
             yield LogLine(protection_report.describe(outcome), level)
+    yield from map(LogLine, describe_exempt(report))
     without_message = (protection_report.describe(outcome) for outcome in changed if not outcome.message)
     yield from map(LogLine, join_in_chunks(without_message))
 

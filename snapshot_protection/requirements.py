@@ -26,3 +26,10 @@ class Requirements:
             return f"approved {exemption}"
         requirement = self.policy.require(self.project, image)
         return "" if requirement.protect else requirement.reason
+
+    def governed_by(self, image: Image) -> str | None:
+        """Return the name of the rule that governs a snapshot, "" if none does, None if there are none."""
+        if not self.policy.rules:
+            return None
+        rule = self.policy.require(self.project, image).rule
+        return rule.name if rule else ""

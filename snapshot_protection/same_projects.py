@@ -52,6 +52,8 @@ def _later(earlier: SnapshotOutcome, later: SnapshotOutcome, error: ErrorInfo | 
     """Let what was seen last decide; where both agree, the one that says more about this run's change."""
     if earlier.outcome == "protected" and later.outcome == "already_protected":
         return earlier
+    if later.outcome == "exempt" and (earlier.needs_attention or earlier.outcome == "would_protect"):
+        return earlier  # exempt under one name only: the other one requires its protection
     is_explained = error is not None and error.code == later.code  # the error is reported with the project
     return earlier if earlier.needs_attention and later.outcome == "failed" and is_explained else later
 

@@ -1,7 +1,4 @@
-"""What a protection run knows of each snapshot, and the outcome that follows from it. Pure functions.
-
-An outcome is decided by what was seen last, whatever a request or its action returned before.
-"""
+"""What a protection run knows of each snapshot, and what it changes next. Pure functions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,19 +7,9 @@ from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, ActionErrorInfo, Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.outcomes import ChangeResult, OutcomeName, SnapshotOutcome, WaitResult, make_outcome
-from snapshot_protection.unreadable import UNREADABLE, ListedSnapshot, UnreadableSnapshot
-
-_NOT_YET = frozenset({"locked", "resource_unavailable", "unavailable"})
-_TOO_LATE = ErrorInfo(
-    code="not_protected", message="created or unprotected too late for this run to protect it"
-)
-_WITHDRAWN = ErrorInfo(
-    code="not_protected",
-    message="its protection was removed during the run, and the label selector no longer matches it",
-)
-_WITHOUT_EFFECT = ErrorInfo(code="not_protected", message="its action succeeded, but it is not protected")
-_DELETED_THOUGH_PROTECTED = ErrorInfo(message="it was protected when the run began")
+from snapshot_protection.outcomes import ChangeResult, WaitResult
+from snapshot_protection.requirements import Requirements
+from snapshot_protection.unreadable import ListedSnapshot, UnreadableSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +79,20 @@ def see(listed: ListedSnapshot, selector: LabelSelector | None = None) -> Sighti
     return Listed(listed, selected=listed.is_snapshot and matches)
 
 
-def select_unprotected(snapshots: Tracked) -> list[Image]:
+def has_unprotected(snapshots: Tracked) -> bool:
+    """Return whether any snapshot was seen last without protection: only then an exemption matters."""
+    return any(
+        isinstance(tracked.seen, Listed) and not tracked.seen.image.is_protected
+        for tracked in snapshots.values()
+    )
+
+
+def select_unprotected(requirements: Requirements, snapshots: Tracked) -> list[Image]:
     """Select what a request to protect is sent for.
 
-    Those that the run is about and that were seen last without protection; not those of which a request or
-    its action failed in this run. One whose action succeeded may have lost its protection again since.
+    Those that the run is about, that were seen last without protection, and that are not exempt as they were
+    seen; not those of which a request or its action failed in this run. One whose action succeeded may have
+    lost its protection again since.
     """
     return [
         tracked.seen.image
@@ -105,6 +101,7 @@ def select_unprotected(snapshots: Tracked) -> list[Image]:
         and tracked.seen.selected
         and not tracked.seen.image.is_protected
         and (tracked.change is None or tracked.confirmed or tracked.error is None)
+        and not requirements.exempted_by(tracked.seen.image)
     ]
 
 
@@ -153,65 +150,6 @@ def record_failed_verification(snapshots: Tracked, error: ErrorInfo) -> dict[int
         image_id: tracked if isinstance(tracked.seen, Deleted) else replace(tracked, seen=Unknown(error))
         for image_id, tracked in snapshots.items()
     }
-
-
-def planned_outcomes(project: str, snapshots: Tracked) -> tuple[SnapshotOutcome, ...]:
-    """Determine what a dry run reports: what would be protected, and what is already."""
-    outcomes = {outcome.image_id: outcome for outcome in final_outcomes(project, snapshots)}
-    outcomes |= {
-        image.id: make_outcome(project, image, "would_protect") for image in select_unprotected(snapshots)
-    }
-    return tuple(outcomes.values())
-
-
-def final_outcomes(project: str, snapshots: Tracked) -> tuple[SnapshotOutcome, ...]:
-    """Determine what is reported of all snapshots when the run ends."""
-    return tuple(determine_outcome(project, tracked) for tracked in snapshots.values())
-
-
-def determine_outcome(project: str, tracked: TrackedSnapshot) -> SnapshotOutcome:
-    """Determine what is reported of a snapshot when the run ends."""
-    error = tracked.error
-    if error and error.token_rejected:  # reported once for the project, not for each snapshot
-        error = error.model_copy(update={"message": "the project's token was rejected"})
-    match tracked.seen:
-        case Deleted():
-            if tracked.change is None and isinstance(first := tracked.first, Image) and first.is_protected:
-                error = _DELETED_THOUGH_PROTECTED
-            return make_outcome(project, tracked.first, "deleted", error, tracked.action)
-        case Unknown(cause):
-            return _unverified(project, tracked, error, cause)
-        case Listed(image) if image.is_protected:
-            outcome: OutcomeName = "already_protected" if tracked.change is None else "protected"
-            return make_outcome(project, image, outcome, error, tracked.action)
-        case Listed(image, selected):
-            return _not_protected(project, tracked, image, error, selected=selected)
-
-
-def _unverified(
-    project: str, tracked: TrackedSnapshot, error: ErrorInfo | None, cause: ErrorInfo
-) -> SnapshotOutcome:
-    if tracked.change and tracked.action is None and error:
-        return make_outcome(project, tracked.first, "failed", error)
-    unreadable = cause.code == UNREADABLE
-    text = cause.message if unreadable else f"protection state unknown: verification failed: {cause.message}"
-    text = f"{error.message}; {text}" if error else text
-    code = UNREADABLE if unreadable else "unverified"
-    unverified = ErrorInfo(code=code, message=text, correlation_id=cause.correlation_id)
-    return make_outcome(project, tracked.first, "failed", unverified, tracked.action)
-
-
-def _not_protected(
-    project: str, tracked: TrackedSnapshot, image: Image, error: ErrorInfo | None, *, selected: bool
-) -> SnapshotOutcome:
-    if tracked.change is None or tracked.confirmed:  # another user's change, made too late for this run
-        late = _TOO_LATE if selected else _WITHDRAWN
-        return make_outcome(project, image, "failed", late, tracked.action)
-    was_creating = any(isinstance(one, Image) and one.status == "creating" for one in (tracked.first, image))
-    not_yet = was_creating and tracked.action is None and error is not None and error.code in _NOT_YET
-    unfinished = not_yet or (error is not None and error.code == "action_unfinished")
-    outcome: OutcomeName = "unfinished" if unfinished else "failed"
-    return make_outcome(project, image, outcome, error or _WITHOUT_EFFECT, tracked.action)
 
 
 def _is_protected(sighting: Sighting) -> bool:

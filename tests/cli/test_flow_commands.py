@@ -21,7 +21,7 @@ def audit(server: PrefectServer, *arguments: str) -> subprocess.CompletedProcess
 def test_help_names_every_parameter(engine: PrefectServer) -> None:
     done = protect(engine, "--help")
     assert done.returncode == 0
-    for option in ("--project", "--label-selector", "--dry-run", "--timeout-seconds"):
+    for option in ("--project", "--label-selector", "--dry-run", "--timeout-seconds", "--policy"):
         assert option in done.stdout
 
 
@@ -57,7 +57,11 @@ def test_the_exit_status_is_1_and_the_reason_comes_last_when_something_failed(
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [(["--project", "nobody"], "named 'nobody'"), (["--label-selector", "a b"], "label selector")],
+    [
+        (["--project", "nobody"], "named 'nobody'"),
+        (["--label-selector", "a b"], "label selector"),
+        (["--policy", "nothing"], "named 'nothing'"),
+    ],
 )
 def test_a_bad_argument_is_told_in_one_line_at_the_end(
     engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox, arguments: list[str], reason: str

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
     "": {"protect", "audit", "unprotect", "credentials", "policy", "deploy", "sandbox", "demo", "playground"},
-    "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds"},
+    "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds", "--policy"},
     "audit": {"--project", "--label-selector", "--grace-hours", "--fail-on-unprotected"},
     "unprotect": {"ID", "--project", "--reason", "--hours", "--no-approval", "--timeout-seconds"},
     "credentials": {"save", "delete"},

@@ -110,6 +110,7 @@ async def test_a_batch_that_no_worker_takes_is_warned_of_cancelled_and_reported(
     assert advice in str(done.state.message)
     assert f"({batch.id}) published no report (state: Cancelled: " in str(done.state.message)
     assert state_of(batch)[0] == "CANCELLED"
+    assert batch.parameters["policy"] == "default"
     log = await log_of(done.record.id, until="is given up")
     assert log.count(f"({batch.id}) waits: work pool '{pool}'") == 1
 

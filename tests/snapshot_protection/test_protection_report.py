@@ -4,22 +4,25 @@ import pickle
 
 import pytest
 
+from snapshot_protection.embedding import embed
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.policy import NamedPolicy
 from snapshot_protection.protection_report import (
-    COLUMNS,
-    MAX_TABLE_ROWS,
     ProjectReport,
     ProtectionReport,
     SnapshotsNotProtectedError,
-    build_table,
     describe,
     format_message,
 )
 from snapshot_protection.protection_summary import render_summary
+from snapshot_protection.protection_table import COLUMNS, MAX_TABLE_ROWS, build_table
+from snapshot_protection.reported_policy import ReportedPolicy
 from tests.support.protection_reports import FAILED, outcome, report
 
 UNFINISHED = outcome(8, "unfinished", code="locked", message="another action runs")
 GONE = outcome(9, "deleted")
+SAVED = ReportedPolicy(name="default", digest="0123456789ab", has_rules=True)
+BUILT_IN = ReportedPolicy.of(NamedPolicy())
 UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
 
 
@@ -38,6 +41,17 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         (
             report(outcome(1, "would_protect"), outcome(2, "already_protected"), dry_run=True),
             "Dry run: would protect 1 of 2 snapshots in 1 project, 1 protected already",
+        ),
+        (
+            report(outcome(1), outcome(2, "exempt"), outcome(3, "exempt"), policy=SAVED),
+            (
+                "1 of 1 snapshot protected in 1 project (1 now, 0 before), 2 exempt; "
+                "policy 'default' (0123456789ab)"
+            ),
+        ),
+        (
+            report(outcome(1, "would_protect"), outcome(2, "exempt"), dry_run=True, policy=BUILT_IN),
+            "Dry run: would protect 1 of 1 snapshot in 1 project, 0 protected already, 1 exempt",
         ),
         (
             report(outcome(1), FAILED),
@@ -86,6 +100,7 @@ def test_the_message_names_five_when_there_are_more() -> None:
     [
         (report(outcome(1), outcome(2, "already_protected"), GONE), True),
         (report(outcome(1, "would_protect"), dry_run=True), True),
+        (report(outcome(1, "exempt"), policy=SAVED), True),
         (report(outcome(1), FAILED), False),
         (report(outcome(1), UNFINISHED), False),
         (report(inaccessible=UNREAD), False),
@@ -125,6 +140,38 @@ def test_the_summary_counts_each_project_and_names_what_to_look_at() -> None:
     assert "| dead | 0 | 0 | 0 |" in text
     assert "its action failed" in text
     assert "cannot be reached" in text
+
+
+def test_the_summary_names_the_policy_what_it_exempts_and_how_many_match_no_rule() -> None:
+    outcomes = [outcome(1, "exempt", message="rule '*lab*'", rule="*lab*"), outcome(2, rule=""), FAILED]
+    text = render_summary(report(*outcomes, policy=SAVED))
+    assert "\nPolicy 'default' \\(0123456789ab\\)\\: 1 matched no rule.\n" in text
+    assert "### Exempt\n\n- prod\\: 1 snapshot exempt, rule '\\*lab\\*'\\: 1\n" in text
+
+
+def test_the_summary_names_the_built_in_policy() -> None:
+    text = render_summary(report(outcome(1), policy=BUILT_IN))
+    assert f"\nPolicy 'built\\-in' \\({BUILT_IN.digest}\\), without rules.\n" in text
+    assert "Exempt" not in text
+
+
+def test_the_summary_names_each_policy_when_it_was_changed_between_batches() -> None:
+    other = SAVED.model_copy(update={"digest": "ba9876543210"})
+    projects = [ProjectReport(project=str(number), policy=SAVED) for number in range(2)]
+    told = ProtectionReport(dry_run=False, projects=(*projects, ProjectReport(project="c", policy=other)))
+    text = render_summary(told)
+    assert "(0123456789ab\\) in 2 projects; policy 'default' \\(ba9876543210\\) in 1 project" in text
+    assert "policy 'default' (0123456789ab); policy 'default' (ba9876543210)" in format_message(told)
+
+
+def test_a_report_without_the_fields_of_policies_is_loaded() -> None:
+    told = report(outcome(1, "already_protected"))
+    data = told.model_dump_json(exclude={"projects": {0: {"policy": True, "snapshots": {0: {"rule"}}}}})
+    assert "policy" not in data
+    assert "rule" not in data
+    assert ProtectionReport.load(embed("protection-report", data)) == told
+    whole = report(outcome(1, "exempt", message="rule 'lab'", rule="lab"), policy=SAVED)
+    assert ProtectionReport.load(whole.dump()) == whole
 
 
 def test_the_summary_takes_all_meaning_from_what_others_wrote() -> None:

@@ -27,6 +27,17 @@ def test_what_needs_attention_is_logged_as_an_error_and_the_rest_is_joined() -> 
     )
 
 
+def test_exempt_snapshots_are_logged_by_reason_in_a_bounded_number_of_lines_and_never_as_errors() -> None:
+    many = [protection.outcome(number, "exempt", message="rule 'lab'") for number in range(1, 2_001)]
+    lines = render_protection_report(protection.report(*many), is_whole=True).log_lines
+    named = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 1990 more"
+    assert lines == (LogLine(f"prod: 2000 snapshots exempt, rule 'lab': {named}", logging.INFO),)
+    approved = [protection.outcome(number, "exempt", message=f"until {number}") for number in range(1, 31)]
+    lines = render_protection_report(protection.report(*approved), is_whole=True).log_lines
+    assert [str(line.text) for line in lines][-1] == "and 10 more exempt snapshots"
+    assert (len(lines), {line.level for line in lines}) == (21, {logging.INFO})
+
+
 @pytest.mark.parametrize(
     ("is_whole", "dry_run", "keys"),
     [

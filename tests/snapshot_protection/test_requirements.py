@@ -37,5 +37,12 @@ def test_a_snapshot_with_an_approved_exemption_is_exempt_whatever_the_policy_say
     assert Requirements("prod", POLICY, {1: EXEMPTION}).exempted_by(_image(2)) == ""
 
 
+def test_the_rule_that_governs_is_named_only_if_there_are_rules() -> None:
+    rules = Policy(rules=[Rule(name="scratch", projects=["dev"])])
+    assert Requirements("dev", rules).governed_by(_image(1)) == "scratch"
+    assert Requirements("prod", rules).governed_by(_image(1)) == ""
+    assert Requirements("prod").governed_by(_image(1)) is None
+
+
 def test_without_a_policy_and_exemptions_nothing_is_exempt() -> None:
     assert Requirements("prod").exempted_by(_image(1)) == ""

@@ -72,6 +72,11 @@ def test_the_error_of_a_token_fails_the_run_also_when_the_other_token_protected_
         ("protected", "deleted", "deleted"),
         ("unfinished", "protected", "protected"),
         ("would_protect", "already_protected", "already_protected"),
+        ("exempt", "protected", "protected"),
+        ("exempt", "would_protect", "would_protect"),
+        ("would_protect", "exempt", "would_protect"),
+        ("unfinished", "exempt", "unfinished"),
+        ("exempt", "exempt", "exempt"),
     ],
 )
 @pytest.mark.parametrize("is_first", [True, False])

@@ -8,14 +8,15 @@ import pytest
 
 from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Image
+from snapshot_protection.determined_outcomes import determine_outcome
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import ChangeResult, OutcomeName, SnapshotOutcome, WaitResult
+from snapshot_protection.requirements import Requirements
 from snapshot_protection.tracking import (
     Deleted,
     Listed,
     Sighting,
     Unknown,
-    determine_outcome,
     record_changes,
     record_failed_verification,
     record_sightings,
@@ -37,6 +38,7 @@ RUNNING = WaitResult(actions={ACTION_ID: action("running")}, reason="waited 5 s"
 UNKNOWN = WaitResult(missing=frozenset({ACTION_ID}))
 NOT_WAITED = WaitResult()
 
+REQUIRED = Requirements("prod")
 PROTECTED, UNPROTECTED = image(protected=True), image()
 CREATING = image(status="creating")
 
@@ -45,7 +47,7 @@ def outcome_after(
     first: Image, sighting: Sighting, change: ChangeResult | None = None, waited: WaitResult = NOT_WAITED
 ) -> SnapshotOutcome:
     snapshots = record_changes(track([first]), [change] if change else [], waited)
-    return determine_outcome("prod", record_sightings(snapshots, [], {ID: sighting})[ID])
+    return determine_outcome(REQUIRED, record_sightings(snapshots, [], {ID: sighting})[ID])
 
 
 @pytest.mark.parametrize(
@@ -111,22 +113,22 @@ def test_a_protection_that_was_confirmed_and_then_removed_is_a_failure() -> None
     snapshots = record_changes(track([UNPROTECTED]), [STARTED], SUCCEEDED)
     snapshots = record_sightings(snapshots, [PROTECTED], {})
     snapshots = record_sightings(snapshots, [UNPROTECTED], {})
-    reported = determine_outcome("prod", snapshots[ID])
+    reported = determine_outcome(REQUIRED, snapshots[ID])
     assert (reported.outcome, reported.code, reported.action_id) == ("failed", "not_protected", ACTION_ID)
-    assert [image.id for image in select_unprotected(snapshots)] == [ID]
+    assert [image.id for image in select_unprotected(REQUIRED, snapshots)] == [ID]
 
 
 def test_an_action_of_an_earlier_round_stays_named_when_a_later_request_is_rejected() -> None:
     snapshots = record_changes(track([UNPROTECTED]), [STARTED], SUCCEEDED)
     snapshots = record_changes(record_sightings(snapshots, [UNPROTECTED], {}), [REJECTED], NOT_WAITED)
-    reported = determine_outcome("prod", record_sightings(snapshots, [UNPROTECTED], {})[ID])
+    reported = determine_outcome(REQUIRED, record_sightings(snapshots, [UNPROTECTED], {})[ID])
     assert (reported.outcome, reported.code, reported.action_id) == ("failed", "locked", ACTION_ID)
 
 
 def test_only_unprotected_snapshots_are_selected() -> None:
     others = [image(id=number, type=kind) for number, kind in enumerate(("system", "app", "backup"), 1)]
     protected = image(id=9, protected=True)
-    assert select_unprotected(track([protected, UNPROTECTED, *others])) == [UNPROTECTED]
+    assert select_unprotected(REQUIRED, track([protected, UNPROTECTED, *others])) == [UNPROTECTED]
     assert set(track([protected, UNPROTECTED, *others])) == {9, ID}
 
 
@@ -140,7 +142,7 @@ def test_a_verification_selects_what_is_new_or_lost_its_protection_but_not_what_
     snapshots = track([image(id=2, protected=True), failed])
     snapshots = record_changes(snapshots, [ChangeResult(image_id=3, error=LOCKED)], NOT_WAITED)
     snapshots = record_sightings(snapshots, [new, lost, failed], {})
-    assert {image.id for image in select_unprotected(snapshots)} == {1, 2}
+    assert {image.id for image in select_unprotected(REQUIRED, snapshots)} == {1, 2}
 
 
 def test_a_verification_takes_in_what_is_protected_by_now() -> None:
@@ -176,7 +178,7 @@ def test_what_a_listing_shows_as_another_type_is_looked_up_and_gets_no_change() 
     assert unlisted(snapshots, [other]) == [ID]
     seen = record_sightings(snapshots, [other], {ID: see(other)})
     assert outcomes_of(seen.values()) == {ID: ("failed", "not_protected")}
-    assert not select_unprotected(seen)
+    assert not select_unprotected(REQUIRED, seen)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_what_was_looked_up_by_its_id_is_selected_by_its_labels(
 
 
 def outcomes_of(snapshots: Iterable[Any]) -> dict[int, tuple[str, str]]:
-    outcomes = [determine_outcome("prod", tracked) for tracked in snapshots]
+    outcomes = [determine_outcome(REQUIRED, tracked) for tracked in snapshots]
     return {outcome.image_id: (outcome.outcome, outcome.code) for outcome in outcomes}
 
 
@@ -203,8 +205,8 @@ UNREAD = UnreadableSnapshot(ID, ErrorInfo(code=UNREADABLE, message=REASON))
 
 def test_a_snapshot_that_cannot_be_read_is_sent_no_change_and_is_failed() -> None:
     tracked = track([UNREAD])
-    assert select_unprotected(tracked) == []
-    outcome = determine_outcome("prod", tracked[ID])
+    assert select_unprotected(REQUIRED, tracked) == []
+    outcome = determine_outcome(REQUIRED, tracked[ID])
     assert (outcome.image_id, outcome.outcome, outcome.code) == (ID, "failed", UNREADABLE)
     assert (outcome.message, outcome.description) == (REASON, "")
 
@@ -216,26 +218,26 @@ def test_a_snapshot_is_failed_when_it_cannot_be_read_any_more(
 ) -> None:
     waited = SUCCEEDED if change else NOT_WAITED
     tracked = record_changes(track([first]), [change] if change else [], waited)
-    outcome = determine_outcome("prod", record_sightings(tracked, [UNREAD], {})[ID])
+    outcome = determine_outcome(REQUIRED, record_sightings(tracked, [UNREAD], {})[ID])
     assert (outcome.outcome, outcome.code, outcome.message) == ("failed", UNREADABLE, REASON)
     assert outcome.action_id == (ACTION_ID if change else None)
 
 
 def test_a_snapshot_counts_as_it_is_when_it_can_be_read_again() -> None:
-    assert determine_outcome("prod", record_sightings(track([UNREAD]), [PROTECTED], {})[ID]).outcome == (
+    assert determine_outcome(REQUIRED, record_sightings(track([UNREAD]), [PROTECTED], {})[ID]).outcome == (
         "already_protected"
     )
-    assert select_unprotected(record_sightings(track([UNREAD]), [UNPROTECTED], {})) == [UNPROTECTED]
+    assert select_unprotected(REQUIRED, record_sightings(track([UNREAD]), [UNPROTECTED], {})) == [UNPROTECTED]
 
 
 def test_a_snapshot_that_could_not_be_read_is_looked_up_when_it_is_no_longer_listed() -> None:
     tracked = track([UNREAD])
     assert unlisted(tracked, [UNREAD]) == []
     assert unlisted(tracked, []) == [ID]
-    outcome = determine_outcome("prod", record_sightings(tracked, [], {ID: Deleted()})[ID])
+    outcome = determine_outcome(REQUIRED, record_sightings(tracked, [], {ID: Deleted()})[ID])
     assert (outcome.outcome, outcome.message) == ("deleted", "")
 
 
 def test_nothing_is_known_of_an_unreadable_snapshot_when_the_verification_fails() -> None:
     tracked = record_failed_verification(track([UNREAD]), OUTAGE.error)
-    assert determine_outcome("prod", tracked[ID]).code == "unverified"
+    assert determine_outcome(REQUIRED, tracked[ID]).code == "unverified"

@@ -3,6 +3,7 @@
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
 from snapshot_protection.protection_report import ProjectReport, ProtectionReport
+from snapshot_protection.reported_policy import ReportedPolicy
 
 
 def outcome(image_id: int, name: OutcomeName = "protected", **fields: object) -> SnapshotOutcome:
@@ -11,9 +12,12 @@ def outcome(image_id: int, name: OutcomeName = "protected", **fields: object) ->
 
 
 def report(
-    *outcomes: SnapshotOutcome, dry_run: bool = False, inaccessible: ErrorInfo | None = None
+    *outcomes: SnapshotOutcome,
+    dry_run: bool = False,
+    inaccessible: ErrorInfo | None = None,
+    policy: ReportedPolicy | None = None,
 ) -> ProtectionReport:
-    projects = [ProjectReport(project="prod", snapshots=outcomes)]
+    projects = [ProjectReport(project="prod", snapshots=outcomes, policy=policy)]
     projects += [ProjectReport(project="dead", error=inaccessible)] if inaccessible else []
     return ProtectionReport(dry_run=dry_run, projects=tuple(projects))
 

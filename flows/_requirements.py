@@ -1,0 +1,63 @@
+"""What a protection run requires: one policy, and the exemptions as they are when they are read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
+
+from blocks.projects import Project
+from hetzner_cloud.config import normalize_endpoint
+from hetzner_cloud.errors import HetznerCloudError
+from records.exemptions import UNREADABLE, UnreadableExemptionsError, load_exemptions
+from records.prefect_errors import describe_prefect_error
+from snapshot_protection.exemptions import Exemption, unexpired
+from snapshot_protection.policy import NamedPolicy
+from snapshot_protection.requirements import Requirements
+
+
+@dataclass(frozen=True)
+class RunRequirements:
+    """The requirements of all projects of a run.
+
+    Attributes:
+        policy: The run's policy, loaded once.
+        names: By endpoint, the projects of the run: two of them may be one, by two tokens, and an exemption
+            under either name holds for its snapshot.
+    """
+
+    policy: NamedPolicy = field(default_factory=NamedPolicy)
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, policy: NamedPolicy, projects: Iterable[Project]) -> Self:
+        """Make the requirements of a run that covers these projects."""
+        names: dict[str, list[str]] = {}
+        for project in projects:
+            if project.credentials:
+                names.setdefault(normalize_endpoint(project.credentials.endpoint), []).append(project.name)
+        return cls(policy, names)
+
+    async def read(self, project: str, endpoint: str) -> Requirements:
+        """Read a project's exemptions.
+
+        Raises:
+            UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
+        """
+        others = [name for name in self.names.get(endpoint, ()) if name != project]
+        exemptions = unexpired(await _load(project, others), datetime.now(UTC))
+        return Requirements(project, self.policy.policy, exemptions)
+
+    def without_exemptions(self, project: str) -> Requirements:
+        """Return what is required where no snapshot is unprotected, so that none can be exempt."""
+        return Requirements(project, self.policy.policy)
+
+
+async def _load(project: str, others: Sequence[str]) -> Mapping[int, Exemption]:
+    try:
+        return await load_exemptions(project, also=others)
+    except HetznerCloudError:
+        raise
+    except Exception as error:
+        raise UnreadableExemptionsError(
+            f"The exemptions could not be read: {describe_prefect_error(error)}", UNREADABLE
+        ) from error
