@@ -2,7 +2,7 @@
 
 from prefect.events import emit_event
 
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.project_audit import ProjectAudit
 from snapshot_protection.unprotect_report import UnprotectReport
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"

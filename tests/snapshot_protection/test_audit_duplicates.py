@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from snapshot_protection.audit import FindingName, SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
 from snapshot_protection.audit_duplicates import merge_duplicates
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.audit_finding import FindingName, SnapshotFinding
+from snapshot_protection.project_audit import ProjectAudit
 from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project
 
 EARLIER = NOW - timedelta(seconds=2)

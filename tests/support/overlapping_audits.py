@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from hetzner_cloud.models import Image
-from snapshot_protection.audit import SnapshotFinding, baseline_entries, compare_with_baseline
+from snapshot_protection.audit import baseline_entries, compare_with_baseline
 from snapshot_protection.audit_baseline import AuditBaseline
 from snapshot_protection.audit_baseline_format import StoredPage
 from snapshot_protection.audit_duplicates import merge_duplicates
+from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.audit_history import AuditHistory, read_history
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.project_audit import ProjectAudit
 from tests.support.stored_baselines import stored
 
 _EPOCH = datetime(2026, 11, 25, 3, tzinfo=UTC)
