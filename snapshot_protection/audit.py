@@ -140,7 +140,7 @@ class _Comparison:
             case "new_unprotected":
                 return True
             case "newly_unprotected":
-                return not was_found or self.excuses.was_excused_by_rule(known)
+                return not was_found or self.excuses.was_excused(known)
             case "exempt":
                 return known is not None and known.was_protected and not was_found
             case "exemption_expired":

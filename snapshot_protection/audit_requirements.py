@@ -96,8 +96,10 @@ class ExcuseFinder:
         if by_rule:
             return Excuse("exempt", f"rule '{rule}'", by_rule=True)
         suspicion = f"now matches rule '{rule}'" if rule else ""
-        if self._has_expired(exemption, known):
+        if exemption and self._has_expired(exemption, known):
             return _expired(exemption, suspicion)
+        if not exemption and known and known.approved:  # deleted, older than what is read, or another name's
+            return Excuse(reason="; ".join(filter(None, (suspicion, "its approved exemption is not found"))))
         return Excuse(reason=suspicion)
 
     def of_missing(self, image_id: int, known: BaselineEntry) -> Excuse:
@@ -118,6 +120,10 @@ class ExcuseFinder:
         """Return whether a rule exempted a snapshot when it was last listed."""
         return known is not None and self.requirements.policy_key in known.exempt_by
 
+    def was_excused(self, known: BaselineEntry | None) -> bool:
+        """Return whether a rule or an approved exemption excused a snapshot when it was last listed."""
+        return known is not None and (known.approved or self.was_excused_by_rule(known))
+
     def exempt_by(self, known: BaselineEntry | None, excuse: Excuse) -> frozenset[str]:
         """Return the policies that exempt a snapshot by a rule; what is known of others is kept."""
         key = frozenset({self.requirements.policy_key})
@@ -130,11 +136,9 @@ class ExcuseFinder:
             return True
         return self._policy_changed or self.was_excused_by_rule(known)
 
-    def _has_expired(self, exemption: Exemption | None, known: BaselineEntry | None) -> bool:
+    def _has_expired(self, exemption: Exemption, known: BaselineEntry | None) -> bool:
         """Return whether an expired exemption is why a snapshot is unprotected, for all that is known."""
-        if known and known.approved:
-            return True
-        return exemption is not None and (known is None or self._held_at_last_audit(exemption))
+        return known is None or known.approved or self._held_at_last_audit(exemption)
 
     def _held_at_last_audit(self, exemption: Exemption) -> bool:
         return self.before is None or self.before.listed <= exemption.until
@@ -147,11 +151,10 @@ def _approved(finding: FindingName, exemption: Exemption | None) -> Excuse:
     return Excuse(finding, text, is_approved=True, approved_until=exemption.until)
 
 
-def _expired(exemption: Exemption | None, suspicion: str) -> Excuse:
-    text = _describe_expired(exemption) if exemption else "what was approved is no longer stored"
+def _expired(exemption: Exemption, suspicion: str) -> Excuse:
+    text = _describe_expired(exemption)
     reason = printable(f"{suspicion}; {text}" if suspicion else text)
-    until = exemption.until if exemption else None
-    return Excuse("exemption_expired", reason, is_approved=True, approved_until=until)
+    return Excuse("exemption_expired", reason, is_approved=True, approved_until=exemption.until)
 
 
 def _describe_expired(exemption: Exemption) -> str:

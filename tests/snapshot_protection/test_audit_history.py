@@ -158,6 +158,22 @@ def test_nothing_that_was_listed_protected_is_lost_unreported_however_audits_ove
     assert_all_is_reported(world, steps, finished)
 
 
+EXEMPTING = st.builds(
+    Change,
+    st.sampled_from(["create exempt", "relabel", "relabel", "approve", "edit policy"]),
+    st.integers(0, 4),
+)
+STEPS_WITH_EXEMPT = st.lists(st.one_of(CHANGES, EXEMPTING, ADVANCES, ADVANCES), min_size=15, max_size=40)
+
+
+@given(steps=STEPS_WITH_EXEMPT, skews=SKEWS, finished=st.sets(st.integers(0, 2)))
+def test_a_removal_is_excused_only_by_approval_or_by_a_rule_that_matched_before_however_audits_overlap(
+    steps: list[Step], skews: list[int], finished: set[int]
+) -> None:
+    world = World([OverlappingAudit("a", timedelta(minutes=skew)) for skew in skews])
+    assert_all_is_reported(world, steps, finished)
+
+
 def assert_all_is_reported(world: World, steps: list[Step], finished: set[int]) -> None:
     """Let some audits be killed on their way, and let two more follow."""
     for step in steps:
@@ -176,6 +192,15 @@ TOKENS = st.lists(st.sampled_from(["a", "b", "ab", "ba"]), min_size=3, max_size=
 
 @given(steps=STEPS, skews=SKEWS, finished=st.sets(st.integers(0, 2)), tokens=TOKENS)
 def test_nothing_is_lost_unreported_where_a_project_is_audited_by_two_tokens(
+    steps: list[Step], skews: list[int], finished: set[int], tokens: list[str]
+) -> None:
+    pairs = zip(tokens, skews, strict=True)
+    world = World([OverlappingAudit(token, timedelta(minutes=skew)) for token, skew in pairs])
+    assert_all_is_reported(world, steps, finished)
+
+
+@given(steps=STEPS_WITH_EXEMPT, skews=SKEWS, finished=st.sets(st.integers(0, 2)), tokens=TOKENS)
+def test_a_removal_is_excused_by_an_exemption_of_either_name_of_a_project(
     steps: list[Step], skews: list[int], finished: set[int], tokens: list[str]
 ) -> None:
     pairs = zip(tokens, skews, strict=True)
