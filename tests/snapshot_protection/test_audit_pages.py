@@ -99,8 +99,8 @@ def test_exempt_snapshots_are_apart_in_the_summary_by_rule_and_each_approved_one
     assert text.partition("### Exempt\n\n")[2] == (
         "- ⚪ **prod**: 41 snapshots\n"
         "    - rule 'scratch': 40\n"
-        "    - 9, snapshot 9, approved until 2026\\-11\\-26 03\\:00 UTC\\: to delete it, removed by action 8 of "
-        "2026\\-11\\-24 22\\:15\\:00 UTC\n"
+        "    - 9, snapshot 9, approved until 2026\\-11\\-26 03\\:00 UTC\\: to delete it, removed by action 8 "
+        "of 2026\\-11\\-24 22\\:15\\:00 UTC\n"
     )
     assert "### prod" not in text
     assert "What to do" not in text

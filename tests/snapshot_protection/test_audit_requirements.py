@@ -189,22 +189,22 @@ def test_an_exemption_that_has_expired_is_red_and_counted_until_it_is_protected_
 
 
 def test_what_was_protected_again_after_the_expiry_and_is_unprotected_is_newly_unprotected() -> None:
-    exempt = {"exemptions": exemption(NOW - 3 * DAY + timedelta(hours=1))}
-    assert found(ON, OFF, ON, OFF, OFF, **exempt)[1:] == [
+    exempt = exemption(NOW - 3 * DAY + timedelta(hours=1))
+    assert found(ON, OFF, ON, OFF, OFF, exemptions=exempt)[1:] == [
         "exempt", "newly_protected", "newly_unprotected", "newly_unprotected"
     ]  # fmt: skip
 
 
 def test_what_an_approval_left_unprotected_before_any_audit_saw_it_has_an_expired_exemption() -> None:
-    expired = {"exemptions": exemption(NOW - 3 * DAY)}
-    assert found(OFF, OFF, **expired) == ["exemption_expired"] * 2
+    expired = exemption(NOW - 3 * DAY)
+    assert found(OFF, OFF, exemptions=expired) == ["exemption_expired"] * 2
 
 
 def test_an_exemption_that_came_and_went_between_two_audits_has_expired() -> None:
-    exempt = {"exemptions": exemption(NOW - timedelta(hours=1))}
+    exempt = exemption(NOW - timedelta(hours=1))
     audits = Nights(2)
     audits.audit(requirements(), ON)
-    assert audits.audit(requirements(**exempt), OFF).finding == "exemption_expired"
+    assert audits.audit(requirements(exemptions=exempt), OFF).finding == "exemption_expired"
 
 
 def change(at: datetime, status: str = "success") -> Action:
