@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 Projects = Annotated[tuple[str, ...], Parameter(name="--project", metavar="NAME")]
 LabelSelector = Annotated[str, Parameter(metavar="SELECTOR")]
-PolicyName = Annotated[str, Parameter(metavar="NAME")]
+PolicyName = Annotated[str, Parameter(name="--policy", metavar="NAME")]
 Seconds = Annotated[float, Parameter(metavar="SECONDS")]
 Hours = Annotated[float, Parameter(metavar="HOURS")]
 
@@ -56,6 +56,7 @@ def audit(
     label_selector: LabelSelector = "",
     grace_hours: Hours = 0,
     fail_on_unprotected: bool = False,
+    policy: PolicyName = "default",
 ) -> int:
     """Look which snapshots are protected from deletion, and what has changed since the last audit.
 
@@ -66,6 +67,7 @@ def audit(
         label_selector: only snapshots with these labels, e.g. env=prod or protect!=no
         grace_hours: list unprotected snapshots younger than this, and do not count them (default: 0)
         fail_on_unprotected: exit status 1 if any snapshot that counts is unprotected
+        policy: the name of a saved policy; without one named default, every snapshot must be protected
     """
     from cli.prefect_environment import prefect_environment
 
@@ -82,6 +84,7 @@ def audit(
             label_selector=label_selector,
             grace_hours=grace_hours,
             fail_on_unprotected=fail_on_unprotected,
+            policy=policy,
         )
         return run_flow(flow_run, print_audit, format_message)
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapshot_protection.audit_pages import COLUMNS as AUDIT_COLUMNS
-from snapshot_protection.audit_pages import EVIDENCE_COLUMN, rows_to_look_at
+from snapshot_protection.audit_pages import EVIDENCE_COLUMN, REASON_COLUMN, rows_to_look_at
 from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.protection_report import ProtectionReport, severity
 from snapshot_protection.protection_table import COLUMNS, MAX_TABLE_ROWS, build_row
@@ -51,7 +51,7 @@ def print_audit(report: AuditReport, console: Console) -> None:
         for project in report.projects
         for row in rows_to_look_at(project, now=report.audited)
     ]
-    _print_table(rows[::-1], ("project", *AUDIT_COLUMNS, EVIDENCE_COLUMN), console)
+    _print_table(rows[::-1], ("project", *AUDIT_COLUMNS, REASON_COLUMN, EVIDENCE_COLUMN), console)
 
 
 def print_unprotect(report: UnprotectReport, console: Console) -> None:

@@ -1,29 +1,36 @@
 """One project's part of an audit: load the baseline, list, compare, look for evidence."""
 
+import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._projects import run_isolated
 from hetzner_cloud.errors import HetznerCloudError
+from hetzner_cloud.models import Image
 from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
 from records.baselines import BaselineStore
-from snapshot_protection.audit import (
-    SnapshotFinding,
-    compare_with_baseline,
-    lacks_evidence,
-    with_evidence,
-)
+from records.exemptions import load_exemptions
+from snapshot_protection.audit import compare_with_baseline
+from snapshot_protection.audit_baseline import AuditBaseline, changed_policy, with_policy
+from snapshot_protection.audit_evidence import lacks_evidence, with_evidence
+from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.audit_history import AuditHistory
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.audit_requirements import AuditRequirements
+from snapshot_protection.policy import NamedPolicy
+from snapshot_protection.project_audit import ProjectAudit
 from snapshot_protection.unreadable import Listing
 from snapshot_protection.wording import pluralize
 from tasks.image_actions import list_image_actions
 from tasks.images import list_images
 
 _MAX_ACTIONS = 200  # four pages
+_MAX_CONCURRENT_REQUESTS = 50
+_EXPIRED_DAYS = 30
 _HISTORY_LOST_REPORTED = timedelta(days=7)
 
 
@@ -35,11 +42,26 @@ class AuditOptions:
         baselines: Where the projects' baselines are stored.
         label_selector: Only snapshots with these labels; empty: all.
         grace_hours: Unprotected snapshots that are younger are not counted.
+        policy: Which snapshots must be protected.
+        policy_name: The name that the audit was given; `policy` has another if none of that name is saved.
     """
 
     baselines: BaselineStore
     label_selector: str
     grace_hours: float
+    policy: NamedPolicy
+    policy_name: str
+    limiter: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, _MAX_CONCURRENT_REQUESTS))
+
+    async def load_requirements(self, project: str) -> AuditRequirements:
+        """Load what is required of a project's snapshots now.
+
+        Raises:
+            UnreadableExemptionsError: Which snapshots are exempt is unknown.
+        """
+        async with self.limiter:
+            exemptions = await load_exemptions(project, expired_days=_EXPIRED_DAYS)
+        return AuditRequirements(project, self.policy, self.policy_name, exemptions)
 
 
 async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit:
@@ -54,22 +76,46 @@ async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit
 async def _audit(
     project: Project, credentials: HetznerCloudCredentials, options: AuditOptions
 ) -> ProjectAudit:
-    """Audit a project: the baseline is loaded first, so that all it knows is older than the listing."""
+    """Audit a project.
+
+    The baseline is loaded before the listing, so all it knows is older; the exemptions after it: whatever is
+    unprotected by approval has been recorded before.
+    """
     name = project.name
     history = await options.baselines.load(name) if project.keeps_history else AuditHistory()
     listed = datetime.now(UTC)
     listing = await _list(name, credentials, options.label_selector)
+    requirements = await options.load_requirements(name)
     findings = compare_with_baseline(
         listing.snapshots,
         history.baseline,
         now=listed,
         grace_hours=options.grace_hours,
+        requirements=requirements,
         has_entries_without_id=bool(listing.without_id),
     )
     findings, note = await _look_for_evidence(name, credentials, findings)
     notes = [note, _note_on(history)]
     audit = _project_audit(name, findings, history, listed, note="; ".join(filter(None, notes)))
-    return audit.model_copy(update={"without_id": listing.without_id, "keeps_history": project.keeps_history})
+    return audit.model_copy(
+        update={
+            "without_id": listing.without_id,
+            "keeps_history": project.keeps_history,
+            **_policy_fields(requirements, history.baseline, listing, listed),
+        }
+    )
+
+
+def _policy_fields(
+    requirements: AuditRequirements, before: AuditBaseline | None, listing: Listing, listed: datetime
+) -> dict[str, Any]:
+    version = requirements.version(listed)
+    images = [one for one in listing.snapshots if isinstance(one, Image) and one.is_snapshot]
+    return {
+        "policies": with_policy(before.policies if before else {}, requirements.policy_key, version),
+        "policy_before": changed_policy(before, version),
+        "unmatched": requirements.count_unmatched(images),
+    }
 
 
 async def _list(name: str, credentials: HetznerCloudCredentials, label_selector: str) -> Listing:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.states import Completed, Failed
 
+from blocks.snapshot_policy import load_policy
 from flows._audit_project import AuditOptions, audit_project
 from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
@@ -40,6 +41,7 @@ async def audit_snapshot_protection(
     label_selector: str = "",
     grace_hours: float = 0,
     fail_on_unprotected: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
+    policy: str = "default",
 ) -> AuditReport:
     """Look which snapshots are protected from deletion, and what has changed since the last audit.
 
@@ -51,6 +53,8 @@ async def audit_snapshot_protection(
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
         grace_hours: Unprotected snapshots younger than this are listed, and not counted.
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
+        policy: The name of the saved policy that says which snapshots must be protected. Without a saved one
+            named default: all.
 
     Returns:
         The report, with exactly one finding for each snapshot, if every project and snapshot could be read.
@@ -63,11 +67,12 @@ async def audit_snapshot_protection(
     try:
         check_environment()
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
+        followed = await load_policy(policy)
         covered = await load_audited_projects(projects, deployed=is_deployed())
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
     chosen, began = covered.projects, datetime.now(UTC)
-    options = AuditOptions(BaselineStore(selector), selector, grace_hours)
+    options = AuditOptions(BaselineStore(selector), selector, grace_hours, followed, policy)
     audits = await for_each_project(chosen, lambda project: audit_project(project, options))
     endpoints = {one.name: normalize_endpoint(one.credentials.endpoint) for one in chosen if one.credentials}
     report = AuditReport(
@@ -75,6 +80,7 @@ async def audit_snapshot_protection(
         projects=tuple(merge_duplicates(audits, endpoints)),
         label_selector=selector,
         grace_hours=grace_hours,
+        policy=followed,
         interrupted=await find_interrupted_runs(),
         note=await covered.record(),
     )

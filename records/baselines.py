@@ -19,7 +19,7 @@ from snapshot_protection.audit_baseline import (
 )
 from snapshot_protection.audit_baseline_format import StoredPage, dump_baseline
 from snapshot_protection.audit_history import AuditHistory, read_history
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.project_audit import ProjectAudit
 from snapshot_protection.wording import pluralize
 
 _MAX_CONCURRENT_REQUESTS = 50
@@ -99,6 +99,7 @@ class BaselineStore:
             trend=project.trend,
             folded=project.versions,
             history_lost=project.history_lost,
+            policies=project.policies,
         )
         text = (
             f"The audit listed {pluralize(project.listed_snapshots, 'snapshot')}. The next one compares with "

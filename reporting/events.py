@@ -2,7 +2,8 @@
 
 from prefect.events import emit_event
 
-from snapshot_protection.audit_report import AuditReport, ProjectAudit
+from snapshot_protection.audit_report import AuditReport
+from snapshot_protection.project_audit import ProjectAudit
 from snapshot_protection.unprotect_report import UnprotectReport
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"

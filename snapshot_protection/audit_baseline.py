@@ -1,10 +1,15 @@
 """The baseline that an audit stores for the next one: what is known of a project's snapshots."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal, NamedTuple
+
+from snapshot_protection.policy import BUILT_IN
+
+_POLICY_KEPT = timedelta(days=7)  # an audit that is started by hand, with another policy, changes nothing
+_MAX_POLICIES = 5
 
 State = Literal["protected", "unprotected", "removed", "missing"]
 
@@ -19,17 +24,36 @@ class BaselineEntry(NamedTuple):
         description: Cut when it is stored.
         since: When the first audit that found its protection removed, or that missed it, began.
         evidence: The action that removed its protection; empty if it is not known.
+        exempt_by: The names of the policies of which a rule exempted it; also if it was unprotected, where
+            the rule excused that.
+        approved: Whether it was unprotected, or missing, with an approved exemption.
     """
 
     state: State
     description: str = ""
     since: datetime | None = None
     evidence: str = ""
+    exempt_by: frozenset[str] = frozenset()
+    approved: bool = False
 
     @property
     def was_protected(self) -> bool:
         """Whether any audit has seen it protected."""
         return self.state != "unprotected"
+
+
+class PolicyVersion(NamedTuple):
+    """The policy that an audit has followed.
+
+    Attributes:
+        name: That of the saved policy, or `built-in`.
+        digest: Of what it said.
+        audited: When the last audit that followed it began to list.
+    """
+
+    name: str
+    digest: str
+    audited: datetime
 
 
 class TrendPoint(NamedTuple):
@@ -52,6 +76,7 @@ class AuditBaseline:
         folded: The ids of the stored versions whose knowledge this one has; None for one of 0.4.0, which had
             that of all earlier ones.
         history_lost: When an audit could not read what earlier ones had stored, if that is so.
+        policies: By the name that audits were given, the policies of the last ones.
     """
 
     project: str
@@ -61,6 +86,33 @@ class AuditBaseline:
     trend: tuple[TrendPoint, ...] = ()
     folded: frozenset[str] | None = frozenset()
     history_lost: datetime | None = None
+    policies: Mapping[str, PolicyVersion] = field(default_factory=dict)
+
+    @property
+    def last_policy(self) -> PolicyVersion | None:
+        """The policy of the last audit, None if it is not known."""
+        return max(self.policies.values(), key=lambda version: version.audited, default=None)
+
+
+def with_policy(
+    policies: Mapping[str, PolicyVersion], name: str, version: PolicyVersion
+) -> dict[str, PolicyVersion]:
+    """Add the policy of an audit to those of the ones before; what was not followed for a week is dropped."""
+    recent = {
+        key: one
+        for key, one in policies.items()
+        if key != name and version.audited - one.audited < _POLICY_KEPT
+    }
+    last = sorted(recent.items(), key=lambda item: item[1].audited)[1 - _MAX_POLICIES :]
+    return {**dict(last), name: version}
+
+
+def changed_policy(before: AuditBaseline | None, now: PolicyVersion) -> PolicyVersion | None:
+    """Return the policy that the last audit followed, if it says anything else, or is no longer saved."""
+    last = before.last_policy if before else None
+    if last is None or (last.digest == now.digest and (last.name == now.name or now.name != BUILT_IN)):
+        return None
+    return last
 
 
 def baseline_key(project: str, label_selector: str) -> str:

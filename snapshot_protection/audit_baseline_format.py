@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -12,6 +12,7 @@ from hetzner_cloud.sanitize import printable
 from snapshot_protection.audit_baseline import (
     AuditBaseline,
     BaselineEntry,
+    PolicyVersion,
     State,
     TrendPoint,
     describe_baseline,
@@ -27,10 +28,14 @@ _MAX_DESCRIPTION = 40
 _MAX_EVIDENCE = 120
 _MAX_TREND = 30
 _MAX_FOLDED = 100
+_MAX_POLICIES = 20  # folded ones may have more than one audit stores
+_MAX_NAME = 255
 
 _Count = Annotated[int, Field(ge=0, le=_MAX_SNAPSHOTS)]
 _Seconds = Annotated[float, Field(ge=0, le=4_102_444_800)]  # since 1970; the limit is the year 2100
 _Ids = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=_MAX_SNAPSHOTS)]
+_Bits = Annotated[str, Field(pattern="^[01]*$")]  # one for each id
+_Name = Annotated[str, Field(max_length=_MAX_NAME)]
 _Descriptions = list[Annotated[str, Field(max_length=_MAX_DESCRIPTION)]]
 _Trend = Annotated[list[tuple[_Count, _Count]], Field(max_length=_MAX_TREND)]
 
@@ -47,6 +52,21 @@ class _Stored(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
 
+class _Policy(_Stored):
+    """A policy that audits followed.
+
+    Attributes:
+        key: The name that the audits were given.
+        exempt: Whether a rule exempted the snapshot.
+    """
+
+    key: _Name
+    name: _Name
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    audited: _Seconds
+    exempt: _Bits
+
+
 class _Baseline(_Stored):
     """The format.
 
@@ -55,6 +75,7 @@ class _Baseline(_Stored):
         states: A letter for each id.
         since: For each id whose state has one.
         evidence: As above.
+        approved: Whether it is unprotected with approval; empty, as before there were policies: none is.
     """
 
     version: Literal[2] = 2
@@ -69,13 +90,24 @@ class _Baseline(_Stored):
     trend: _Trend
     folded: Annotated[list[Annotated[str, Field(max_length=36)]], Field(max_length=_MAX_FOLDED)]
     history_lost: _Seconds | None = None
+    approved: _Bits = ""
+    policies: Annotated[list[_Policy], Field(max_length=_MAX_POLICIES)] = []
 
     def load(self) -> AuditBaseline:
         removals = iter(zip(self.since, self.evidence, strict=True))
-        columns = zip(_accumulate(self.ids), self.states, self.descriptions, strict=True)
+        columns = zip(
+            _accumulate(self.ids),
+            self.states,
+            self.descriptions,
+            self._exempt_by(),
+            self.approved or "0" * len(self.ids),
+            strict=True,
+        )
         snapshots = {
-            image_id: BaselineEntry(_STATES[letter], text, *_removal(letter, removals))
-            for image_id, letter, text in columns
+            image_id: BaselineEntry(
+                _STATES[letter], text, *_removal(letter, removals), exempt_by, approved == "1"
+            )
+            for image_id, letter, text, exempt_by, approved in columns
         }
         return AuditBaseline(
             project=self.project,
@@ -85,7 +117,19 @@ class _Baseline(_Stored):
             trend=_trend(self.trend),
             folded=frozenset(self.folded),
             history_lost=_time(self.history_lost) if self.history_lost is not None else None,
+            policies={
+                one.key: PolicyVersion(one.name, one.digest, _time(one.audited)) for one in self.policies
+            },
         )
+
+    def _exempt_by(self) -> Iterable[frozenset[str]]:
+        """Yield for each id the policies that exempt it: the same set for the same letters, not many."""
+        keys = [policy.key for policy in self.policies]
+        sets: dict[tuple[str, ...], frozenset[str]] = {}
+        for bits in _rows([policy.exempt for policy in self.policies], len(self.ids)):
+            if bits not in sets:
+                sets[bits] = frozenset(key for key, bit in zip(keys, bits, strict=True) if bit == "1")
+            yield sets[bits]
 
 
 class _EarlierBaseline(_Stored):
@@ -136,6 +180,17 @@ def dump_baseline(baseline: AuditBaseline) -> str:
         trend=list(baseline.trend[-_MAX_TREND:]),
         folded=sorted(baseline.folded or ()),
         history_lost=baseline.history_lost.timestamp() if baseline.history_lost else None,
+        approved="".join("01"[entry.approved] for entry in entries),
+        policies=[
+            _Policy(
+                key=key,
+                name=version.name,
+                digest=version.digest,
+                audited=version.audited.timestamp(),
+                exempt="".join("01"[key in entry.exempt_by] for entry in entries),
+            )
+            for key, version in sorted(baseline.policies.items())
+        ],
     )
     return embed(_NAMES[0], stored.model_dump_json(), max_bytes=_MAX_BYTES)
 
@@ -157,6 +212,12 @@ def load_baseline(found: StoredPage, project: str, label_selector: str) -> Audit
         return stored.load() if is_own else None
     except (ValueError, StopIteration):
         return None
+
+
+def _rows(columns: Sequence[str], count: int) -> Iterable[tuple[str, ...]]:
+    if any(len(column) != count for column in columns):
+        raise ValueError("a policy has more or fewer snapshots than there are")
+    return zip(*columns, strict=True) if columns else repeat((), count)
 
 
 def _accumulate(differences: Sequence[int]) -> Iterable[int]:

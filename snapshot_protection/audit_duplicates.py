@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from snapshot_protection.audit import SnapshotFinding, severity
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.audit_finding import SnapshotFinding, severity
+from snapshot_protection.project_audit import ProjectAudit
 
 _Image = tuple[str, int]
 
@@ -63,20 +63,61 @@ def _merge(group: Iterable[ProjectAudit]) -> deque[SnapshotFinding]:
 
 
 def _merge_pair(earlier: SnapshotFinding, later: SnapshotFinding, project: ProjectAudit) -> SnapshotFinding:
-    """Take the more severe finding; what only one listing or history saw protected was protected once.
+    """Merge two findings of one snapshot; an approved exemption counts by whichever name it was recorded.
 
     Args:
         earlier: The finding of a listing that began earlier.
         later: The finding of the later one.
         project: The later one's project.
     """
-    if _was_protected(earlier) == _was_protected(later):
+    merged = _choose(earlier, later, project)
+    merged = merged.model_copy(update={"exempt_by": earlier.exempt_by & later.exempt_by})
+    approved = next((one for one in (later, earlier) if one.is_approved), None)
+    return _with_approval(merged, approved) if approved else merged
+
+
+def _choose(earlier: SnapshotFinding, later: SnapshotFinding, project: ProjectAudit) -> SnapshotFinding:
+    """Take the more severe finding; what only one listing or history saw protected was protected once."""
+    if not (earlier.by_rule and later.by_rule):
+        earlier, later = _without_rule(earlier), _without_rule(later)
+    if earlier.was_protected == later.was_protected:
         return _more_severe(earlier, later)
-    if _was_protected(later) or earlier.protection_removed:
-        return later if _was_protected(later) else earlier
-    finding = "missing_protected" if later.is_missing else "newly_unprotected"
+    if later.was_protected or earlier.is_missing or not earlier.protected:
+        return later if later.was_protected else earlier
+    removed = "missing_protected" if later.is_missing else "newly_unprotected"
+    finding = later.finding if later.is_exempt else removed
     removal = {"finding": finding, "protected": later.is_missing, "since": project.listed, "is_new": True}
     return later.model_copy(update=removal)
+
+
+def _without_rule(finding: SnapshotFinding) -> SnapshotFinding:
+    """Make what it is without the rule that exempts it: a rule counts only if both names have one."""
+    if not finding.is_exempt or finding.is_approved:
+        return finding
+    if finding.is_missing:
+        name = "missing_protected" if finding.was_protected else "missing"
+    else:
+        name = "newly_unprotected" if finding.was_protected else "unprotected"
+    reason = f"{finding.reason}, but only by one of the project's names"
+    return finding.model_copy(update={"finding": name, "by_rule": False, "reason": reason})
+
+
+def _with_approval(merged: SnapshotFinding, approved: SnapshotFinding) -> SnapshotFinding:
+    """Excuse by an approved exemption what only the other name's requirements do not."""
+    if merged.is_unreadable or (merged.protected and not merged.is_missing):
+        return merged
+    if merged.is_missing and approved.finding == "exemption_expired":
+        return merged
+    listed = "exemption_expired" if approved.finding == "exemption_expired" else "exempt"
+    return merged.model_copy(
+        update={
+            "finding": "missing_exempt" if merged.is_missing else listed,
+            "reason": approved.reason,
+            "evidence": approved.evidence or merged.evidence,
+            "is_approved": True,
+            "approved_until": approved.approved_until,
+        }
+    )
 
 
 def _more_severe(earlier: SnapshotFinding, later: SnapshotFinding) -> SnapshotFinding:
@@ -91,7 +132,3 @@ def _more_severe(earlier: SnapshotFinding, later: SnapshotFinding) -> SnapshotFi
             "is_new": first.is_new and second.is_new,
         }
     )
-
-
-def _was_protected(finding: SnapshotFinding) -> bool:
-    return finding.protected or finding.protection_removed

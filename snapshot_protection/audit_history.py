@@ -4,11 +4,11 @@ Audits may overlap, so two versions may each lack what the other one knows: then
 order in which they are written can lose anything.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
-from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
+from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, PolicyVersion
 from snapshot_protection.audit_baseline_format import StoredPage, load_baseline
 
 
@@ -56,14 +56,17 @@ def fold(first: AuditBaseline, second: AuditBaseline) -> AuditBaseline:
     """Put together what two overlapping audits know; of what both know, the later listing decides."""
     older, newer = sorted((first, second), key=lambda baseline: baseline.listed)
     both = older.snapshots.keys() & newer.snapshots.keys()
+    policies = _FoldedPolicies.of(older, newer)
     agreed = {
-        image_id: _fold_entry(older.snapshots[image_id], newer.snapshots[image_id]) for image_id in both
+        image_id: _fold_entry(older.snapshots[image_id], newer.snapshots[image_id], policies)
+        for image_id in both
     }
     lost = [one.history_lost for one in (older, newer) if one.history_lost]
     return replace(
         newer,
         snapshots={**older.snapshots, **newer.snapshots, **agreed},
         history_lost=max(lost, default=None),
+        policies=policies.versions,
     )
 
 
@@ -75,7 +78,42 @@ def _fold_all(unfolded: Iterable[AuditBaseline]) -> AuditBaseline | None:
     return reduce(fold, chosen) if chosen else None
 
 
-def _fold_entry(older: BaselineEntry, newer: BaselineEntry) -> BaselineEntry:
+@dataclass(frozen=True)
+class _FoldedPolicies:
+    """What two overlapping audits know of the policies that audits have followed.
+
+    Attributes:
+        same: Those of which both know the same version.
+        of_older: Those of which the older audit knows the later version.
+    """
+
+    versions: Mapping[str, PolicyVersion]
+    same: frozenset[str]
+    of_older: frozenset[str]
+
+    @classmethod
+    def of(cls, older: AuditBaseline, newer: AuditBaseline) -> "_FoldedPolicies":
+        mine, others = newer.policies, older.policies
+        of_older = {key for key in others if key not in mine or mine[key].audited < others[key].audited}
+        return cls(
+            versions={**others, **mine, **{key: others[key] for key in of_older}},
+            same=frozenset(key for key in mine if key in others and mine[key].digest == others[key].digest),
+            of_older=frozenset(of_older),
+        )
+
+    def exempt_by(self, older: BaselineEntry, newer: BaselineEntry) -> frozenset[str]:
+        """Return the policies that exempt a snapshot; an unprotected one only if both audits found that."""
+        strict = frozenset() if newer.state == "protected" else self.same
+        either = (newer.exempt_by - self.of_older) | (older.exempt_by & self.of_older)
+        return (either - strict) | (older.exempt_by & newer.exempt_by & strict)
+
+
+def _fold_entry(older: BaselineEntry, newer: BaselineEntry, policies: _FoldedPolicies) -> BaselineEntry:
+    exempt_by = policies.exempt_by(older, newer)
+    return _fold_state(older, newer)._replace(exempt_by=exempt_by, approved=newer.approved)
+
+
+def _fold_state(older: BaselineEntry, newer: BaselineEntry) -> BaselineEntry:
     if newer.state == "unprotected" and older.state == "removed":
         return older
     if newer.state == "unprotected" and older.was_protected:

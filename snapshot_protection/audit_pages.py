@@ -5,19 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from snapshot_protection.audit import SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.audit_exempt_pages import exempt_lines
+from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.audit_report import (
     AuditReport,
-    ProjectAudit,
     describe_history_lost,
     describe_inaccessible,
+    describe_policy,
     format_headline,
     label,
     next_step,
 )
 from snapshot_protection.interrupted_runs import summary_lines
 from snapshot_protection.markdown import escape_markdown
+from snapshot_protection.project_audit import ProjectAudit
 from snapshot_protection.protection_report import format_error_ref
 from snapshot_protection.wording import pluralize
 
@@ -31,6 +33,7 @@ COLUMNS = (
     "size in GB",
     "protected",
 )
+REASON_COLUMN = "reason"
 EVIDENCE_COLUMN = "removed by"
 MAX_TABLE_ROWS = 500
 CONSOLE_URL = "https://console.hetzner.com/projects"
@@ -46,8 +49,8 @@ def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str |
     findings = list(project.findings)
     shown, hidden = findings[:MAX_TABLE_ROWS], findings[MAX_TABLE_ROWS:]
     rows = [_row_of(finding, now) for finding in shown]
-    if any(finding.evidence for finding in shown):  # beside the finding, where it is seen
-        rows = [_with_evidence(*pair) for pair in zip(rows, shown, strict=True)]
+    for column, cells in _columns_of_some(shown).items():  # beside the finding, where they are seen
+        rows = [_insert(row, column, cell) for row, cell in zip(rows, cells, strict=True)]
     if hidden:
         counts = Counter(label(finding) for finding in hidden)
         text = ", ".join(f"{number} {words}" for words, number in counts.items())
@@ -81,6 +84,7 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
         *_overview(report, links),
     ]
     lines += [line for project in report.projects for line in _section(project)]
+    lines += exempt_lines(report)
     lines += _warnings(report)
     lines += summary_lines(report.interrupted)
     if step := next_step(report):
@@ -116,6 +120,7 @@ def _mark(report: AuditReport) -> str:
         report.unreadable,
         report.with_history_lost,
         report.with_protection_removed,
+        report.with_exemption_expired,
     )
     if any(urgent):
         return "🔴"
@@ -123,7 +128,7 @@ def _mark(report: AuditReport) -> str:
 
 
 def _scope(report: AuditReport) -> str:
-    parts = [f"Audited {report.audited:%Y-%m-%d %H:%M} UTC"]
+    parts = [f"Audited {report.audited:%Y-%m-%d %H:%M} UTC", escape_markdown(describe_policy(report))]
     if report.label_selector:
         parts.append(f"only snapshots with the labels {escape_markdown(report.label_selector)}")
     if report.grace_hours:
@@ -150,11 +155,7 @@ def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
     protected, total = project.coverage
     sizes = [(one.size or 0, one.protected) for one in project.findings if one.is_counted]
     stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
-    urgent = (
-        project.without_id
-        or project.history_lost
-        or any(one.protection_removed or one.is_unreadable for one in project.findings)
-    )
+    urgent = project.without_id or project.history_lost or any(one.is_urgent for one in project.findings)
     return (
         "🔴" if urgent else "🟡" if protected < total else "🟢",
         name,
@@ -190,7 +191,8 @@ def _section(project: ProjectAudit) -> Iterable[str]:
         known = [
             finding.description,
             finding.server and f"of {finding.server}",
-            finding.evidence or finding.reason,
+            finding.reason,
+            finding.evidence,
         ]
         text = ", ".join(escape_markdown(part) for part in known if part)
         yield f"- {mark} **{words}**: {finding.image_id}" + (f", {text}" if text else "")
@@ -239,9 +241,18 @@ def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
     )
 
 
-def _with_evidence(row: dict[str, str | int], finding: SnapshotFinding) -> dict[str, str | int]:
+def _columns_of_some(shown: Sequence[SnapshotFinding]) -> Mapping[str, list[str]]:
+    """Make the cells of the columns that only some tables have: the last one stands first."""
+    columns = {
+        EVIDENCE_COLUMN: [finding.evidence for finding in shown],
+        REASON_COLUMN: ["" if finding.is_unreadable else finding.reason for finding in shown],
+    }
+    return {column: cells for column, cells in columns.items() if any(cells)}
+
+
+def _insert(row: dict[str, str | int], column: str, cell: str) -> dict[str, str | int]:
     first = {name: row[name] for name in COLUMNS[:3]}
-    return {**first, EVIDENCE_COLUMN: finding.evidence, **row}
+    return {**first, column: cell, **row}
 
 
 def _row(*cells: str | int) -> dict[str, str | int]:

@@ -1,17 +1,19 @@
 """An audit's report: the findings of all projects, their counts, and the message in one line. Pure."""
 
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from hetzner_cloud.errors import HetznerCloudError
-from snapshot_protection.audit import FindingName, SnapshotFinding
-from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.audit_baseline import PolicyVersion
+from snapshot_protection.audit_finding import FindingName, SnapshotFinding
 from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
+from snapshot_protection.policy import BUILT_IN, NamedPolicy
+from snapshot_protection.project_audit import ProjectAudit
 from snapshot_protection.protection_report import format_error_ref
 from snapshot_protection.wording import first_ones, pluralize
 
@@ -19,75 +21,18 @@ _NAMED_IN_MESSAGE = 5
 LABELS: Mapping[FindingName, str] = {
     "unreadable": "🔴 could not be read",
     "newly_unprotected": "🔴 newly unprotected",
+    "exemption_expired": "🔴 exemption expired",
     "missing_protected": "🔴 missing, was protected",
     "new_unprotected": "🟡 new, unprotected",
     "unprotected": "🟡 unprotected",
     "in_grace_period": "⚪ in its time of grace",
     "missing": "⚪ missing, was not protected",
+    "missing_exempt": "⚪ missing, was exempt",
+    "exempt": "⚪ exempt",
     "newly_protected": "🟢 newly protected",
     "new": "🟢 new, protected",
     "protected": "🟢 protected",
 }
-
-
-class ProjectAudit(BaseModel):
-    """The findings of an audit in one project.
-
-    Attributes:
-        findings: One for each snapshot, the most severe first. In a deque, because an orchestrator searches
-            each element of the lists and tuples that are returned to it: half a second for 10,000.
-        error: Why its snapshots could not be listed.
-        without_id: What is wrong with each listed entry that has no valid id.
-        duplicate_of: The name of another audited project that is the same one, by another token.
-        listed: When its listing began; None if it was not listed.
-        previous: When the listing of the last audit began, None if there is nothing to compare with.
-        versions: The ids of the stored versions of the baseline that it was compared with.
-        history_lost: When an audit, perhaps this one, could not read the baseline; in the last 7 days.
-        trend: The coverage that each audit found, this one last.
-        note: What else to know, e.g. why there is no evidence.
-        keeps_history: Whether it is compared with earlier audits, and later ones with it.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    project: str
-    findings: deque[SnapshotFinding] = deque()
-    error: ErrorInfo | None = None
-    without_id: tuple[ErrorInfo, ...] = ()
-    duplicate_of: str = ""
-    listed: datetime | None = None
-    previous: datetime | None = None
-    versions: frozenset[str] = frozenset()
-    history_lost: datetime | None = None
-    trend: tuple[TrendPoint, ...] = ()
-    note: str = ""
-    keeps_history: bool = True
-
-    @property
-    def unprotected(self) -> list[SnapshotFinding]:
-        """The findings that are violations."""
-        return [finding for finding in self.findings if finding.is_violation]
-
-    @property
-    def is_baseline_unreadable(self) -> bool:
-        """Whether there is a baseline and this audit could not read it."""
-        return self.history_lost is not None and self.history_lost == self.listed
-
-    @property
-    def listed_snapshots(self) -> int:
-        """How many snapshots exist."""
-        return sum(not finding.is_missing for finding in self.findings)
-
-    def with_findings(self, findings: Iterable[SnapshotFinding], *, duplicate_of: str = "") -> "ProjectAudit":
-        """Replace the findings, and this audit's point of the trend."""
-        audit = self.model_copy(update={"findings": deque(findings), "duplicate_of": duplicate_of})
-        return audit.model_copy(update={"trend": (*self.trend[:-1], audit.coverage)})
-
-    @property
-    def coverage(self) -> TrendPoint:
-        """How many snapshots are protected, and how many are counted."""
-        counted = [finding for finding in self.findings if finding.is_counted]
-        return TrendPoint(sum(finding.protected for finding in counted), len(counted))
 
 
 class AuditReport(BaseModel):
@@ -104,6 +49,7 @@ class AuditReport(BaseModel):
     projects: tuple[ProjectAudit, ...]
     label_selector: str = ""
     grace_hours: float = 0
+    policy: NamedPolicy = NamedPolicy()
     interrupted: InterruptedRuns = InterruptedRuns()
     note: str = ""
 
@@ -161,6 +107,18 @@ class AuditReport(BaseModel):
         pairs = [(project, finding) for project in self.distinct for finding in project.findings]
         return [(project, finding) for project, finding in pairs if finding.protection_removed]
 
+    @property
+    def with_exemption_expired(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
+        """The snapshots that should be protected again, with their projects."""
+        pairs = [(project, finding) for project in self.distinct for finding in project.findings]
+        return [(project, finding) for project, finding in pairs if finding.finding == "exemption_expired"]
+
+    @property
+    def policy_before(self) -> PolicyVersion | None:
+        """The policy of the last audit, if this one follows another or it has changed."""
+        before = [project.policy_before for project in self.projects if project.policy_before]
+        return max(before, key=lambda version: version.audited, default=None)
+
 
 class AuditFailedError(HetznerCloudError):
     """Projects could not be read, or snapshots are unprotected that must not be; see `report`."""
@@ -179,9 +137,10 @@ def format_message(report: AuditReport) -> str:
     parts += first_ones(report.unreadable, _NAMED_IN_MESSAGE)
     lost = [describe_history_lost(project) for project in report.with_history_lost]
     parts += first_ones(lost, _NAMED_IN_MESSAGE, "project")
-    removed = [describe(project, finding) for project, finding in report.with_protection_removed]
-    parts += first_ones(removed, _NAMED_IN_MESSAGE)
+    removed = report.with_protection_removed + report.with_exemption_expired
+    parts += first_ones([describe(project, finding) for project, finding in removed], _NAMED_IN_MESSAGE)
     parts += [report.note] if report.note else []
+    parts += [describe_policy(report)] if report.policy.name != BUILT_IN or report.policy_before else []
     parts += message_parts(report.interrupted)
     step = next_step(report)
     return "; ".join(parts) + (f". {step}" if step else "")
@@ -189,7 +148,7 @@ def format_message(report: AuditReport) -> str:
 
 def label(finding: SnapshotFinding) -> str:
     """Format a finding; one that an earlier audit has had as well says since when."""
-    if finding.is_new or finding.since is None:
+    if finding.is_new or finding.since is None or not finding.protection_removed:
         return LABELS[finding.finding]
     since = f"since {finding.since:%Y-%m-%d %H:%M} UTC"
     return f"🔴 missing {since}, was protected" if finding.is_missing else f"🔴 unprotected {since}"
@@ -209,8 +168,9 @@ def describe(project: ProjectAudit, finding: SnapshotFinding) -> str:
     if finding.is_unreadable:
         return f"{project.project}/{finding.image_id} {finding.reason}"
     words = label(finding).partition(" ")[2]
+    reason = f", {finding.reason}" if finding.reason else ""
     evidence = f": {finding.evidence}" if finding.evidence else ""
-    return f"{project.project}/{finding.image_id} {words}{evidence}"
+    return f"{project.project}/{finding.image_id} {words}{reason}{evidence}"
 
 
 def format_headline(report: AuditReport) -> str:
@@ -230,7 +190,8 @@ def format_headline(report: AuditReport) -> str:
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{new}"] if report.unprotected else []
     parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
-    missing = counts["missing"] + counts["missing_protected"]
+    parts += [f"{counts['exempt']} exempt"] if counts["exempt"] else []
+    missing = sum(one.is_missing for project in report.distinct for one in project.findings)
     parts += [f"{missing} missing"] if missing else []
     parts += [f"{len(report.unreadable)} could not be read"] if report.unreadable else []
     return ", ".join([*parts, *inaccessible])
@@ -268,3 +229,21 @@ def describe_history_lost(project: ProjectAudit) -> str:
         f"project '{project.project}': the baseline could not be read at {since}; what was unprotected or "
         "deleted before is not known"
     )
+
+
+def describe_policy(report: AuditReport) -> str:
+    """Format which policy the audit followed, whether it has changed, and what its rules leave out."""
+    parts = [str(report.policy)]
+    if before := report.policy_before:
+        audit = f"the audit of {before.audited:%Y-%m-%d %H:%M} UTC"
+        policy = f"policy '{before.name}' ({before.digest[:12]})"
+        if before.name == report.policy.name:
+            parts.append(f"changed since {audit}, when it was {before.digest[:12]}")
+        elif report.policy.name == BUILT_IN:
+            parts.append(f"since {policy} of {audit} is no longer saved")
+        else:
+            parts.append(f"unlike {audit}, which followed {policy}")
+    if report.policy.policy.rules:
+        unmatched = sum(project.unmatched for project in report.distinct)
+        parts.append(f"{pluralize(unmatched, 'snapshot')} matched no rule")
+    return ", ".join(parts)

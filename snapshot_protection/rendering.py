@@ -85,9 +85,11 @@ def _audit_log(report: AuditReport) -> Iterator[LogLine]:
     """The check for interrupted runs, what could not be read, then each removed protection."""
     for text in interrupted_runs.log_lines(report.interrupted):
         yield LogLine(text, logging.WARNING)
+    if report.policy_before:
+        yield LogLine(audit_report.describe_policy(report), logging.WARNING)
     for text in report.unreadable:
         yield LogLine(text, logging.ERROR)
     for project in report.with_history_lost:
         yield LogLine(audit_report.describe_history_lost(project), logging.ERROR)
-    for project, finding in report.with_protection_removed:
+    for project, finding in report.with_protection_removed + report.with_exemption_expired:
         yield LogLine(audit_report.describe(project, finding), logging.ERROR)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 OPTIONS = {
     "": {"protect", "audit", "unprotect", "credentials", "policy", "deploy", "sandbox", "demo", "playground"},
     "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds", "--policy"},
-    "audit": {"--project", "--label-selector", "--grace-hours", "--fail-on-unprotected"},
+    "audit": {"--project", "--label-selector", "--grace-hours", "--fail-on-unprotected", "--policy"},
     "unprotect": {"ID", "--project", "--reason", "--hours", "--no-approval", "--timeout-seconds"},
     "credentials": {"save", "delete"},
     "credentials save": {"NAME", "--endpoint", "--replace"},

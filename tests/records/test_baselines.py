@@ -14,7 +14,7 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from records.baselines import BaselineStore
 from sandbox import Sandbox
 from snapshot_protection.audit_baseline_format import StoredPage
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.project_audit import ProjectAudit
 from tests.support.audit_reports import finding
 from tests.support.audit_runs import audit, report_of
 from tests.support.fixtures import MakeSandbox, SaveProject

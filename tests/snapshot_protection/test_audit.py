@@ -5,15 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hetzner_cloud.models import Action, Image
-from snapshot_protection.audit import (
-    FindingName,
-    SnapshotFinding,
-    baseline_entries,
-    compare_with_baseline,
-    lacks_evidence,
-    with_evidence,
-)
+from snapshot_protection.audit import baseline_entries, compare_with_baseline
 from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry
+from snapshot_protection.audit_evidence import lacks_evidence, with_evidence
+from snapshot_protection.audit_finding import FindingName, SnapshotFinding
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.unreadable import ListedSnapshot, UnreadableSnapshot
 

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
-from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, TrendPoint
+from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, PolicyVersion, TrendPoint
 from snapshot_protection.audit_baseline_format import StoredPage, dump_baseline, load_baseline
 from snapshot_protection.embedding import embed, extract
 from tests.support.stored_baselines import stored, stored_by_0_4_0
 
 NOW = datetime(2026, 11, 25, 3, 0, 0, 123456, tzinfo=UTC)
+POLICY = {"key": "default", "name": "default", "digest": "f" * 64, "audited": 1.0, "exempt": "000"}
+POLICIES = {
+    "default": PolicyVersion("built-in", "0" * 64, NOW),
+    "strict": PolicyVersion("strict", "f" * 64, NOW - timedelta(days=1)),
+}
 FOLDED = frozenset({"a9c5d3a0-0000-4000-8000-000000000001"})
 
 
@@ -31,11 +36,17 @@ def baseline_of(count: int, *, seed: int = 1) -> AuditBaseline:
         trend=(TrendPoint(1, 2), TrendPoint(2, 2)),
         folded=FOLDED,
         history_lost=NOW - timedelta(days=2),
+        policies=POLICIES,
     )
 
 
 def entry(chance: random.Random) -> BaselineEntry:
     text = f"db-{chance.randrange(200)} nightly {chance.randrange(10**9)}"
+    exempt_by = frozenset(key for key in POLICIES if chance.random() < 0.1)
+    return state(chance, text)._replace(exempt_by=exempt_by, approved=chance.random() < 0.01)
+
+
+def state(chance: random.Random, text: str) -> BaselineEntry:
     match chance.random():
         case number if number < 0.01:
             return BaselineEntry("removed", text, NOW - timedelta(days=1), "action 7 of 2026-11-24")
@@ -76,6 +87,18 @@ def test_descriptions_and_evidence_are_cut_and_only_the_last_trend_is_kept() -> 
 
 def test_ten_thousand_snapshots_are_kept_in_less_than_a_quarter_of_a_megabyte() -> None:
     assert len(dump_baseline(baseline_of(10_000))) < 250_000
+
+
+def test_what_was_stored_before_there_were_policies_is_loaded_and_nothing_is_exempt() -> None:
+    baseline = baseline_of(3)
+    fields = {key: value for key, value in fields_of(baseline).items() if key not in {"approved", "policies"}}
+    kept = load(StoredPage("1", embed("audit-baseline", json.dumps(fields)), ""))
+    assert kept
+    assert kept.policies == {}
+    assert kept.snapshots == {
+        image_id: one._replace(exempt_by=frozenset(), approved=False)
+        for image_id, one in baseline.snapshots.items()
+    }
 
 
 def test_what_0_4_0_stored_is_loaded_with_all_that_it_knew() -> None:
@@ -155,11 +178,22 @@ def test_what_cannot_be_read_is_no_baseline(text: str) -> None:
         {"folded": ["x" * 37]},
         {"folded": ["x"] * 101},
         {"history_lost": 1e308},
+        {"approved": "00"},
+        {"approved": "00x"},
+        {"policies": [POLICY | {"exempt": "00"}]},
+        {"policies": [POLICY | {"exempt": "0000"}]},
+        {"policies": [POLICY | {"exempt": "00x"}]},
+        {"policies": [POLICY | {"digest": "f"}]},
+        {"policies": [POLICY | {"digest": "F" * 64}]},
+        {"policies": [POLICY | {"audited": 1e308}]},
+        {"policies": [POLICY | {"key": "x" * 256}]},
+        {"policies": [POLICY] * 21},
+        {"policies": [{}]},
     ],
     ids=str,
 )
 def test_a_baseline_with_one_absurd_field_is_not_loaded(changed: dict[str, Any]) -> None:
-    assert load(page_of())
+    assert load(page_of(policies=[POLICY]))
     assert load(page_of(**changed)) is None
 
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from snapshot_protection.audit import FindingName, SnapshotFinding
 from snapshot_protection.audit_baseline import TrendPoint
 from snapshot_protection.audit_duplicates import merge_duplicates
-from snapshot_protection.audit_report import ProjectAudit
+from snapshot_protection.audit_finding import FindingName, SnapshotFinding
+from snapshot_protection.project_audit import ProjectAudit
 from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project
 
 EARLIER = NOW - timedelta(seconds=2)
@@ -96,6 +96,67 @@ def test_the_more_severe_finding_wins_and_what_was_seen_protected_counts_as_that
     first: FindingName | None, second: FindingName | None, result: FindingName
 ) -> None:
     assert merged(first and finding(7, first), second and finding(7, second)).finding == result
+
+
+RULE = {"by_rule": True, "reason": "rule 'scratch'"}
+APPROVED = {"is_approved": True, "reason": "approved until 2026-11-26 03:00 UTC: to delete it"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "result"),
+    [
+        (finding(7, "exempt", **RULE), finding(7, "exempt", **RULE), "exempt"),
+        (finding(7, by_rule=True), finding(7, "exempt", **RULE), "exempt"),
+        (
+            finding(7),
+            finding(7, "exempt", **RULE),
+            "newly_unprotected",
+        ),  # it did not match when it was protected
+        (
+            finding(7, "exempt", **RULE),
+            finding(7, "unprotected"),
+            "unprotected",
+        ),  # of a rule for one name only
+        (finding(7, "exempt", since=YESTERDAY, **RULE), finding(7, "unprotected"), "newly_unprotected"),
+        (finding(7, "missing_exempt", **RULE), finding(7, "missing"), "missing"),
+        (finding(7, by_rule=True), finding(7, "missing_exempt", **RULE), "missing_exempt"),
+        (finding(7, "exempt", **APPROVED), finding(7, "unprotected"), "exempt"),
+        (finding(7, "exempt", **APPROVED), finding(7, "newly_unprotected", since=NOW), "exempt"),
+        (finding(7, "new_unprotected"), finding(7, "exempt", since=NOW, **APPROVED), "exempt"),
+        (finding(7), finding(7, "exempt", **APPROVED), "exempt"),
+        (finding(7, "exempt", **APPROVED), finding(7, "exempt", **RULE), "exempt"),
+        (finding(7, "exempt", **APPROVED), finding(7, "missing_protected"), "missing_exempt"),
+        (finding(7, "missing_exempt", **APPROVED), finding(7, "missing_protected"), "missing_exempt"),
+        (finding(7, "missing_exempt", **APPROVED), finding(7, "newly_unprotected", since=NOW), "exempt"),
+        (finding(7, "exemption_expired", **APPROVED), finding(7, "unprotected"), "exemption_expired"),
+        (
+            finding(7, "exemption_expired", **APPROVED),
+            finding(7, "newly_unprotected", since=NOW),
+            "exemption_expired",
+        ),
+        (finding(7, "exemption_expired", **APPROVED), finding(7, "missing_protected"), "missing_protected"),
+        (finding(7, "exempt", **APPROVED), finding(7, "exemption_expired", **APPROVED), "exemption_expired"),
+        (finding(7, "exempt", **APPROVED), finding(7, "unreadable"), "unreadable"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.finding,
+)
+def test_an_exemption_of_either_name_counts_and_a_rule_only_if_both_names_have_one(
+    first: SnapshotFinding, second: SnapshotFinding, result: FindingName
+) -> None:
+    found = merged(first, second)
+    assert found.finding == result
+    if found.is_exempt and (first.is_approved or second.is_approved):
+        assert found.reason == APPROVED["reason"]
+
+
+def test_what_was_protected_by_one_history_and_is_exempt_was_protected() -> None:
+    found = merged(finding(7, by_rule=True), finding(7, "exempt", **RULE))
+    assert (found.protected, found.since, found.was_protected) == (False, NOW, True)
+
+
+def test_only_the_policies_that_exempt_it_by_both_names_are_stored() -> None:
+    first = finding(7, exempt_by=frozenset({"default", "other"}))
+    assert merged(first, finding(7, exempt_by=frozenset({"default"}))).exempt_by == {"default"}
 
 
 def test_coverage_and_trend_are_those_of_the_merged_findings() -> None:

@@ -1,6 +1,7 @@
 """What is known from the stored versions of a baseline, whatever overlapped, in whatever order written."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, TrendPoint
+from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, PolicyVersion, TrendPoint
 from snapshot_protection.audit_baseline_format import StoredPage
 from snapshot_protection.audit_history import AuditHistory, fold, read_history
 from tests.support.overlapping_audits import Advance, Change, OverlappingAudit, Step, World
@@ -89,6 +90,56 @@ def test_of_what_both_know_the_later_listing_decides_and_protected_once_stays_so
     assert fold(baseline({1: newer}, NOW), baseline({1: older}, EARLIER)).snapshots == {1: known}
 
 
+VERSION = PolicyVersion("default", "0" * 64, EARLIER)
+RENEWED = PolicyVersion("default", "f" * 64, NOW)
+BY_RULE = frozenset({"default"})
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "policies", "exempt_by"),
+    [
+        (ON, OFF._replace(exempt_by=BY_RULE), (VERSION, VERSION), set()),  # its label was changed in between
+        (removed(EARLIER), OFF._replace(exempt_by=BY_RULE), (VERSION, VERSION), set()),
+        (removed(EARLIER), removed(NOW)._replace(exempt_by=BY_RULE), (VERSION, VERSION), set()),
+        (
+            ON._replace(exempt_by=BY_RULE),
+            removed(NOW)._replace(exempt_by=BY_RULE),
+            (VERSION, VERSION),
+            BY_RULE,
+        ),
+        (removed(EARLIER), ON._replace(exempt_by=BY_RULE), (VERSION, VERSION), BY_RULE),
+        (removed(EARLIER), removed(NOW)._replace(exempt_by=BY_RULE), (VERSION, RENEWED), BY_RULE),
+        (ON._replace(exempt_by=BY_RULE), removed(NOW), (VERSION, RENEWED), set()),
+        (ON._replace(exempt_by=BY_RULE), ON, (VERSION, None), BY_RULE),
+        (ON, ON._replace(exempt_by=BY_RULE), (None, RENEWED), BY_RULE),
+        (ON._replace(exempt_by=BY_RULE), ON, (RENEWED, VERSION), BY_RULE),  # the newer one followed another
+    ],
+)
+def test_a_rule_excuses_an_unprotected_snapshot_only_if_both_audits_of_one_policy_found_that(
+    older: BaselineEntry,
+    newer: BaselineEntry,
+    policies: tuple[PolicyVersion | None, PolicyVersion | None],
+    exempt_by: set[str],
+) -> None:
+    first, second = (
+        replace(baseline({1: one}, listed), policies={"default": policy} if policy else {})
+        for one, listed, policy in zip((older, newer), (EARLIER, NOW), policies, strict=True)
+    )
+    folded = fold(second, first)
+    assert folded.snapshots[1].exempt_by == exempt_by
+    assert folded.policies["default"] == (RENEWED if RENEWED in policies else VERSION)
+
+
+def test_an_approved_exemption_counts_as_the_later_listing_found_it() -> None:
+    for approved in (True, False):
+        older, newer = (
+            removed(EARLIER)._replace(approved=not approved),
+            removed(NOW)._replace(approved=approved),
+        )
+        folded = fold(baseline({1: older}, EARLIER), baseline({1: newer}, NOW))
+        assert folded.snapshots[1].approved is approved
+
+
 def test_an_unreadable_version_is_passed_over_for_an_earlier_one() -> None:
     history = read(SCRIBBLED, stored("a", baseline({1: ON})))
     assert snapshots_in(history) == {1: ON}
@@ -158,6 +209,22 @@ def test_nothing_that_was_listed_protected_is_lost_unreported_however_audits_ove
     assert_all_is_reported(world, steps, finished)
 
 
+EXEMPTING = st.builds(
+    Change,
+    st.sampled_from(["create exempt", "relabel", "relabel", "approve", "edit policy"]),
+    st.integers(0, 4),
+)
+STEPS_WITH_EXEMPT = st.lists(st.one_of(CHANGES, EXEMPTING, ADVANCES, ADVANCES), min_size=15, max_size=40)
+
+
+@given(steps=STEPS_WITH_EXEMPT, skews=SKEWS, finished=st.sets(st.integers(0, 2)))
+def test_a_removal_is_excused_only_by_approval_or_by_a_rule_that_matched_before_however_audits_overlap(
+    steps: list[Step], skews: list[int], finished: set[int]
+) -> None:
+    world = World([OverlappingAudit("a", timedelta(minutes=skew)) for skew in skews])
+    assert_all_is_reported(world, steps, finished)
+
+
 def assert_all_is_reported(world: World, steps: list[Step], finished: set[int]) -> None:
     """Let some audits be killed on their way, and let two more follow."""
     for step in steps:
@@ -176,6 +243,15 @@ TOKENS = st.lists(st.sampled_from(["a", "b", "ab", "ba"]), min_size=3, max_size=
 
 @given(steps=STEPS, skews=SKEWS, finished=st.sets(st.integers(0, 2)), tokens=TOKENS)
 def test_nothing_is_lost_unreported_where_a_project_is_audited_by_two_tokens(
+    steps: list[Step], skews: list[int], finished: set[int], tokens: list[str]
+) -> None:
+    pairs = zip(tokens, skews, strict=True)
+    world = World([OverlappingAudit(token, timedelta(minutes=skew)) for token, skew in pairs])
+    assert_all_is_reported(world, steps, finished)
+
+
+@given(steps=STEPS_WITH_EXEMPT, skews=SKEWS, finished=st.sets(st.integers(0, 2)), tokens=TOKENS)
+def test_a_removal_is_excused_by_an_exemption_of_either_name_of_a_project(
     steps: list[Step], skews: list[int], finished: set[int], tokens: list[str]
 ) -> None:
     pairs = zip(tokens, skews, strict=True)

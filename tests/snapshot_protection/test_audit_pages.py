@@ -73,6 +73,62 @@ def test_the_summary_has_coverage_findings_and_trend() -> None:
     assert "project 'dead' could not be read\\: it cannot be reached" in text
 
 
+RULE = {"by_rule": True, "reason": "rule 'scratch'"}
+APPROVED = {"is_approved": True, "reason": "approved until 2026-11-26 03:00 UTC: to delete it"}
+
+
+def test_exempt_snapshots_have_a_column_with_the_reason_and_grey_marks() -> None:
+    expired = finding(10, "exemption_expired", reason="expired 2026-11-25 02:00 UTC", evidence=EVIDENCE)
+    exempt = finding(9, "exempt", **RULE)
+    rows = build_table(project(expired, exempt, finding(1)), now=NOW)
+    assert list(rows[0]) == [*COLUMNS[:3], "reason", "removed by", *COLUMNS[3:]]
+    assert [(row["finding"], row["reason"], row["removed by"]) for row in rows] == [
+        ("🔴 exemption expired", "expired 2026-11-25 02:00 UTC", EVIDENCE),
+        ("⚪ exempt", "rule 'scratch'", ""),
+        ("🟢 protected", "", ""),
+    ]
+    assert len(rows_to_look_at(project(expired, exempt, finding(1)), now=NOW)) == 2
+
+
+def test_exempt_snapshots_are_apart_in_the_summary_by_rule_and_each_approved_one_and_it_is_green() -> None:
+    by_rule = (finding(number, "exempt", **RULE) for number in range(100, 140))
+    approved = finding(9, "exempt", evidence=EVIDENCE, **APPROVED)
+    text = render_summary(report(project(finding(1), approved, *by_rule)))
+    assert text.startswith("## 🟢 1 of 1 snapshot protected in 1 project, 41 exempt\n")
+    assert "| 🟢 | prod | 1 | 1 | 100 % |" in text
+    assert text.partition("### Exempt\n\n")[2] == (
+        "- ⚪ **prod**: 41 snapshots\n"
+        "    - rule 'scratch': 40\n"
+        "    - 9, snapshot 9, approved until 2026\\-11\\-26 03\\:00 UTC\\: to delete it, removed by action 8 "
+        "of 2026\\-11\\-24 22\\:15\\:00 UTC\n"
+    )
+    assert "### prod" not in text
+    assert "What to do" not in text
+
+
+def test_the_summary_names_twenty_approved_exemptions_of_a_project_at_most() -> None:
+    approved = (finding(number, "exempt", **APPROVED) for number in range(100, 140))
+    text = render_summary(report(project(*approved)))
+    assert text.count("approved until") == 20
+    assert "and 20 more with approval, see the project's table" in text
+
+
+def test_an_expired_exemption_makes_the_summary_red() -> None:
+    text = render_summary(report(project(finding(10, "exemption_expired", reason="expired yesterday"))))
+    assert text.startswith("## 🔴 0 of 1 snapshot protected")
+    assert "| 🔴 | prod |" in text
+    assert "- 🔴 **exemption expired**: 10, snapshot 10, expired yesterday" in text
+
+
+def test_a_reason_means_nothing_to_markdown() -> None:
+    hostile = {"is_approved": True, "reason": "](https://evil.test) <script> | `x`"}
+    text = render_summary(
+        report(project(finding(9, "exempt", **hostile), finding(8, "missing_exempt", **hostile)))
+    )
+    for harm in ("<script>", "](https://evil", " | `"):
+        assert harm not in text
+
+
 def test_the_summary_is_green_and_asks_for_nothing_when_all_is_protected() -> None:
     text = render_summary(report(project(finding(1))))
     assert text.startswith("## 🟢 1 of 1 snapshot protected in 1 project\n")

@@ -1,12 +1,22 @@
 """The message of an audit's report."""
 
 import pickle
+from datetime import timedelta
 
 import pytest
 
+from snapshot_protection.audit_baseline import PolicyVersion
 from snapshot_protection.audit_pages import build_table, render_summary
-from snapshot_protection.audit_report import AuditFailedError, AuditReport, format_message, label
+from snapshot_protection.audit_report import (
+    AuditFailedError,
+    AuditReport,
+    describe_policy,
+    format_message,
+    label,
+)
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.markdown import escape_markdown
+from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from tests.support.audit_reports import (
     DEAD,
     EARLIER,
@@ -97,6 +107,79 @@ from tests.support.audit_reports import (
 )
 def test_the_message_counts_names_and_advises(told: AuditReport, message: str) -> None:
     assert format_message(told) == message
+
+
+EXEMPT = finding(9, "exempt", reason="rule 'scratch'", by_rule=True)
+EXPIRED = finding(10, "exemption_expired", reason="expired 2026-11-25 02:00 UTC, was for: to delete it")
+POLICY = NamedPolicy("default", Policy(rules=[Rule(name="scratch", label_selector="scratch", protect=False)]))
+DIGEST = POLICY.policy.digest[:12]
+
+
+def test_what_is_exempt_is_counted_apart_and_does_not_lower_the_coverage() -> None:
+    found = report(project(finding(1), EXEMPT, finding(11, "missing_exempt")))
+    assert format_message(found) == "1 of 1 snapshot protected in 1 project, 1 exempt, 1 missing"
+    assert (found.succeeded, found.unprotected, found.with_protection_removed) == (True, 0, [])
+
+
+def test_an_exemption_that_has_expired_is_counted_named_and_has_a_next_step() -> None:
+    assert format_message(report(project(finding(1), EXPIRED))) == (
+        "1 of 2 snapshots protected in 1 project, 1 unprotected; prod/10 exemption expired, expired "
+        "2026-11-25 02:00 UTC, was for: to delete it. Run protect-snapshots to protect what is not."
+    )
+
+
+def test_a_removal_that_a_rule_matches_now_says_so() -> None:
+    found = report(project(REMOVED.model_copy(update={"reason": "now matches rule 'scratch'"})))
+    assert f"prod/7 newly unprotected, now matches rule 'scratch': {EVIDENCE}" in format_message(found)
+
+
+def test_the_message_names_the_policy_and_counts_what_no_rule_matches() -> None:
+    twin = project(finding(1), name="twin", duplicate_of="prod", unmatched=12)
+    assert format_message(report(project(finding(1), unmatched=12), twin, policy=POLICY)) == (
+        f"1 of 1 snapshot protected in 1 project; policy 'default' ({DIGEST}), 12 snapshots matched no rule"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "policy", "text"),
+    [
+        (
+            PolicyVersion("default", "f" * 64, YESTERDAY),
+            POLICY,
+            (
+                f"policy 'default' ({DIGEST}), changed since the audit of 2026-11-24 03:00 UTC, when it was "
+                "ffffffffffff, 0 snapshots matched no rule"
+            ),
+        ),
+        (
+            PolicyVersion("strict", "f" * 64, YESTERDAY),
+            POLICY,
+            (
+                f"policy 'default' ({DIGEST}), unlike the audit of 2026-11-24 03:00 UTC, which followed "
+                "policy 'strict' (ffffffffffff), 0 snapshots matched no rule"
+            ),
+        ),
+        (
+            PolicyVersion("default", "f" * 64, YESTERDAY),
+            NamedPolicy(),
+            (
+                f"policy 'built-in' ({NamedPolicy().policy.digest[:12]}), since policy 'default' "
+                "(ffffffffffff) of the audit of 2026-11-24 03:00 UTC is no longer saved"
+            ),
+        ),
+        (None, NamedPolicy(), f"policy 'built-in' ({NamedPolicy().policy.digest[:12]})"),
+    ],
+)
+def test_a_policy_that_has_changed_is_reported(
+    before: PolicyVersion | None, policy: NamedPolicy, text: str
+) -> None:
+    earlier = before and before._replace(digest="a" * 64, audited=YESTERDAY - timedelta(days=9))
+    projects = (project(finding(1), policy_before=before), project(name="b", policy_before=earlier))
+    found = report(*projects, policy=policy)
+    assert describe_policy(found) == text
+    assert (text in format_message(found)) is (before is not None)
+    assert escape_markdown(text) in render_summary(found)
+    assert render_summary(found).startswith("## 🟢 1 of 1 snapshot protected in 2 projects\n")
 
 
 def test_the_message_names_five_when_there_are_more() -> None:

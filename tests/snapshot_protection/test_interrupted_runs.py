@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from snapshot_protection.audit_pages import render_summary
-from snapshot_protection.audit_report import AuditFailedError, AuditReport, ProjectAudit, format_message
+from snapshot_protection.audit_report import AuditFailedError, AuditReport, format_message
 from snapshot_protection.interrupted_runs import (
     SILENT_AFTER_SECONDS,
     InterruptedRuns,
@@ -18,6 +18,7 @@ from snapshot_protection.interrupted_runs import (
     describe_run,
     select_silent,
 )
+from snapshot_protection.project_audit import ProjectAudit
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 25, 5, tzinfo=UTC)

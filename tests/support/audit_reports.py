@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from snapshot_protection.audit import FindingName, SnapshotFinding
-from snapshot_protection.audit_report import AuditReport, ProjectAudit
+from snapshot_protection.audit_finding import FindingName, SnapshotFinding
+from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.project_audit import ProjectAudit
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 YESTERDAY = NOW - timedelta(days=1)
