@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hetzner_cloud.models import Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.embedding import embed, extract
-from snapshot_protection.wording import pluralize
+from snapshot_protection.wording import join_first, pluralize
 
 PlannedChange = Literal["unprotect", "already_unprotected", "deleted", "rejected"]
 
@@ -127,8 +127,8 @@ def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str
 
 
 def list_rejections(snapshots: Iterable[PlannedSnapshot]) -> str:
-    """Describe why protection cannot be removed, for an error."""
-    return "; ".join(f"image {one.image_id} {one.note}" for one in snapshots)
+    """Describe why protection cannot be removed, for an error, of the first few."""
+    return join_first([f"image {one.image_id} {one.note}" for one in snapshots])
 
 
 def describe_request(plan: UnprotectPlan) -> str:

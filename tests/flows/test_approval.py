@@ -181,7 +181,7 @@ async def test_a_prefect_server_that_fails_before_the_approval_changes_nothing(
         request = httpx.Request("POST", "http://user:password@127.0.0.1/api/artifacts/")
         raise httpx.HTTPStatusError(str(request.url), request=request, response=httpx.Response(503))
 
-    monkeypatch.setattr(f"flows.unprotect_snapshots.{call}", fail)
+    monkeypatch.setattr(f"flows._plan_approval.{call}", fail)
     run_id = await project.start(project.protected[:1])
     name, message = state_of(await execute(unprotect_snapshots, run_id))
     assert name == "Failed"

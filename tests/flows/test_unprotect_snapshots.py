@@ -123,7 +123,7 @@ async def test_a_run_that_cannot_record_exemptions_changes_nothing(
     async def fail(_record: object) -> None:
         raise RuntimeError("the server went away")
 
-    monkeypatch.setattr("flows._unprotect_project.save_exemptions", fail)
+    monkeypatch.setattr("flows._write_ahead.save_exemptions", fail)
     done = await run(
         unprotect_snapshots,
         project=project.name,

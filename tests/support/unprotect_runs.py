@@ -63,7 +63,7 @@ async def retry(run_id: UUID) -> FlowRun:
             "POST",
             "/flow_runs/{id}/set_state",
             path_params={"id": run_id},
-            json={"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True},
+            json={"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": False},
         )
     return await execute(unprotect_snapshots, run_id)
 
