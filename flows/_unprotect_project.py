@@ -71,7 +71,9 @@ async def plan_unprotecting(credentials: HetznerCloudCredentials, request: Unpro
     for image_id, image in found.items():
         if isinstance(image, ErrorInfo):
             raise InvalidResponseError(
-                f"Snapshot {image_id} could not be read, so nothing was changed: {image.message}", image.code
+                f"Snapshot {image_id} could not be read, so nothing was changed: "
+                f"{image.message.removesuffix('.')}. Run it again.",
+                image.code,
             )
         images[image_id] = image
     return make_plan(request.project, request.image_ids, images, reason=request.reason, hours=request.hours)

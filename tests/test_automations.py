@@ -39,8 +39,8 @@ def test_what_marks_silent_runs_as_crashed_spares_those_that_wait_for_approval()
 async def suspend(flow: Flow[..., Any], deployment: str, **parameters: Any) -> UUID:
     run_id = await create_run(flow, deployment, **parameters)
     async with get_client() as client:
-        for state in (Running(), Suspended(timeout_seconds=60)):
-            await client.set_flow_run_state(run_id, state)
+        await client.set_flow_run_state(run_id, Running())
+        await client.set_flow_run_state(run_id, Suspended(timeout_seconds=60))
     return run_id
 
 
@@ -48,7 +48,7 @@ async def suspend(flow: Flow[..., Any], deployment: str, **parameters: Any) -> U
 async def test_only_a_run_that_waits_for_approval_notifies_with_its_snapshots_and_a_link(
     prefect_api: PrefectServer, tmp_path: Path
 ) -> None:
-    with webhook() as (block_id, received):
+    async with webhook() as (block_id, received):
         create_automation(prefect_api, "approval-requested.yaml", tmp_path, BLOCK_DOCUMENT_ID=block_id)
         await suspend(unprotect_snapshots, "another", **PARAMETERS)
         await suspend(protect_snapshots, "with-approval")

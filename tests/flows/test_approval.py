@@ -15,9 +15,9 @@ from tests.support.unprotect_runs import (
     ANSWER,
     REASON,
     Project,
+    becomes,
     make_project,
     retry,
-    state_becomes,
     state_of,
 )
 
@@ -115,7 +115,7 @@ async def test_a_run_that_nobody_approves_fails_and_can_be_retried(
     monkeypatch.setattr("flows._approval._TIMEOUT_SECONDS", 1)
     run_id = await project.start(project.protected[:1])
     await execute(unprotect_snapshots, run_id)
-    await state_becomes(run_id, "Failed")
+    await becomes(run_id, "Failed")
     monkeypatch.undo()
     assert state_of(await retry(run_id))[0] == "Suspended"
     assert not project.removals
@@ -141,7 +141,7 @@ async def test_a_retried_run_requests_its_approval_under_another_key(
     monkeypatch.setattr("flows._approval._TIMEOUT_SECONDS", 1)
     run_id = await project.start(project.protected[:1])
     first = await execute(unprotect_snapshots, run_id)
-    await state_becomes(run_id, "Failed")
+    await becomes(run_id, "Failed")
     monkeypatch.undo()
     second = await retry(run_id)
     assert first.state

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ def create_automation(server: PrefectServer, name: str, folder: Path, **replaced
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@contextmanager
-def webhook() -> Iterator[tuple[str, list[Notification]]]:
+@asynccontextmanager
+async def webhook() -> AsyncIterator[tuple[str, list[Notification]]]:
     """Receive notifications; yields the id of the block that sends them, and what was received."""
     received: list[Notification] = []
 
@@ -50,7 +50,7 @@ def webhook() -> Iterator[tuple[str, list[Notification]]]:
     url = f"http://127.0.0.1:{server.server_port}/"
     block = CustomWebhookNotificationBlock(name="webhook", url=url, json_data=content)
     try:
-        yield str(block.save(f"webhook-{uuid4().hex[:8]}", _sync=True)), received
+        yield str(await block.asave(f"webhook-{uuid4().hex[:8]}")), received
     finally:
         server.shutdown()
         server.server_close()

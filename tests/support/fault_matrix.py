@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from sandbox import Fault
 
 Kind = Literal["transient", "waits", "permanent", "token"]
-Place = Literal["list", "change", "poll", "verify", "evidence"]
+Place = Literal["list", "get", "change", "poll", "verify", "evidence"]
 Times = Literal["once", "always"]
 
 TODO, BEFORE = 4, 2  # snapshots to be protected, and protected before
@@ -82,6 +82,7 @@ _ALONE_OF_THEIR_KIND = {  # what is done by the network, or done although no res
 }
 _OPERATIONS: dict[Place, str] = {
     "list": "list_images",
+    "get": "get_image",
     "change": "change_image_protection",
     "poll": "list_actions",
     "verify": "list_images",
@@ -123,7 +124,7 @@ class Expected:
 class Cell:
     """One fault, at one place of one flow, once or always."""
 
-    flow: Literal["protect", "audit"]
+    flow: Literal["protect", "audit", "unprotect"]
     place: Place
     name: str
     times: Times

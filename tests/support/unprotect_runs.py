@@ -1,5 +1,8 @@
 """What the tests of runs that remove protection share."""
 
+import re
+import sys
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,10 +11,17 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 
 from flows.unprotect_snapshots import unprotect_snapshots
+from playground.server import PrefectServer
 from sandbox import Sandbox
+from snapshot_protection.unprotect_report import (
+    SnapshotsNotUnprotectedError,
+    UnprotectOutcome,
+    UnprotectReport,
+)
 from tests.support.deployed_runs import create_run, execute
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import eventually
+from tests.support.flow_runs import Run, eventually
+from tests.support.shell import from_the_shell
 
 REASON = "moved to the new cluster"
 DEPLOYMENT = "with-approval"
@@ -68,17 +78,47 @@ async def retry(run_id: UUID) -> FlowRun:
     return await execute(unprotect_snapshots, run_id)
 
 
-async def state_becomes(run_id: UUID, name: str) -> None:
-    async def read() -> str:
-        async with get_client() as client:
-            return state_of(await client.read_flow_run(run_id))[0]
-
-    await eventually(read, lambda found: found == name)
-
-
 async def scheduled_protection(project: str) -> list[FlowRun]:
     """The runs that are scheduled to protect a project."""
     wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=wanted)
     return [run for run in runs if run.parameters.get("projects") == [project]]
+
+
+def start_from_the_shell(server: PrefectServer, project: str, image_id: int) -> UUID:
+    """Start a run from the shell; returns its id, as printed."""
+    arguments = ("unprotect", str(image_id), "--project", project, "--reason", REASON, "--hours", "2")
+    done = from_the_shell(server, sys.executable, "-m", "cli", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(r"Started flow run '.+' \((\S+)\)\.", done.stdout)
+    assert found, done.stdout
+    assert f"{server.ui_url}/runs/flow-run/{found[1]}" in done.stdout
+    return UUID(found[1])
+
+
+async def read_run(run_id: UUID) -> FlowRun:
+    async with get_client() as client:
+        return await client.read_flow_run(run_id)
+
+
+async def becomes(run_id: UUID, name: str) -> None:
+    """Wait until a run has a state; it must not end in another one."""
+
+    async def state() -> str:
+        run = await read_run(run_id)
+        found, message = state_of(run)
+        assert found == name or not (run.state and run.state.is_final()), (found, message)
+        return found
+
+    await eventually(state, lambda found: found == name)
+
+
+def outcomes_of(done: Run) -> Sequence[UnprotectOutcome]:
+    """The outcomes that a run reports; none if it ended before its plan."""
+    match done.result:
+        case UnprotectReport(outcomes=outcomes):
+            return outcomes
+        case SnapshotsNotUnprotectedError(report=report):
+            return report.outcomes
+    return ()
