@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
@@ -14,6 +15,7 @@ from cli.tables import make_console, print_unprotect
 from flows._unprotect_project import UnprotectRequest
 from flows.unprotect_snapshots import unprotect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
+from records.prefect_errors import describe_prefect_error
 from snapshot_protection.unprotect_report import format_message
 
 _DEPLOYMENT = "unprotect-snapshots/with-approval"
@@ -33,6 +35,8 @@ def start_unprotecting(parameters: Mapping[str, Any]) -> int:
         return _fail(str(error))
     except ObjectNotFound:
         return _fail(f"There is no deployment {_DEPLOYMENT}: run `make deploy`.")
+    except httpx.HTTPError as error:
+        return _fail(f"The run could not be started: {describe_prefect_error(error)}.")
     ui_url = get_current_settings().ui_url
     link = f": {ui_url}/runs/flow-run/{run.id}" if ui_url else "."
     console = make_console()

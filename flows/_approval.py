@@ -7,6 +7,8 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, ValidationError
 
+from hetzner_cloud.sanitize import printable
+
 _TIMEOUT_SECONDS = 24 * 3600
 
 
@@ -25,17 +27,23 @@ class Approval(RunInput):
         Field(
             title="Decided by",
             min_length=2,
+            pattern=r"\S",
             max_length=100,
             description="Your name. Prefect does not check it; reports show it as stated.",
         ),
     ]
 
+    @property
+    def stated_name(self) -> str:
+        """Who answered, as stated, on one line and never empty: empty means that no approval was required."""
+        return printable(self.approved_by) or "a name without visible characters"
+
 
 async def request_approval(key: str, description: str) -> Approval | None:
     """Suspend the run until it is resumed with an answer under this key, at most 24 hours; return the answer.
 
-    None means that the run suspended with this key before, and there is no answer: it timed out and was
-    retried. It has to be requested under another key.
+    None means that the run suspended with this key before and goes on without an answer: its state was set by
+    force. The approval has to be requested under another key.
 
     Suspending ends the process: Prefect raises `Pause`, which no error handling may catch. The resumed run
     starts from the top, and must call this with the same key to get the answer.

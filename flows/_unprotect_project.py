@@ -7,19 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import UUID
 
-from prefect.deployments import arun_deployment
-from prefect.exceptions import ObjectNotFound
-
-from blocks.credentials import ENVIRONMENT, HetznerCloudCredentials
+from blocks.credentials import HetznerCloudCredentials
 from flows._changes import wait_for_changes
+from flows._write_ahead import WriteAhead
 from hetzner_cloud.errors import HetznerCloudError, InvalidResponseError
 from hetzner_cloud.models import Image
 from hetzner_cloud.validation import validate_timeout
-from records.exemptions import save_exemptions
-from records.prefect_errors import describe_prefect_error
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.exemptions import Exemption, ExemptionRecord
 from snapshot_protection.outcomes import ChangeResult
 from snapshot_protection.parameters import validate_exemption_hours, validate_image_ids, validate_reason
 from snapshot_protection.tracking import Deleted, Sighting, Unknown, see
@@ -28,13 +23,7 @@ from snapshot_protection.unprotect_report import UnprotectReport, determine_outc
 from tasks.image_actions import change_image_protection
 from tasks.protection import get_unlisted_images
 
-_PROTECT = "protect-snapshots/on-demand"
-_AFTER_EXPIRY = timedelta(minutes=1)
 _MAX_CONCURRENT_CHANGES = 10
-
-
-class NotRecordedError(HetznerCloudError):
-    """What ends the exemptions could not be recorded in Prefect, so no protection was removed."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +71,9 @@ async def plan_unprotecting(credentials: HetznerCloudCredentials, request: Unpro
     for image_id, image in found.items():
         if isinstance(image, ErrorInfo):
             raise InvalidResponseError(
-                f"Snapshot {image_id} could not be read, so nothing was changed: {image.message}", image.code
+                f"Snapshot {image_id} could not be read, so nothing was changed: "
+                f"{image.message.removesuffix('.')}. Run it again.",
+                image.code,
             )
         images[image_id] = image
     return make_plan(request.project, request.image_ids, images, reason=request.reason, hours=request.hours)
@@ -112,7 +103,8 @@ class PlanRun:
             NotRecordedError: It could not be recorded; nothing was changed.
         """
         until = datetime.now(UTC) + timedelta(hours=self.plan.hours)
-        protects_again = await self._write_ahead(until) if self.plan.exempted else ""
+        ahead = WriteAhead(self.plan, self.approved_by, self.flow_run_id, self.key, until)
+        protects_again = await ahead.record() if self.plan.exempted else ""
         changes = await self._request_changes()
         waited = await wait_for_changes(
             self.credentials,
@@ -131,51 +123,6 @@ class PlanRun:
             approved_by=self.approved_by,
             protects_again=protects_again,
         )
-
-    async def _write_ahead(self, until: datetime) -> str:
-        try:
-            protects_again = await self._schedule_protection(until)
-            await save_exemptions(self._exemptions(until))
-        except Exception as error:
-            reason = describe_prefect_error(error)
-            raise NotRecordedError(
-                f"The exemptions could not be recorded, so nothing was changed: {reason}. Run it again."
-            ) from error
-        return protects_again
-
-    async def _schedule_protection(self, until: datetime) -> str:
-        """Schedule the run that protects the snapshots again; return how messages name it."""
-        if self.plan.project == ENVIRONMENT:  # a run of a deployment has no token of this name
-            return ""
-        try:
-            run = await arun_deployment(
-                _PROTECT,
-                # all of them: an operator may have given the deployment others
-                parameters={"projects": [self.plan.project], "label_selector": "", "dry_run": False},
-                scheduled_time=until + _AFTER_EXPIRY,
-                timeout=0,
-                as_subflow=False,
-                idempotency_key=self.key,
-            )
-        except ObjectNotFound:
-            run_logger().warning(
-                "There is no deployment %s: the next protection run protects them again.", _PROTECT
-            )
-            return ""
-        return f"flow run '{run.name}' ({run.id})"
-
-    def _exemptions(self, until: datetime) -> ExemptionRecord:
-        exemptions = (
-            Exemption(
-                image_id=planned.image_id,
-                until=until,
-                reason=self.plan.reason,
-                approved_by=self.approved_by,
-                flow_run_id=self.flow_run_id,
-            )
-            for planned in self.plan.exempted
-        )
-        return ExemptionRecord(project=self.plan.project, exemptions=tuple(exemptions))
 
     async def _request_changes(self) -> list[ChangeResult]:
         limiter = asyncio.Semaphore(_MAX_CONCURRENT_CHANGES)

@@ -30,3 +30,14 @@ async def save_request(key: str, request: ApprovalRequest, page: str) -> None:
     await acreate_markdown_artifact(
         f"{page}\n\n{request.dump()}\n", key=key, description=f"What was planned, attempt {request.attempt}."
     )
+
+
+async def has_suspended(key: str, flow_run_id: UUID) -> bool:
+    """Return whether this flow run has suspended with a key, and was resumed since.
+
+    Prefect forgets the keys of a run that is retried. A key must not be used twice: a server of 3.8 responds
+    with 409 to a second form under one key, and the answer to the first would be there already.
+    """
+    async with get_client() as client:
+        run = await client.read_flow_run(flow_run_id)
+    return key in (run.empirical_policy.pause_keys or ())

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hetzner_cloud.models import Image
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.embedding import embed, extract
-from snapshot_protection.wording import pluralize
+from snapshot_protection.wording import first_ones, pluralize
 
 PlannedChange = Literal["unprotect", "already_unprotected", "deleted", "rejected"]
 
 MAX_ATTEMPTS = 3
+_NAMED_IN_MESSAGE = 5
 _NAME = "unprotect-approval"
 
 
@@ -127,8 +128,9 @@ def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str
 
 
 def list_rejections(snapshots: Iterable[PlannedSnapshot]) -> str:
-    """Describe why protection cannot be removed, for an error."""
-    return "; ".join(f"image {one.image_id} {one.note}" for one in snapshots)
+    """Describe why protection cannot be removed, for an error, of the first few."""
+    rejected = [f"image {one.image_id} {one.note}" for one in snapshots]
+    return "; ".join(first_ones(rejected, _NAMED_IN_MESSAGE))
 
 
 def describe_request(plan: UnprotectPlan) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from prefect import task
@@ -16,6 +17,8 @@ from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import ChangeResult, ChangesFailedError
 from tasks.retries import RETRY_POLICY
 from tasks.task_run_names import parameter, task_run_name_for
+
+_MAX_CONCURRENT_LOOKUPS = 10  # as many as the client has requests in flight
 
 
 def _run_name() -> str:
@@ -84,13 +87,28 @@ async def get_unlisted_images(
         in it.
     """
     async with credentials.get_client() as client:
-        found = await asyncio.gather(*(_find(client, image_id) for image_id in image_ids))
+        lookup = _Lookup(client)
+        found = await asyncio.gather(*(lookup.find(image_id) for image_id in image_ids))
     return {image_id: image for image_id, image in zip(image_ids, found, strict=True) if image is not None}
 
 
-async def _find(client: HetznerCloudClient, image_id: int) -> Image | ErrorInfo | None:
-    try:
-        return await RETRY_POLICY.call(partial(client.get_image, image_id))
-    except HetznerCloudError as error:
-        info = ErrorInfo.of(error)
+@dataclass
+class _Lookup:
+    """Looks for images until the token is rejected: a request for each further one would return the same."""
+
+    client: HetznerCloudClient
+    limiter: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_CONCURRENT_LOOKUPS))
+    rejection: ErrorInfo | None = None
+
+    async def find(self, image_id: int) -> Image | ErrorInfo | None:
+        async with self.limiter:
+            return self.rejection or await self._get(image_id)
+
+    async def _get(self, image_id: int) -> Image | ErrorInfo | None:
+        try:
+            return await RETRY_POLICY.call(partial(self.client.get_image, image_id))
+        except HetznerCloudError as error:
+            info = ErrorInfo.of(error)
+        if info.token_rejected:
+            self.rejection = info
         return None if info.is_deleted else info

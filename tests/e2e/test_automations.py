@@ -23,6 +23,7 @@ from tests.support.automations import (
     actions_of,
     create_automations,
     emit,
+    heartbeat,
     notifications,
     save_notification_block,
 )
@@ -34,7 +35,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_deployed")]
 
 _SECONDS = 10  # the shortest window that Prefect allows
 _WITHIN = dict.fromkeys((240, 900, 93_600), _SECONDS)
-_TAGS = [{"prefect.resource.id": "prefect.tag.hetzner-cloud", "prefect.resource.role": "tag"}]
 
 
 @flow(name="somebody-else-s")
@@ -60,7 +60,8 @@ def test_the_readme_creates_and_removes_each_automation_and_each_names_all_flows
     prefix = "hetzner-snapshots - "
     automations = [one for inside in files().values() for one in inside]
     assert {prefix + name for name in re.findall(r'"(.*?)"', removed)} == {one["name"] for one in automations}
-    for automation in automations:
+    of_some_flows = {"hetzner-snapshots - a run waits for approval"}
+    for automation in [one for one in automations if one["name"] not in of_some_flows]:
         flow_names = [
             set(match["prefect.resource.name"])
             for match in automation["trigger"].get("match_related", [])
@@ -78,23 +79,6 @@ async def begin(client: PrefectClient, deployment: UUID | None, state: State[Any
     if not state.is_pending():
         await client.set_flow_run_state(begun.id, state, force=True)
     return begun
-
-
-async def heartbeat(client: PrefectClient, of: FlowRun) -> None:
-    """As Prefect sends it: with the name of the flow, but not that of the deployment."""
-    found = await client.read_flow(of.flow_id)
-    related = [
-        {
-            "prefect.resource.id": f"prefect.flow.{found.id}",
-            "prefect.resource.role": "flow",
-            "prefect.resource.name": found.name,
-        },
-        *_TAGS,
-    ]
-    if of.deployment_id:
-        deployment = f"prefect.deployment.{of.deployment_id}"
-        related.append({"prefect.resource.id": deployment, "prefect.resource.role": "deployment"})
-    await emit("prefect.flow-run.heartbeat", {"prefect.resource.id": f"prefect.flow-run.{of.id}"}, related)
 
 
 async def states_of(client: PrefectClient, **runs: FlowRun) -> dict[str, str | None]:
@@ -120,7 +104,7 @@ async def test_zombie_runs_of_ours_are_marked_and_nothing_else_and_a_missed_audi
             "from the shell": await begin(client, None, Running(), protect_snapshots),
         }
         for run in live.values():
-            await heartbeat(client, run)
+            await heartbeat(run)
         await client.set_flow_run_state(live["completed"].id, Completed(), force=True)
         await client.set_flow_run_state(live["suspended"].id, Suspended(timeout_seconds=600), force=True)
         live["without heartbeats"] = await begin(client, on_demand, Running())
@@ -130,7 +114,7 @@ async def test_zombie_runs_of_ours_are_marked_and_nothing_else_and_a_missed_audi
             "running": await begin(client, on_demand, Running()),
             "pending": await begin(client, batch, Pending()),
         }
-        await heartbeat(client, dead["running"])
+        await heartbeat(dead["running"])
 
         async def are_crashed() -> bool:
             return set((await states_of(client, **dead)).values()) == {"Crashed"}

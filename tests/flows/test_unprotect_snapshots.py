@@ -1,63 +1,33 @@
 """Removing protection on the engine, against sandboxes over real HTTP."""
 
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import Cancelled
+from prefect.client.schemas.actions import DeploymentUpdate
 
+from flows.protect_snapshots import protect_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
 from records.exemptions import load_exemptions
-from sandbox import Fault, Sandbox
-from tests.support.deployed_runs import create_run, execute, resume
+from sandbox import Fault
+from tests.support.deployed_runs import ensure_deployment, execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import artifacts_of, eventually, run
-
-REASON = "moved to the new cluster"
-DEPLOYMENT = "with-approval"
-ANSWER = {"decision": "apply", "approved_by": "the on-call operator"}
-
-
-class Project:
-    """A saved project, and what its sandbox saw."""
-
-    def __init__(self, name: str, sandbox: Sandbox) -> None:
-        self.name = name
-        self.sandbox = sandbox
-        self.protected = [one for one, image in sandbox.images.items() if image["protection"]["delete"]]
-
-    @property
-    def removals(self) -> list[int]:
-        """The ids of the snapshots for which a request to remove protection was sent."""
-        changes = self.sandbox.calls("change_image_protection")
-        return [int(change.path.split("/")[3]) for change in changes]
-
-    @property
-    def unprotected(self) -> list[int]:
-        return [one for one in self.protected if not self.sandbox.images[one]["protection"]["delete"]]
-
-    async def start(self, image_ids: list[int], **parameters: Any) -> UUID:
-        return await create_run(
-            unprotect_snapshots,
-            DEPLOYMENT,
-            **{"project": self.name, "image_ids": image_ids, "reason": REASON, **parameters},
-        )
+from tests.support.flow_runs import artifacts_of, run
+from tests.support.unprotect_runs import (
+    ANSWER,
+    REASON,
+    Project,
+    make_project,
+    scheduled_protection,
+    state_of,
+)
 
 
 @pytest.fixture
 def project(make_sandbox: MakeSandbox, save_project: SaveProject) -> Project:
-    sandbox = make_sandbox(snapshots=4, protected=4, backups=1)
-    name = f"unprotect-{uuid4().hex[:8]}"
-    save_project(name, sandbox)
-    return Project(name, sandbox)
-
-
-def state_of(run: FlowRun) -> tuple[str, str]:
-    assert run.state
-    return run.state.name or "", run.state.message or ""
+    return make_project(make_sandbox, save_project)
 
 
 async def test_approved_protection_is_removed_and_on_record(project: Project) -> None:
@@ -82,67 +52,6 @@ async def test_approved_protection_is_removed_and_on_record(project: Project) ->
         f"unprotect-outcomes-{project.name}",
         f"snapshot-exemptions-{project.name}",
     }
-
-
-async def test_a_rejected_plan_changes_nothing(project: Project) -> None:
-    run_id = await project.start(project.protected[:2])
-    await execute(unprotect_snapshots, run_id)
-    await resume(run_id, decision="reject", approved_by="the on-call operator")
-    assert state_of(await execute(unprotect_snapshots, run_id)) == (
-        "Rejected",
-        "Rejected by the on-call operator (as stated); nothing was changed.",
-    )
-    assert not project.removals
-    assert not await load_exemptions(project.name)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {},
-        {"decision": "apply"},
-        {"approved_by": "me, too"},
-        {"decision": "yes", "approved_by": "me"},
-        ANSWER | {"approved_by": ""},
-    ],
-    ids=str,
-)
-async def test_a_run_is_not_resumed_without_a_whole_answer(project: Project, answer: dict[str, str]) -> None:
-    run_id = await project.start(project.protected[:1])
-    await execute(unprotect_snapshots, run_id)
-    with pytest.raises(Exception, match=r"decision|approved_by|required|input"):
-        await resume(run_id, **answer)
-    async with get_client() as client:
-        assert state_of(await client.read_flow_run(run_id))[0] == "Suspended"
-    assert not project.removals
-
-
-async def test_a_plan_that_changed_is_requested_again_with_the_difference(project: Project) -> None:
-    first, second, *_ = project.protected
-    run_id = await project.start([first, second])
-    await execute(unprotect_snapshots, run_id)
-    project.sandbox.images[second]["description"] = "of somebody else"
-    await resume(run_id, **ANSWER)
-    assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Suspended"
-    assert not project.removals
-    pages = [str(artifact.data) for artifact in await artifacts_of(run_id)]
-    assert any("this is attempt 2" in page and f"snapshot {second}" in page for page in pages)
-    await resume(run_id, **ANSWER)
-    assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Completed"
-    assert sorted(project.removals) == [first, second]
-
-
-async def test_a_plan_that_changes_each_time_ends_after_three_attempts(project: Project) -> None:
-    [first, *_] = project.protected
-    run_id = await project.start([first])
-    for attempt in range(3):
-        assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Suspended"
-        project.sandbox.images[first]["description"] = f"changed {attempt}"
-        await resume(run_id, **ANSWER)
-    name, message = state_of(await execute(unprotect_snapshots, run_id))
-    assert name == "Failed"
-    assert message.startswith("The plan changed 3 times before it could be applied; nothing was changed")
-    assert not project.removals
 
 
 async def test_nothing_is_requested_when_all_are_deleted(project: Project) -> None:
@@ -208,78 +117,13 @@ async def test_from_a_shell_no_approval_is_needed_if_it_is_declined(project: Pro
     assert (await load_exemptions(project.name))[first].approved_by == ""
 
 
-async def test_from_a_shell_an_approval_cannot_be_waited_for(project: Project) -> None:
-    done = await run(unprotect_snapshots, project=project.name, image_ids=project.protected, reason=REASON)
-    assert done.state.is_failed()
-    assert "Only a run of a deployment can wait for approval" in (done.state.message or "")
-    assert not project.sandbox.requests
-
-
-async def test_an_approval_is_good_for_one_try(project: Project) -> None:
-    first, *_ = project.protected
-    project.sandbox.faults.add(Fault(kind="error", operation="change_image_protection", status=403, times=1))
-    run_id = await project.start([first])
-    await execute(unprotect_snapshots, run_id)
-    await resume(run_id, **ANSWER)
-    assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Failed"
-    assert len(project.removals) == 1
-    assert set(await load_exemptions(project.name)) == {first}
-    assert state_of(await retry(run_id))[0] == "Suspended"
-    assert len(project.removals) == 1
-
-
-async def retry(run_id: UUID) -> FlowRun:
-    """Retry a run as the UI does."""
-    async with get_client() as client:
-        await client.request(
-            "POST",
-            "/flow_runs/{id}/set_state",
-            path_params={"id": run_id},
-            json={"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True},
-        )
-    return await execute(unprotect_snapshots, run_id)
-
-
-async def state_becomes(run_id: UUID, name: str) -> None:
-    async def read() -> str:
-        async with get_client() as client:
-            return state_of(await client.read_flow_run(run_id))[0]
-
-    await eventually(read, lambda found: found == name)
-
-
-async def test_a_run_that_nobody_approves_fails_and_can_be_retried(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flows._approval._TIMEOUT_SECONDS", 1)
-    run_id = await project.start(project.protected[:1])
-    await execute(unprotect_snapshots, run_id)
-    await state_becomes(run_id, "Failed")
-    monkeypatch.undo()
-    assert state_of(await retry(run_id))[0] == "Suspended"
-    assert not project.removals
-    await resume(run_id, **ANSWER)
-    assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Completed"
-    assert project.removals == project.protected[:1]
-
-
-async def test_a_cancelled_run_changes_nothing_and_cannot_be_resumed(project: Project) -> None:
-    run_id = await project.start(project.protected[:1])
-    await execute(unprotect_snapshots, run_id)
-    async with get_client() as client:
-        await client.set_flow_run_state(run_id, Cancelled(), force=True)
-    with pytest.raises(Exception, match="isn't paused"):
-        await resume(run_id, **ANSWER)
-    assert not project.removals
-
-
 async def test_a_run_that_cannot_record_exemptions_changes_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_record: object) -> None:
         raise RuntimeError("the server went away")
 
-    monkeypatch.setattr("flows._unprotect_project.save_exemptions", fail)
+    monkeypatch.setattr("flows._write_ahead.save_exemptions", fail)
     done = await run(
         unprotect_snapshots,
         project=project.name,
@@ -317,3 +161,47 @@ async def test_what_fails_is_reported_by_id_and_what_worked_is_done(project: Pro
     assert "its action failed" in outcomes[first].error.message
     assert outcomes[second].error.message == "its action succeeded, but it is protected"
     assert project.unprotected == [third]
+
+
+async def test_a_token_that_is_rejected_costs_few_requests_however_many_snapshots_are_named(
+    make_sandbox: MakeSandbox, save_project: SaveProject
+) -> None:
+    sandbox = make_sandbox(snapshots=60, protected=60)
+    save_project("rejected", sandbox, token="not-the-token-of-this-project")
+    done = await run(
+        unprotect_snapshots, project="rejected", image_ids=[*sandbox.images], reason=REASON, approval=False
+    )
+    assert done.state.is_failed()
+    assert "so nothing was changed" in (done.state.message or "")
+    assert len(sandbox.requests) <= 10
+
+
+async def test_a_read_only_token_costs_few_changes_and_each_snapshot_is_reported(
+    make_sandbox: MakeSandbox, save_project: SaveProject
+) -> None:
+    sandbox = make_sandbox(snapshots=30, protected=30, read_only_token="read-only")
+    save_project("read-only", sandbox, token="read-only")
+    done = await run(
+        unprotect_snapshots, project="read-only", image_ids=[*sandbox.images], reason=REASON, approval=False
+    )
+    assert done.state.is_failed()
+    assert "read-only" in (done.state.message or "")
+    assert len(sandbox.calls("change_image_protection")) <= 10
+    assert {one.outcome for one in done.result.report.outcomes} == {"failed"}
+    assert len(done.result.report.outcomes) == 30
+
+
+async def test_the_scheduled_protection_has_no_parameter_of_the_operator_s(project: Project) -> None:
+    deployment_id = await ensure_deployment(protect_snapshots, "on-demand")
+    theirs = {"label_selector": "protect!=no", "dry_run": True, "timeout_seconds": 1}
+    async with get_client() as client:
+        await client.update_deployment(deployment_id, DeploymentUpdate(parameters=theirs, paused=True))
+        try:
+            parameters = {"image_ids": project.protected[:1], "reason": REASON, "approval": False}
+            done = await run(unprotect_snapshots, project=project.name, **parameters)
+            [scheduled] = await scheduled_protection(project.name)
+        finally:
+            await client.delete_deployment(deployment_id)
+    assert f"protected again by flow run '{scheduled.name}' ({scheduled.id})" in (done.state.message or "")
+    usual = {name: one.default for name, one in signature(protect_snapshots.fn).parameters.items()}
+    assert scheduled.parameters == usual | {"projects": [project.name]}

@@ -1,4 +1,4 @@
-"""Every fault, at every place of both flows, once and always: on the engine, over real HTTP."""
+"""Every fault, at every place of all three flows, once and always: on the engine, over real HTTP."""
 
 import asyncio
 from collections import Counter
@@ -9,27 +9,33 @@ import pytest
 
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
+from flows.unprotect_snapshots import unprotect_snapshots
 from playground.server import free_port
+from records.exemptions import load_exemptions
 from sandbox import Sandbox
 from tests.support.audit_runs import audit
 from tests.support.audit_runs import report_of as audit_report_of
-from tests.support.fault_expectations import expected_of
+from tests.support.fault_expectations import Expected, expected_of
 from tests.support.fault_matrix import BEFORE, TODO, Cell, cells
 from tests.support.figures import RecordFigure
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, run
-from tests.support.protection_runs import operations, outcomes_of, report_of
+from tests.support.protection_runs import operations, outcomes_of, report_of, unprotected
+from tests.support.unprotect_matrix import UnprotectCell, expected_of_unprotect, unprotect_cells
+from tests.support.unprotect_runs import outcomes_of as unprotect_outcomes_of
 
 pytestmark = pytest.mark.e2e
 
 _CELL_SECONDS = 150.0  # a busy Prefect server on sqlite was seen to take a minute for one artifact
 _REQUESTS_AT_MOST = 150
 _NEVER = 3_600.0
+_PROJECTS = {"protect": "matrix", "audit": "matrix", "unprotect": "matrix-unprotect"}
+Refuse = Callable[[Sandbox, Cell], list[str]]
 _DO_THIS = "run it again", "run the audit again", "run protect-snapshots"
 
 
 @pytest.fixture
-def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox, Cell], list[str]]:
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
     """Send what a cell concerns to a port where nobody listens; returns the list of what was."""
 
     def begin(sandbox: Sandbox, cell: Cell) -> list[str]:
@@ -55,8 +61,12 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox, Cell], list[st
 def operation_of(request: httpx.Request) -> str:
     if request.method == "POST":
         return "change_image_protection"
-    names = {"/v1/images": "list_images", "/v1/actions": "list_actions"}
-    return names.get(request.url.path, "list_image_actions")
+    names = {
+        "/v1/images": "list_images",
+        "/v1/actions": "list_actions",
+        "/v1/images/actions": "list_image_actions",
+    }
+    return names.get(request.url.path, "get_image")
 
 
 @pytest.fixture(autouse=True)
@@ -67,14 +77,17 @@ def times_of_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "cell",
-    [pytest.param(one, marks=pytest.mark.reliability if one.has_sibling else ()) for one in cells()],
+    [
+        pytest.param(one, marks=pytest.mark.reliability if one.has_sibling else ())
+        for one in (*cells(), *unprotect_cells())
+    ],
     ids=str,
 )
 async def test_what_comes_of_a_fault_is_what_the_policy_says(
     cell: Cell,
     save_project: SaveProject,
     make_sandbox: MakeSandbox,
-    refuse: Callable[[Sandbox, Cell], list[str]],
+    refuse: Refuse,
     monkeypatch: pytest.MonkeyPatch,
     record_figure: RecordFigure,
 ) -> None:
@@ -82,29 +95,29 @@ async def test_what_comes_of_a_fault_is_what_the_policy_says(
         monkeypatch.setenv("HETZNER_CLOUD_REQUEST_TIMEOUT_SECONDS", "0.5")
     sandbox = make_sandbox(
         snapshots=TODO + BEFORE,
-        protected=BEFORE,
+        protected=TODO if cell.flow == "unprotect" else BEFORE,
         backups=1,
         action_seconds=_NEVER if cell.ends_the_wait else 0.1,
         rate_limit=360_000,
     )
-    save_project("matrix", sandbox)
+    save_project(_PROJECTS[cell.flow], sandbox)
     figure = {"flow": cell.flow, "place": cell.place, "fault": cell.name, "times": cell.times}
     try:
         async with asyncio.timeout(_CELL_SECONDS):
-            told = await (_protect if cell.flow == "protect" else _audit)(cell, sandbox, refuse)
+            told = await _RUNS[cell.flow](cell, sandbox, refuse)
     except BaseException:
         record_figure("matrix", **figure, held=False)
         raise
     record_figure("matrix", **figure, held=True, told=told)
 
 
-async def _protect(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> str:
+async def _protect(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> str:
     refused = _begin(cell, sandbox, refuse)
     done = await run(protect_snapshots, projects=["matrix"], timeout_seconds=0.8)
     outcomes, report = outcomes_of(done), report_of(done)
     counts = Counter(outcomes.values())
     requests = operations(sandbox.requests) + Counter(refused)
-    state = _judge(cell, done, counts, requests)
+    state = _judge(expected_of(cell), done, counts, requests)
     [project] = report.projects
     assert (project.error.code if project.error else "") == expected_of(cell).project_code
     assert {one.code for one in report.snapshots if one.code} <= expected_of(cell).codes
@@ -126,7 +139,7 @@ async def _protect(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell
     return f"{state}, {shown or 'not read'}, {requests.total()}"
 
 
-async def _audit(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> str:
+async def _audit(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> str:
     await audit("matrix")
     lifted = next(image["id"] for image in sandbox.images.values() if image["protection"]["delete"])
     action_id = sandbox.set_protection(lifted, delete=False)
@@ -136,7 +149,7 @@ async def _audit(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell],
     report = audit_report_of(done)
     [project] = report.projects
     requests = operations(sandbox.requests[before:]) + Counter(refused)
-    state = _judge(cell, done, Counter(report.finding_counts), requests)
+    state = _judge(expected_of(cell), done, Counter(report.finding_counts), requests)
 
     assert len({one.image_id for one in project.findings}) == len(project.findings)
     for one in project.findings:
@@ -152,17 +165,54 @@ async def _audit(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell],
     return f"{state}, {'evidence found' if project.findings else 'not read'}, {requests.total()}"
 
 
-def _begin(cell: Cell, sandbox: Sandbox, refuse: Callable[[Sandbox, Cell], list[str]]) -> list[str]:
+async def _unprotect(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> str:
+    assert isinstance(cell, UnprotectCell)
+    expected = expected_of_unprotect(cell)
+    image_ids = [image["id"] for image in sandbox.images.values() if image["type"] == "snapshot"]
+    refused = _begin(cell, sandbox, refuse)
+    parameters = {"project": _PROJECTS["unprotect"], "image_ids": image_ids, "reason": "the fault matrix"}
+    done = await run(unprotect_snapshots, **parameters, approval=False, timeout_seconds=0.8)
+    outcomes = unprotect_outcomes_of(done)
+    counts = Counter(one.outcome for one in outcomes)
+    requests = operations(sandbox.requests) + Counter(refused)
+    state = _judge(expected, done, Counter[str](counts), requests)
+    if not outcomes:
+        assert done.result.code == expected.project_code
+        assert unprotected(sandbox) == set(image_ids[TODO:])
+        return f"{state}, not read, {requests.total()}"
+
+    assert [one.snapshot.image_id for one in outcomes] == image_ids
+    assert {one.error.code for one in outcomes if one.error.code} <= expected.codes
+    if expected.codes:
+        assert any(one.error.code for one in outcomes)
+    for one in outcomes:
+        if one.outcome in {"unprotected", "already_unprotected"}:
+            assert one.snapshot.image_id in unprotected(sandbox)
+        elif one.outcome != "deleted" and one.error.code != "unverified":
+            assert one.snapshot.image_id not in unprotected(sandbox)
+    if any(one.outcome != "deleted" for one in outcomes):
+        exempt = await load_exemptions(_PROJECTS["unprotect"])
+        assert unprotected(sandbox) <= set(exempt) | {
+            one.snapshot.image_id for one in outcomes if one.outcome == "deleted"
+        }
+    shown = ", ".join(f"{counts[name]} {name}" for name in sorted(counts) if name != "already_unprotected")
+    return f"{state}, {shown}, {requests.total()}"
+
+
+_RUNS = {"protect": _protect, "audit": _audit, "unprotect": _unprotect}
+
+
+def _begin(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> list[str]:
     if cell.fault is None:
         return refuse(sandbox, cell)
     sandbox.faults.add(cell.fault)
     return []
 
 
-def _judge(cell: Cell, done: Run, outcomes: Counter[str], requests: Counter[str]) -> str:
+def _judge(expected: Expected, done: Run, outcomes: Counter[str], requests: Counter[str]) -> str:
     state = done.state.type.value
-    assert expected_of(cell).fits(outcomes, requests), (outcomes, requests, expected_of(cell))
-    assert state == expected_of(cell).state, done.state.message
+    assert expected.fits(outcomes, requests), (outcomes, requests, expected)
+    assert state == expected.state, done.state.message
     assert requests.total() <= _REQUESTS_AT_MOST
     if not done.state.is_completed():
         assert any(what in str(done.state.message).lower() for what in _DO_THIS), done.state.message

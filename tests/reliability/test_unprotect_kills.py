@@ -6,9 +6,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun
 
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
@@ -17,6 +14,7 @@ from sandbox import Sandbox
 from tests.support.deployed_runs import ensure_deployment
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.shell import ROOT, environment_of
+from tests.support.unprotect_runs import scheduled_protection
 from tests.support.waits import until
 
 pytestmark = pytest.mark.e2e
@@ -52,13 +50,6 @@ def _unprotected(sandbox: Sandbox) -> set[int]:
     }
 
 
-async def _scheduled(project: str) -> list[FlowRun]:
-    wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
-    async with get_client() as client:
-        runs = await client.read_flow_runs(flow_run_filter=wanted)
-    return [run for run in runs if run.parameters.get("projects") == [project]]
-
-
 @pytest.mark.parametrize(
     "point", [pytest.param(one, marks=pytest.mark.reliability if one % 4 else ()) for one in _POINTS]
 )
@@ -79,4 +70,4 @@ async def test_whatever_is_unprotected_when_a_run_is_killed_is_exempt_and_protec
     assert _unprotected(sandbox) <= removed
     if removed:
         assert removed <= set(await load_exemptions(project))
-        assert len(await _scheduled(project)) == 1
+        assert len(await scheduled_protection(project)) == 1

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.events.filters import EventFilter
 
 from playground.server import PrefectServer
@@ -20,6 +21,7 @@ from tests.support.loopback_servers import on_loopback
 
 FOLDER = Path(__file__).parents[2] / "docs" / "automations"
 BLOCK = "automation-test"
+_TAG = {"prefect.resource.id": "prefect.tag.hetzner-cloud", "prefect.resource.role": "tag"}
 
 
 @contextmanager
@@ -75,6 +77,24 @@ async def emit(name: str, resource: dict[str, str], related: list[dict[str, str]
 
 def _now_and_id() -> dict[str, str]:
     return {"occurred": datetime.now(UTC).isoformat(), "id": str(uuid4())}
+
+
+async def heartbeat(of: FlowRun) -> None:
+    """Emit a heartbeat as Prefect does: with the name of the flow, but not that of the deployment."""
+    async with get_client() as client:
+        found = await client.read_flow(of.flow_id)
+    related = [
+        {
+            "prefect.resource.id": f"prefect.flow.{found.id}",
+            "prefect.resource.role": "flow",
+            "prefect.resource.name": found.name,
+        },
+        _TAG,
+    ]
+    if of.deployment_id:
+        deployment = f"prefect.deployment.{of.deployment_id}"
+        related.append({"prefect.resource.id": deployment, "prefect.resource.role": "deployment"})
+    await emit("prefect.flow-run.heartbeat", {"prefect.resource.id": f"prefect.flow-run.{of.id}"}, related)
 
 
 async def actions_of(outcome: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 from sandbox import Fault
 
 Kind = Literal["transient", "waits", "permanent", "token"]
-Place = Literal["list", "change", "poll", "verify", "evidence"]
+Place = Literal["list", "get", "change", "poll", "verify", "evidence"]
 Times = Literal["once", "always"]
 
 TODO, BEFORE = 4, 2  # snapshots to be protected, and protected before
@@ -75,6 +75,7 @@ _ALONE_OF_THEIR_KIND = {  # what is done by the network, or done although no res
 }
 _OPERATIONS: dict[Place, str] = {
     "list": "list_images",
+    "get": "get_image",
     "change": "change_image_protection",
     "poll": "list_actions",
     "verify": "list_images",
@@ -86,7 +87,7 @@ _OPERATIONS: dict[Place, str] = {
 class Cell:
     """One fault, at one place of one flow, once or always."""
 
-    flow: Literal["protect", "audit"]
+    flow: Literal["protect", "audit", "unprotect"]
     place: Place
     name: str
     times: Times
@@ -115,8 +116,12 @@ class Cell:
     @property
     def has_sibling(self) -> bool:
         """Whether the same fault always, and another of its kind once, hold the same."""
-        first = next(name for name, spec in FAULT_SPECS.items() if spec.kind == self.spec.kind)
-        return self.times == "once" and self.name not in {first, *_ALONE_OF_THEIR_KIND}
+        return self.times == "once" and self.name not in {self.first_of_its_kind, *_ALONE_OF_THEIR_KIND}
+
+    @property
+    def first_of_its_kind(self) -> str:
+        """The first fault of the matrix that is of the same kind."""
+        return next(name for name, spec in FAULT_SPECS.items() if spec.kind == self.spec.kind)
 
     @property
     def operation(self) -> str:

@@ -20,7 +20,7 @@ def main(path: Path) -> None:
 def _matrix(figures: Results) -> str:
     held = sum(figure["held"] for figure in figures)
     text = f"**{len(figures)} cells tried, {held} held.**"
-    for flow in ("protect", "audit"):
+    for flow in ("protect", "audit", "unprotect"):
         told = {
             (figure["fault"], figure["place"], figure["times"]): figure.get("told", "**not held**")
             for figure in figures

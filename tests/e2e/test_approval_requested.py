@@ -1,0 +1,50 @@
+"""The automation that requests approval: for which runs it sends a notification, and what that holds."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.states import Running, Suspended
+
+from flows.protect_snapshots import protect_snapshots
+from flows.unprotect_snapshots import unprotect_snapshots
+from playground.server import PrefectServer
+from tests.support.automations import create_automations, notifications, save_notification_block
+from tests.support.deployed_runs import create_run
+from tests.support.waits import until_async
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_deployed")]
+
+_PARAMETERS = {"project": "prod", "image_ids": [*range(1, 124)], "reason": "moved to the new cluster"}
+
+
+async def suspend(flow: Flow[..., Any], deployment: str, **parameters: Any) -> UUID:
+    run_id = await create_run(flow, deployment, **parameters)
+    async with get_client() as client:
+        await client.set_flow_run_state(run_id, Running())
+        await client.set_flow_run_state(run_id, Suspended(timeout_seconds=60))
+    return run_id
+
+
+async def test_only_a_run_that_waits_for_approval_notifies_with_its_snapshots_and_a_link(
+    prefect_api: PrefectServer, tmp_path: Path
+) -> None:
+    with notifications() as (url, received):
+        block = await save_notification_block(url)
+        create_automations(prefect_api, tmp_path, "approval-requested", block=block, within={})
+        await suspend(unprotect_snapshots, "another", **_PARAMETERS)
+        await suspend(protect_snapshots, "with-approval")
+        run_id = await suspend(unprotect_snapshots, "with-approval", **_PARAMETERS)
+        await until_async(lambda: bool(received))
+    ids = ", ".join(map(str, range(1, 101)))
+    assert received == [
+        {
+            "subject": "Approval requested: remove protection in prod",
+            "body": "123 of its snapshots. Approve or reject with Resume, within 24 hours.\n\n"
+            f"Image ids (100 at most): {ids}\n"
+            f"Flow run: {prefect_api.ui_url}/runs/flow-run/{run_id}\nFlow run id: {run_id}",
+        }
+    ]
