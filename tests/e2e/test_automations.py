@@ -190,6 +190,7 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_snapshots_are_rep
             related_to(crashed, "on-demand"),
             count=2,
             newly_unprotected=1,
+            since_last_audit=1,
             image_ids=[7, 8],
         )
         failed = await begin(client, on_demand, Failed(name="TimedOut", message="the token is invalid"))
@@ -202,7 +203,8 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_snapshots_are_rep
     link = f"{prefect_api.ui_url}/runs/flow-run/"
     assert found == {
         "Unprotected snapshots in prod": (
-            "2 unprotected, 1 of them since the last audit.\n\nImage ids (100 at most): 7, 8\n"
+            "2 unprotected, 1 of them lost their protection, 1 since the last audit.\n\n"
+            "Image ids (100 at most): 7, 8\n"
             f"Audit: {link}{crashed.id}\nFlow run id: {crashed.id}"
         ),
         f"protect-snapshots/on-demand Crashed: {crashed.name}": (
