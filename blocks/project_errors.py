@@ -9,6 +9,7 @@ from blocks.credentials import ENVIRONMENT
 from blocks.saved_blocks import Unreadable
 from hetzner_cloud.errors import InvalidArgumentError
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.wording import join_bounded
 
 UNKNOWN = "unknown_project"
 UNREADABLE = "unreadable_credentials"
@@ -78,8 +79,7 @@ def name_is_reserved() -> ErrorInfo:
 
 def quoted(names: Sequence[str]) -> str:
     """Format names as a list, ten at most."""
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(f"'{name}'" for name in names[:_MAX_NAMED]) + more
+    return join_bounded((f"'{name}'" for name in names), limit=_MAX_NAMED)
 
 
 def _list(available: Sequence[str] | None) -> str:

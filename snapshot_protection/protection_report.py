@@ -153,8 +153,7 @@ def describe(outcome: SnapshotOutcome) -> str:
 def describe_duplicates(report: ProtectionReport) -> list[str]:
     """Format which projects are the same one, five at most."""
     pairs = [f"'{name}' is the same project as '{owner}'" for name, owner in report.duplicates.items()]
-    more = [f"and {len(pairs) - _NAMED_IN_MESSAGE} more"] if len(pairs) > _NAMED_IN_MESSAGE else []
-    return [*pairs[:_NAMED_IN_MESSAGE], *more]
+    return first_ones(pairs, _NAMED_IN_MESSAGE)
 
 
 def select_notable(report: ProtectionReport) -> list[SnapshotOutcome]:
