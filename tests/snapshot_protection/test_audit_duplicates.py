@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from snapshot_protection.audit import FindingName, SnapshotFinding
-from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.audit import FindingName, SnapshotFinding, baseline_entries
+from snapshot_protection.audit_baseline import BaselineEntry, TrendPoint
 from snapshot_protection.audit_duplicates import merge_duplicates
 from snapshot_protection.audit_report import ProjectAudit
 from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project
@@ -86,6 +86,8 @@ def test_the_earliest_date_and_what_was_reported_before_win() -> None:
         ("missing", "protected", "protected"),
         ("missing_protected", "protected", "missing_protected"),
         ("unprotected", "missing_protected", "missing_protected"),
+        ("missing_protected", "unprotected", "newly_unprotected"),
+        ("missing_protected", "in_grace_period", "newly_unprotected"),
         ("in_grace_period", "new_unprotected", "new_unprotected"),
         ("new", "protected", "new"),
         ("protected", None, "protected"),
@@ -96,6 +98,45 @@ def test_the_more_severe_finding_wins_and_what_was_seen_protected_counts_as_that
     first: FindingName | None, second: FindingName | None, result: FindingName
 ) -> None:
     assert merged(first and finding(7, first), second and finding(7, second)).finding == result
+
+
+PROTECTED = BaselineEntry("protected", "snapshot 7")
+
+
+def unreadable(last_known: BaselineEntry | None = None) -> SnapshotFinding:
+    return finding(7, "unreadable", reason="could not be read", last_known=last_known)
+
+
+@pytest.mark.parametrize("last_known", [None, PROTECTED])
+def test_what_the_later_listing_cannot_read_is_unknown_and_its_protection_is_not_forgotten(
+    last_known: BaselineEntry | None,
+) -> None:
+    found = merged(finding(7), unreadable(last_known))
+    assert (found.finding, found.is_violation) == ("unreadable", False)
+    assert baseline_entries([found])[7].state == "protected"
+
+
+def test_a_removal_is_stored_when_the_later_listing_cannot_read_the_snapshot() -> None:
+    found = merged(REMOVED, unreadable(PROTECTED))
+    assert found.finding == "unreadable"
+    assert baseline_entries([found])[7] == BaselineEntry("removed", "snapshot 7", NOW, EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("last_known", "later", "result"),
+    [
+        (PROTECTED, "unprotected", "newly_unprotected"),
+        (PROTECTED, "missing", "missing_protected"),
+        (PROTECTED, "protected", "protected"),
+        (None, "unprotected", "unprotected"),
+        (None, "newly_protected", "newly_protected"),
+    ],
+)
+def test_what_the_later_listing_can_read_is_not_reported_as_unreadable(
+    last_known: BaselineEntry | None, later: FindingName, result: FindingName
+) -> None:
+    found = merged(unreadable(last_known), finding(7, later))
+    assert (found.finding, found.reason, found.last_known) == (result, "", None)
 
 
 def test_coverage_and_trend_are_those_of_the_merged_findings() -> None:
