@@ -69,6 +69,11 @@ class ProjectAudit(BaseModel):
         return [finding for finding in self.findings if finding.is_violation]
 
     @property
+    def missing_protected(self) -> list[SnapshotFinding]:
+        """The findings of snapshots that are no longer listed, and that an audit has seen protected."""
+        return [finding for finding in self.findings if finding.finding == "missing_protected"]
+
+    @property
     def is_baseline_unreadable(self) -> bool:
         """Whether there is a baseline and this audit could not read it."""
         return self.history_lost is not None and self.history_lost == self.listed
