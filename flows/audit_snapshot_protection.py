@@ -77,6 +77,7 @@ async def audit_snapshot_protection(
         grace_hours=grace_hours,
         interrupted=await find_interrupted_runs(),
         note=await covered.record(),
+        is_record_unreadable=covered.is_record_unreadable,
     )
     return await _finish_audit(report, options.baselines, fail_on_unprotected=fail_on_unprotected)
 

@@ -101,6 +101,7 @@ class AuditReport(BaseModel):
     Attributes:
         interrupted: The runs that did not finish; they do not change the audit's state.
         note: What else to know, e.g. why projects that were removed are not noticed.
+        is_record_unreadable: Whether the record of the projects of earlier audits could not be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -111,6 +112,7 @@ class AuditReport(BaseModel):
     grace_hours: float = 0
     interrupted: InterruptedRuns = InterruptedRuns()
     note: str = ""
+    is_record_unreadable: bool = False
 
     @property
     def distinct(self) -> list[ProjectAudit]:
@@ -156,9 +158,9 @@ class AuditReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether every project, each of its snapshots, and its baseline could be read."""
-        unreadable_baselines = any(one.is_baseline_unreadable for one in self.projects)
-        return not (self.inaccessible or self.unreadable or unreadable_baselines)
+        """Whether every project, each of its snapshots, and what earlier audits have stored could be read."""
+        lost = self.is_record_unreadable or any(one.is_baseline_unreadable for one in self.projects)
+        return not (self.inaccessible or self.unreadable or lost)
 
     @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
@@ -254,6 +256,8 @@ def next_step(report: AuditReport) -> str:
         parts.append("Find out who removed protection from, or deleted, these snapshots.")
     if report.with_history_lost:
         parts.append("Check in Hetzner's console that no snapshot is missing where the baseline was lost.")
+    if report.is_record_unreadable:
+        parts.append("Check that a credentials block is saved for each project.")
     if report.unprotected:
         parts.append("Run protect-snapshots to protect what is not.")
     parts += next_steps(report.interrupted)
