@@ -22,9 +22,11 @@ def merge_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, s
     merged = {}
     for group in _groups(projects, endpoints):
         findings = _merge(group)
+        without_id = max((project.without_id for project in group), key=len)  # the same entries, listed twice
         for project in group:
             owner = group[0].project if project is not group[0] else ""
-            merged[project.project] = project.with_findings(findings, duplicate_of=owner)
+            audit = project.with_findings(findings, duplicate_of=owner)
+            merged[project.project] = audit.model_copy(update={"without_id": () if owner else without_id})
     return [merged.get(project.project, project) for project in projects]
 
 

@@ -13,6 +13,7 @@ from snapshot_protection.empty_projects import describe_empty, format_nothing_fo
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
 from snapshot_protection.protection_report import format_error_ref
+from snapshot_protection.same_projects import describe_duplicates
 from snapshot_protection.wording import first_ones, pluralize
 
 _NAMED_IN_MESSAGE = 5
@@ -180,7 +181,8 @@ class AuditFailedError(HetznerCloudError):
 
 def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
-    parts = [format_headline(report)]
+    duplicates = {one.project: one.duplicate_of for one in report.projects if one.duplicate_of}
+    parts = [format_headline(report), *describe_duplicates(duplicates)]
     inaccessible = [describe_inaccessible(project) for project in report.inaccessible]
     parts += _describe_empty(report) + first_ones(inaccessible, _NAMED_IN_MESSAGE, "project")
     parts += first_ones(report.unreadable, _NAMED_IN_MESSAGE)

@@ -7,8 +7,10 @@ import pytest
 from snapshot_protection.audit import FindingName, SnapshotFinding, baseline_entries
 from snapshot_protection.audit_baseline import BaselineEntry, TrendPoint
 from snapshot_protection.audit_duplicates import merge_duplicates
-from snapshot_protection.audit_report import ProjectAudit
-from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project
+from snapshot_protection.audit_pages import render_summary
+from snapshot_protection.audit_report import ProjectAudit, format_message
+from snapshot_protection.error_info import ErrorInfo
+from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project, report
 
 EARLIER = NOW - timedelta(seconds=2)
 SHARED = finding(1)
@@ -146,3 +148,23 @@ def test_coverage_and_trend_are_those_of_the_merged_findings() -> None:
     )
     assert one.trend == (TrendPoint(9, 9), TrendPoint(2, 3))
     assert one.coverage == TrendPoint(2, 3)
+
+
+WITHOUT_ID = ErrorInfo(code="unreadable", message="could not be read: an entry without a valid id on page 1")
+
+
+def test_two_tokens_of_one_project_are_in_the_message() -> None:
+    message = format_message(report(*merge(project(SHARED, name="a"), project(SHARED, name="b"))))
+    assert message == "1 of 1 snapshot protected in 1 project; 'b' is the same project as 'a'"
+
+
+@pytest.mark.parametrize("broken", [("a",), ("b",), ("a", "b")])
+def test_an_entry_without_an_id_counts_once_whichever_token_lists_it(broken: tuple[str, ...]) -> None:
+    projects = [
+        project(SHARED, name=name, without_id=(WITHOUT_ID,) if name in broken else ()) for name in "ab"
+    ]
+    found = report(*merge(*projects))
+    assert (found.succeeded, len(found.unreadable)) == (False, 1)
+    summary = render_summary(found)
+    assert summary.startswith("## 🔴")
+    assert summary.count("an entry without a valid id") == 1

@@ -91,7 +91,7 @@ from tests.support.audit_reports import (
         ),
         (
             report(project(finding(1)), project(finding(1), name="twin", duplicate_of="prod")),
-            "1 of 1 snapshot protected in 1 project",
+            "1 of 1 snapshot protected in 1 project; 'twin' is the same project as 'prod'",
         ),
     ],
 )
