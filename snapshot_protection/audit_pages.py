@@ -120,7 +120,7 @@ def _mark(report: AuditReport) -> str:
     )
     if any(urgent):
         return "🔴"
-    return "🟡" if report.unprotected else "🟢"
+    return "🟡" if report.unprotected or any(one.note for one in report.projects) else "🟢"
 
 
 def _scope(report: AuditReport) -> str:

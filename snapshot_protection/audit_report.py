@@ -190,6 +190,8 @@ def format_message(report: AuditReport) -> str:
     parts += first_ones(lost, _NAMED_IN_MESSAGE, "project")
     removed = [describe(project, finding) for project, finding in report.with_protection_removed]
     parts += first_ones(removed, _NAMED_IN_MESSAGE)
+    notes = [f"project '{one.project}': {one.note}" for one in report.projects if one.note]
+    parts += first_ones(notes, _NAMED_IN_MESSAGE, "project")
     parts += [report.note] if report.note else []
     parts += message_parts(report.interrupted)
     step = next_step(report)
