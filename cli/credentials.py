@@ -23,7 +23,7 @@ from blocks.projects import Project, project_from_document
 from blocks.saved_blocks import Unreadable, read_saved_block
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 from hetzner_cloud.unreadable_entries import UnreadableActionsError
-from records.known_projects import load_known_projects, update_known_projects
+from records.known_projects import RecordLostError, load_known_projects, update_known_projects
 from records.prefect_errors import describe_prefect_error
 
 _NAME = r"[a-z0-9-]+"
@@ -81,7 +81,9 @@ async def delete(name: str, *, yes: bool = False) -> None:
         InvalidArgumentError: There is no such project, the block cannot be read, or nobody confirmed.
     """
     document = await _read_existing(name)
-    known = await load_known_projects()
+    known = None
+    with suppress(RecordLostError):
+        known = await load_known_projects()
     if document is None and name not in (known.seen if known else {}):
         raise InvalidArgumentError(f"There is no project '{name}', nor was there one in an audit.")
     if not yes:

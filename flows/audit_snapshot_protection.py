@@ -26,7 +26,7 @@ from records.baselines import BaselineStore
 from records.interrupted_runs import find_interrupted_runs
 from records.prefect_errors import describe_prefect_error
 from reporting.artifacts import publish
-from reporting.events import emit_audited, emit_unprotected
+from reporting.events import emit_audited, emit_missing, emit_unprotected
 from reporting.run_logging import log_report, run_logger
 from snapshot_protection.audit_duplicates import merge_duplicates
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
@@ -77,6 +77,7 @@ async def audit_snapshot_protection(
         grace_hours=grace_hours,
         interrupted=await find_interrupted_runs(),
         note=await covered.record(),
+        is_record_unreadable=covered.is_record_unreadable,
     )
     return await _finish_audit(report, options.baselines, fail_on_unprotected=fail_on_unprotected)
 
@@ -87,11 +88,7 @@ async def _finish_audit(
     rendered = render_audit_report(report)
     log_report(rendered)
     unpublished = await publish(rendered)
-    for (
-        project
-    ) in report.distinct:  # here: publishing waits while the server restarts, an event would be lost
-        if project.unprotected:
-            emit_unprotected(project)
+    _emit_findings(report)  # here: publishing waits while the server restarts, an event would be lost
     published = [one for one in report.projects if not unpublished.keys() & {"", one.project}]
     unstored = await baselines.save(published)
     if report.succeeded and not (unpublished or unstored):
@@ -100,6 +97,14 @@ async def _finish_audit(
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
+
+
+def _emit_findings(report: AuditReport) -> None:
+    for project in report.distinct:
+        if project.unprotected:
+            emit_unprotected(project)
+        if project.missing_protected:
+            emit_missing(project)
 
 
 async def _emit_if_whole(report: AuditReport) -> None:

@@ -15,20 +15,36 @@ KEY = "snapshot-audit-projects"
 _VERSIONS = 10  # of runs at once, each writes one that does not know the others'; some may be unreadable
 
 
+class RecordLostError(Exception):
+    """Earlier runs have recorded something, and none of it can be read."""
+
+    def __init__(self) -> None:
+        super().__init__("its stored versions are unreadable")
+
+
 async def load_known_projects() -> KnownProjects | None:
-    """Load what earlier runs have recorded; None if there is nothing that can be read."""
+    """Load what earlier runs have recorded; None if they have recorded nothing.
+
+    Raises:
+        RecordLostError: They have, and none of it can be read.
+    """
     wanted = ArtifactFilter.model_validate({"key": {"any_": [KEY]}})
     async with get_client() as client:
         versions = await client.read_artifacts(
             artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=_VERSIONS
         )
     readable = [record for version in versions if (record := KnownProjects.load(str(version.data)))]
+    if versions and not readable:
+        raise RecordLostError
     return merge(readable) if readable else None
 
 
 async def update_known_projects(change: Callable[[KnownProjects], KnownProjects]) -> None:
-    """Record a change of what is recorded now; if that cannot be read, nothing is written over it."""
-    known = await load_known_projects() or KnownProjects()
+    """Record a change of what is recorded now; a lost record starts from scratch."""
+    try:
+        known = await load_known_projects() or KnownProjects()
+    except RecordLostError:
+        known = KnownProjects()
     version = ArtifactCreate(
         key=KEY,
         type="markdown",

@@ -5,6 +5,7 @@ from prefect.events import emit_event
 from snapshot_protection.audit_report import AuditReport, ProjectAudit
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
+MISSING = "hetzner-cloud.snapshots.missing"
 AUDITED = "hetzner-cloud.snapshots.audited"
 _MAX_IDS = 100
 
@@ -16,17 +17,28 @@ def emit_unprotected(project: ProjectAudit) -> None:
     """
     unprotected = project.unprotected
     newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
-    emit_event(
+    _emit(
         UNPROTECTED,
-        resource={
-            "prefect.resource.id": f"hetzner-cloud.project.{project.project}",
-            "prefect.resource.name": project.project,
-        },
-        payload={
+        project.project,
+        {
             "count": len(unprotected),
             "newly_unprotected": len(newly),
             "since_last_audit": sum(finding.is_new for finding in newly),
             "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
+        },
+    )
+
+
+def emit_missing(project: ProjectAudit) -> None:
+    """Emit that snapshots are missing that an audit has seen protected, as `emit_unprotected` does."""
+    missing = project.missing_protected
+    _emit(
+        MISSING,
+        project.project,
+        {
+            "count": len(missing),
+            "since_last_audit": sum(finding.is_new for finding in missing),
+            "image_ids": [finding.image_id for finding in missing[:_MAX_IDS]],
         },
     )
 
@@ -38,3 +50,8 @@ def emit_audited(report: AuditReport) -> None:
         resource={"prefect.resource.id": "hetzner-cloud.audit", "prefect.resource.name": "complete audit"},
         payload={"projects": len(report.distinct), "unprotected": report.unprotected},
     )
+
+
+def _emit(event: str, project: str, payload: dict[str, object]) -> None:
+    resource = {"prefect.resource.id": f"hetzner-cloud.project.{project}", "prefect.resource.name": project}
+    emit_event(event, resource=resource, payload=payload)

@@ -109,7 +109,7 @@ def compare_with_baseline(
         A finding for each listed snapshot, and for each of the baseline that is not listed; the most severe
         first, then by id.
     """
-    snapshots = [one for one in listing if one.is_snapshot]
+    snapshots = [one for one in listing if one.is_snapshot and not one.deleted]
     known = before.snapshots if before else {}
     found = [_find(one, before, known.get(one.id), now=now, grace_hours=grace_hours) for one in snapshots]
     listed = {one.id for one in snapshots}
@@ -141,11 +141,11 @@ def with_evidence(findings: Sequence[SnapshotFinding], actions: Iterable[Action]
 
     Args:
         findings: The findings of one project.
-        actions: The project's actions, newest first.
+        actions: The project's actions, newest first; one that failed changed nothing.
     """
     last: dict[int | None, Action] = {}
     for action in actions:
-        if action.command == "change_protection":
+        if action.command == "change_protection" and not action.failed:
             last.setdefault(action.image_id, action)
     return [
         finding.model_copy(update={"evidence": _describe(last[finding.image_id])})

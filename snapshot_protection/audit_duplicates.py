@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from snapshot_protection.audit import SnapshotFinding, severity
+from snapshot_protection.audit import SnapshotFinding, baseline_entries, severity
+from snapshot_protection.audit_baseline import BaselineEntry
 from snapshot_protection.audit_report import ProjectAudit
 
 _Image = tuple[str, int]
@@ -21,9 +22,11 @@ def merge_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, s
     merged = {}
     for group in _groups(projects, endpoints):
         findings = _merge(group)
+        without_id = max((project.without_id for project in group), key=len)  # the same entries, listed twice
         for project in group:
             owner = group[0].project if project is not group[0] else ""
-            merged[project.project] = project.with_findings(findings, duplicate_of=owner)
+            audit = project.with_findings(findings, duplicate_of=owner)
+            merged[project.project] = audit.model_copy(update={"without_id": () if owner else without_id})
     return [merged.get(project.project, project) for project in projects]
 
 
@@ -70,13 +73,36 @@ def _merge_pair(earlier: SnapshotFinding, later: SnapshotFinding, project: Proje
         later: The finding of the later one.
         project: The later one's project.
     """
-    if _was_protected(earlier) == _was_protected(later):
-        return _more_severe(earlier, later)
-    if _was_protected(later) or earlier.protection_removed:
-        return later if _was_protected(later) else earlier
-    finding = "missing_protected" if later.is_missing else "newly_unprotected"
-    removal = {"finding": finding, "protected": later.is_missing, "since": project.listed, "is_new": True}
-    return later.model_copy(update=removal)
+    if later.is_unreadable:
+        return later.model_copy(update={"last_known": _last_known(earlier, later)})
+    if _was_protected(later):
+        is_outdated = earlier.is_unreadable or not _was_protected(earlier)
+        return later if is_outdated else _more_severe(earlier, later)
+    if earlier.finding == "newly_unprotected":
+        return earlier
+    if _was_protected(earlier):
+        return _removed(later, earlier.last_known, project)
+    return later if earlier.is_unreadable else _more_severe(earlier, later)
+
+
+def _last_known(earlier: SnapshotFinding, later: SnapshotFinding) -> BaselineEntry | None:
+    """Return what the baseline stores of a snapshot that the later listing could not read."""
+    known, seen = later.last_known, baseline_entries([earlier]).get(earlier.image_id)
+    return seen if seen and (seen.was_protected or not known) else known
+
+
+def _removed(later: SnapshotFinding, known: BaselineEntry | None, project: ProjectAudit) -> SnapshotFinding:
+    """Make the finding of a snapshot that only the other token's listing or history has seen protected."""
+    is_known = known is not None and known.state == ("missing" if later.is_missing else "removed")
+    return later.model_copy(
+        update={
+            "finding": "missing_protected" if later.is_missing else "newly_unprotected",
+            "protected": later.is_missing,
+            "since": known.since if known and is_known else project.listed,
+            "evidence": known.evidence if known and is_known else "",
+            "is_new": not is_known,
+        }
+    )
 
 
 def _more_severe(earlier: SnapshotFinding, later: SnapshotFinding) -> SnapshotFinding:
@@ -94,4 +120,5 @@ def _more_severe(earlier: SnapshotFinding, later: SnapshotFinding) -> SnapshotFi
 
 
 def _was_protected(finding: SnapshotFinding) -> bool:
-    return finding.protected or finding.protection_removed
+    known = finding.last_known
+    return finding.protected or finding.protection_removed or (known is not None and known.was_protected)

@@ -116,10 +116,11 @@ def _mark(report: AuditReport) -> str:
         report.unreadable,
         report.with_history_lost,
         report.with_protection_removed,
+        report.is_record_unreadable,
     )
     if any(urgent):
         return "🔴"
-    return "🟡" if report.unprotected else "🟢"
+    return "🟡" if report.unprotected or any(one.note for one in report.projects) else "🟢"
 
 
 def _scope(report: AuditReport) -> str:
@@ -219,7 +220,8 @@ def _warnings(report: AuditReport) -> list[str]:
         for project in report.projects
         if project.note
     ]
-    lines += [f"- 🟡 {escape_markdown(report.note)}"] if report.note else []
+    mark = "🔴" if report.is_record_unreadable else "🟡"
+    lines += [f"- {mark} {escape_markdown(report.note)}"] if report.note else []
     findings = (finding for project in report.projects for finding in project.findings)
     if report.label_selector and any(finding.is_missing for finding in findings):
         lines.append("- ⚪ what is missing may have been relabelled: only the labels above were listed.")

@@ -13,6 +13,7 @@ from snapshot_protection.empty_projects import describe_empty, format_nothing_fo
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
 from snapshot_protection.protection_report import format_error_ref
+from snapshot_protection.same_projects import describe_duplicates
 from snapshot_protection.wording import first_ones, pluralize
 
 _NAMED_IN_MESSAGE = 5
@@ -69,6 +70,11 @@ class ProjectAudit(BaseModel):
         return [finding for finding in self.findings if finding.is_violation]
 
     @property
+    def missing_protected(self) -> list[SnapshotFinding]:
+        """The findings of snapshots that are no longer listed, and that an audit has seen protected."""
+        return [finding for finding in self.findings if finding.finding == "missing_protected"]
+
+    @property
     def is_baseline_unreadable(self) -> bool:
         """Whether there is a baseline and this audit could not read it."""
         return self.history_lost is not None and self.history_lost == self.listed
@@ -96,6 +102,7 @@ class AuditReport(BaseModel):
     Attributes:
         interrupted: The runs that did not finish; they do not change the audit's state.
         note: What else to know, e.g. why projects that were removed are not noticed.
+        is_record_unreadable: Whether the record of the projects of earlier audits could not be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -106,6 +113,7 @@ class AuditReport(BaseModel):
     grace_hours: float = 0
     interrupted: InterruptedRuns = InterruptedRuns()
     note: str = ""
+    is_record_unreadable: bool = False
 
     @property
     def distinct(self) -> list[ProjectAudit]:
@@ -151,9 +159,9 @@ class AuditReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether every project, each of its snapshots, and its baseline could be read."""
-        unreadable_baselines = any(one.is_baseline_unreadable for one in self.projects)
-        return not (self.inaccessible or self.unreadable or unreadable_baselines)
+        """Whether every project, each of its snapshots, and what earlier audits have stored could be read."""
+        lost = self.is_record_unreadable or any(one.is_baseline_unreadable for one in self.projects)
+        return not (self.inaccessible or self.unreadable or lost)
 
     @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
@@ -173,7 +181,8 @@ class AuditFailedError(HetznerCloudError):
 
 def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
-    parts = [format_headline(report)]
+    duplicates = {one.project: one.duplicate_of for one in report.projects if one.duplicate_of}
+    parts = [format_headline(report), *describe_duplicates(duplicates)]
     inaccessible = [describe_inaccessible(project) for project in report.inaccessible]
     parts += _describe_empty(report) + first_ones(inaccessible, _NAMED_IN_MESSAGE, "project")
     parts += first_ones(report.unreadable, _NAMED_IN_MESSAGE)
@@ -181,6 +190,8 @@ def format_message(report: AuditReport) -> str:
     parts += first_ones(lost, _NAMED_IN_MESSAGE, "project")
     removed = [describe(project, finding) for project, finding in report.with_protection_removed]
     parts += first_ones(removed, _NAMED_IN_MESSAGE)
+    notes = [f"project '{one.project}': {one.note}" for one in report.projects if one.note]
+    parts += first_ones(notes, _NAMED_IN_MESSAGE, "project")
     parts += [report.note] if report.note else []
     parts += message_parts(report.interrupted)
     step = next_step(report)
@@ -249,6 +260,8 @@ def next_step(report: AuditReport) -> str:
         parts.append("Find out who removed protection from, or deleted, these snapshots.")
     if report.with_history_lost:
         parts.append("Check in Hetzner's console that no snapshot is missing where the baseline was lost.")
+    if report.is_record_unreadable:
+        parts.append("Check that a credentials block is saved for each project.")
     if report.unprotected:
         parts.append("Run protect-snapshots to protect what is not.")
     parts += next_steps(report.interrupted)

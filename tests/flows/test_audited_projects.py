@@ -110,13 +110,20 @@ async def test_earlier_versions_of_the_record_are_read_where_the_newest_is_unrea
     assert "project 'seen-removed' could not be read" in message_of(done)
 
 
-async def test_an_audit_without_a_readable_record_says_so(two_projects: tuple[str, str]) -> None:
+async def test_an_audit_that_can_read_no_version_of_the_record_fails_once(
+    two_projects: tuple[str, str],
+) -> None:
     await write_unreadable_version()
     done = await audit()
-    assert done.state.is_completed()
-    assert NOTHING_TO_COMPARE in message_of(done)
+    assert done.state.is_failed()
+    assert "the earlier list of projects cannot be read: its stored versions are unreadable" in message_of(
+        done
+    )
+    assert "Check that a credentials block is saved for each project." in message_of(done)
     [summary] = [one for one in await artifacts_of(done.record.id) if one.key == "snapshot-audit-summary"]
-    assert NOTHING_TO_COMPARE in str(summary.data)
+    assert str(summary.data).startswith("## 🔴")
+    assert "- 🔴 the earlier list of projects cannot be read" in str(summary.data)
+    assert (await audit()).state.is_completed()
 
 
 async def test_two_audits_at_once_lose_no_name_whichever_writes_last(
@@ -151,6 +158,7 @@ async def test_what_is_recorded_is_not_lost_when_it_cannot_be_read(
     monkeypatch.setattr(flows._audited_projects, "load_known_projects", fail)
     done = await audit()
     monkeypatch.undo()
+    assert done.state.is_failed()
     assert "the earlier list of projects cannot be read: ConnectionError: no server" in message_of(done)
     assert "the list of projects could not be recorded: ConnectionError: no server" in message_of(done)
     recorded = await load_known_projects()
