@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
@@ -55,15 +55,18 @@ async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     _validate_name(name)
     existing = await _load_existing(name)
     if existing and not replace:
-        raise InvalidArgumentError(
-            f"The project '{name}' is saved already. To give it a new token: --replace."
-        )
+        raise _already_saved(name)
     settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     async with credentials.get_client() as client:
         with suppress(UnreadableActionsError):  # the token was accepted
             await client.list_image_actions(limit=1)
-    await credentials.asave(name, overwrite=replace)
+    try:
+        await credentials.asave(name, overwrite=replace)
+    except ValueError as error:
+        if isinstance(error.__cause__, ObjectAlreadyExists):  # since it was looked for
+            raise _already_saved(name) from None
+        raise
     print(
         f"Saved the token of the project '{name}': {credentials.endpoint} accepts it for reading.\n"
         "Whether it may also write cannot be asked: a protection run needs Read & Write, an audit only Read."
@@ -116,6 +119,10 @@ def _run(command: Coroutine[Any, Any, None], failed: str) -> int:
         return 0
     print(f"{failed}: {reason}", file=sys.stderr)
     return 1
+
+
+def _already_saved(name: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"The project '{name}' is saved already. To give it a new token: --replace.")
 
 
 def _confirm(question: str) -> None:

@@ -89,7 +89,9 @@ async def _finish_audit(
     log_report(rendered)
     unpublished = await publish(rendered)
     _emit_findings(report)  # here: publishing waits while the server restarts, an event would be lost
-    published = [one for one in report.projects if not unpublished.keys() & {"", one.project}]
+    published = [  # of two tokens of one project, the table of the first one has the findings of both
+        one for one in report.projects if not unpublished.keys() & {"", one.project, one.duplicate_of}
+    ]
     unstored = await baselines.save(published)
     if report.succeeded and not (unpublished or unstored):
         await _emit_if_whole(report)

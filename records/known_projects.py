@@ -1,14 +1,10 @@
 """The record of the projects that audits have covered: an artifact, of which the last versions are merged."""
 
 from collections.abc import Callable
-from uuid import UUID
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate
-from prefect.client.schemas.filters import ArtifactFilter
-from prefect.client.schemas.sorting import ArtifactSort
-from prefect.runtime import flow_run
 
+from records.record_versions import add_version, read_last_versions, read_versions
 from snapshot_protection.known_projects import KnownProjects, merge
 
 KEY = "snapshot-audit-projects"
@@ -28,12 +24,10 @@ async def load_known_projects() -> KnownProjects | None:
     Raises:
         RecordLostError: They have, and none of it can be read.
     """
-    wanted = ArtifactFilter.model_validate({"key": {"any_": [KEY]}})
     async with get_client() as client:
-        versions = await client.read_artifacts(
-            artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=_VERSIONS
-        )
-    readable = [record for version in versions if (record := KnownProjects.load(str(version.data)))]
+        last = await read_last_versions(client, [KEY])
+        versions = [*last.values(), *await read_versions(client, [KEY], limit=_VERSIONS)]
+    readable = [record for version in versions if (record := KnownProjects.load(version.page))]
     if versions and not readable:
         raise RecordLostError
     return merge(readable) if readable else None
@@ -45,12 +39,6 @@ async def update_known_projects(change: Callable[[KnownProjects], KnownProjects]
         known = await load_known_projects() or KnownProjects()
     except RecordLostError:
         known = KnownProjects()
-    version = ArtifactCreate(
-        key=KEY,
-        type="markdown",
-        data=change(known).dump(),
-        description="The projects that audits of all projects cover.",
-        flow_run_id=UUID(flow_run.id) if flow_run.id else None,
-    )
-    async with get_client() as client:  # Prefect's functions for artifacts are for runs only
-        await client.create_artifact(version)
+    page = change(known).dump()
+    async with get_client() as client:
+        await add_version(client, KEY, page, description="The projects that audits of all projects cover.")

@@ -12,9 +12,10 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
 
+import cli.credentials
 from blocks.credentials import HetznerCloudCredentials
 from blocks.saved_blocks import read_saved_block
-from cli.credentials import delete_credentials
+from cli.credentials import delete_credentials, save_credentials
 from playground.server import PrefectServer, free_port
 from records.known_projects import load_known_projects, update_known_projects
 from sandbox import Sandbox
@@ -60,6 +61,22 @@ def load(name: str = NAME) -> HetznerCloudCredentials:
     block = HetznerCloudCredentials.load(name, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
     assert isinstance(block, HetznerCloudCredentials)
     return block
+
+
+def test_a_project_that_another_has_just_saved_is_not_replaced(
+    sandbox: Sandbox,
+    save_project: SaveProject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def load_before(_name: str) -> None:
+        """As it was before the other one saved it."""
+
+    save_project(NAME, sandbox)
+    monkeypatch.setattr(cli.credentials, "_load_existing", load_before)
+    monkeypatch.setenv("HCLOUD_TOKEN", TOKEN)
+    assert save_credentials(NAME, endpoint=sandbox.endpoint) == 1
+    assert f"Not saved: The project '{NAME}' is saved already" in capsys.readouterr().err
 
 
 def test_a_token_is_tried_with_one_request_and_saved(engine: PrefectServer, sandbox: Sandbox) -> None:

@@ -9,8 +9,10 @@ from prefect.client.schemas.actions import ArtifactCreate
 import flows._audited_projects
 import records.known_projects
 from blocks.credentials import HetznerCloudCredentials
+from playground.server import PrefectServer
 from records.known_projects import KEY, load_known_projects, update_known_projects
 from sandbox import Sandbox
+from tests.support.aged_records import shift_creation, vacuum_run
 from tests.support.audit_runs import audit, report_of
 from tests.support.fixtures import TOKEN, SaveProject
 from tests.support.flow_runs import Run, artifacts_of
@@ -108,6 +110,27 @@ async def test_earlier_versions_of_the_record_are_read_where_the_newest_is_unrea
     await delete("seen-removed")
     done = await audit()
     assert "project 'seen-removed' could not be read" in message_of(done)
+
+
+async def test_a_missing_project_is_noticed_after_the_run_that_recorded_it_was_deleted(
+    two_projects: tuple[str, str],
+) -> None:
+    await vacuum_run((await audit()).record.id)
+    await delete("seen-removed")
+    done = await audit()
+    assert "project 'seen-removed' could not be read" in message_of(done)
+
+
+async def test_a_removal_is_confirmed_for_the_next_audit_when_the_server_s_clock_was_ahead(
+    two_projects: tuple[str, str], engine: PrefectServer
+) -> None:
+    await audit()
+    for _ in range(10):  # as many versions as are read
+        await update_known_projects(lambda known: known)
+        await shift_creation(engine, KEY, days=30)
+    await update_known_projects(lambda known: known.with_removed("seen-removed", known.seen["seen-removed"]))
+    await delete("seen-removed")
+    assert (await audit()).state.is_completed()
 
 
 async def test_an_audit_that_can_read_no_version_of_the_record_fails_once(
