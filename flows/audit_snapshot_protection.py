@@ -87,19 +87,28 @@ async def _finish_audit(
     rendered = render_audit_report(report)
     log_report(rendered)
     unpublished = await publish(rendered)
-    for (
-        project
-    ) in report.distinct:  # here: publishing waits while the server restarts, an event would be lost
-        if project.unprotected:
-            emit_unprotected(project)
-    published = [one for one in report.projects if not unpublished.keys() & {"", one.project}]
+    unemitted = _emit_unprotected(report)  # after publishing, which waits for the server
+    unreported = {*unpublished, *unemitted}
+    published = [one for one in report.projects if not unreported & {"", one.project}]
     unstored = await baselines.save(published)
-    if report.succeeded and not (unpublished or unstored):
+    if report.succeeded and not (unreported or unstored):
         await _emit_if_whole(report)
-    message = with_unpublished(rendered.message, unpublished, unstored)
+    message = with_unpublished(rendered.message, unpublished, unstored, unemitted)
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
+
+
+def _emit_unprotected(report: AuditReport) -> dict[str, str]:
+    """Emit the events of projects with unprotected snapshots; returns by project why that failed."""
+    unemitted = {}
+    for project in report.distinct:
+        try:
+            if project.unprotected:
+                emit_unprotected(project)
+        except Exception as error:  # noqa: BLE001 - it is returned; it stops no other project
+            unemitted[project.project] = describe_prefect_error(error)
+    return unemitted
 
 
 async def _emit_if_whole(report: AuditReport) -> None:

@@ -14,7 +14,7 @@ _ESCAPE = re.compile(rb'\\(?:["\\/]|u00[2-7])')  # in JSON, of a character that 
 
 
 class Redactor:
-    """Masks one token: also in another case, as proxies write headers, and percent-encoded, as in addresses."""
+    """Masks one token: also in another case, as in headers, and percent-encoded, as in addresses."""
 
     def __init__(self, token: SecretStr) -> None:
         self._token = token
