@@ -98,6 +98,6 @@ def _audit_log(report: AuditReport) -> Iterator[LogLine]:
 
 
 def _lines(texts: Iterable[str], level: int) -> list[LogLine]:
-    """Make a line of each text; of thousands, one of 25: each is a record of its own in Prefect."""
+    """Make a line of each text; of thousands, one of 25: each is slow to store and to read."""
     texts = list(texts)
     return [LogLine(text, level) for text in (texts if len(texts) <= _MAX_LINES else join_in_chunks(texts))]
