@@ -88,25 +88,32 @@ async def _finish_audit(
     rendered = render_audit_report(report)
     log_report(rendered)
     unpublished = await publish(rendered)
-    _emit_findings(report)  # here: publishing waits while the server restarts, an event would be lost
+    unemitted = _emit_findings(report)  # after publishing, which waits for the server
+    unreported = {*unpublished, *unemitted}
     published = [  # of two tokens of one project, the table of the first one has the findings of both
-        one for one in report.projects if not unpublished.keys() & {"", one.project, one.duplicate_of}
+        one for one in report.projects if not unreported & {"", one.project, one.duplicate_of}
     ]
     unstored = await baselines.save(published)
-    if report.succeeded and not (unpublished or unstored):
+    if report.succeeded and not (unreported or unstored):
         await _emit_if_whole(report)
-    message = with_unpublished(rendered.message, unpublished, unstored)
+    message = with_unpublished(rendered.message, unpublished, unstored, unemitted)
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
 
 
-def _emit_findings(report: AuditReport) -> None:
+def _emit_findings(report: AuditReport) -> dict[str, str]:
+    """Emit the events of projects with findings; returns by project why that failed."""
+    unemitted = {}
     for project in report.distinct:
-        if project.unprotected:
-            emit_unprotected(project)
-        if project.missing_protected:
-            emit_missing(project)
+        try:
+            if project.unprotected:
+                emit_unprotected(project)
+            if project.missing_protected:
+                emit_missing(project)
+        except Exception as error:  # noqa: BLE001 - it is returned; it stops no other project
+            unemitted[project.project] = describe_prefect_error(error)
+    return unemitted
 
 
 async def _emit_if_whole(report: AuditReport) -> None:

@@ -19,7 +19,7 @@ from snapshot_protection.audit_report import (
 from snapshot_protection.interrupted_runs import summary_lines
 from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.protection_report import format_error_ref
-from snapshot_protection.wording import pluralize
+from snapshot_protection.wording import first_ones, pluralize
 
 COLUMNS = (
     "finding",
@@ -201,11 +201,10 @@ def _section(project: ProjectAudit) -> Iterable[str]:
 
 def _warnings(report: AuditReport) -> list[str]:
     lines = [f"- 🔴 {escape_markdown(describe_inaccessible(project))}" for project in report.inaccessible]
-    lines += [
-        f"- 🔴 {escape_markdown(f'{project.project}: {error.message}')}"
-        for project in report.projects
-        for error in project.without_id
+    without_id = [
+        f"{project.project}: {error.message}" for project in report.projects for error in project.without_id
     ]
+    lines += [f"- 🔴 {escape_markdown(text)}" for text in first_ones(without_id, _NAMED_IN_SUMMARY)]
     lines += [
         f"- 🔴 {escape_markdown(describe_history_lost(project))}" for project in report.with_history_lost
     ]

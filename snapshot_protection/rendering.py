@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from snapshot_protection import audit_pages, audit_report, interrupted_runs, protection_report
@@ -13,6 +13,7 @@ from snapshot_protection.protection_summary import render_summary
 from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
 from snapshot_protection.wording import join_in_chunks
 
+_MAX_LINES = 1_000
 _KEY_PART = re.compile(r"[a-z0-9-]+")
 
 
@@ -30,7 +31,7 @@ def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> Ren
         message=protection_report.format_message(report),
         log_lines=tuple(_protection_log(report)),
         summary=RenderedSummary(
-            summary if is_whole else f"{summary}\n\n{report.dump()}\n",
+            summary if is_whole else f"{summary}\n\n{_embedded(report)}\n",
             description="What the run came to.",
             key=f"snapshot-protection-summary{mode}" if is_whole else None,
         ),
@@ -67,13 +68,20 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
     )
 
 
+def _embedded(report: ProtectionReport) -> str:
+    try:
+        return report.dump()
+    except ValueError as error:  # log, table and state have the result all the same
+        return f"The report could not be stored for the run that started this one: {error}."
+
+
 def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
     """Each outcome but what was protected already; several a line where there is no message."""
     changed = [outcome for outcome in report.snapshots if outcome.outcome != "already_protected"]
-    for outcome in changed:
-        if outcome.message:
-            level = logging.ERROR if outcome.needs_attention else logging.INFO
-            yield LogLine(protection_report.describe(outcome), level)
+    with_message = [outcome for outcome in changed if outcome.message]
+    for level, is_error in ((logging.ERROR, True), (logging.INFO, False)):
+        chosen = (outcome for outcome in with_message if outcome.needs_attention is is_error)
+        yield from _lines(map(protection_report.describe, chosen), level)
     without_message = (protection_report.describe(outcome) for outcome in changed if not outcome.message)
     yield from map(LogLine, join_in_chunks(without_message))
 
@@ -82,9 +90,14 @@ def _audit_log(report: AuditReport) -> Iterator[LogLine]:
     """The check for interrupted runs, what could not be read, then each removed protection."""
     for text in interrupted_runs.log_lines(report.interrupted):
         yield LogLine(text, logging.WARNING)
-    for text in report.unreadable:
-        yield LogLine(text, logging.ERROR)
+    yield from _lines(report.unreadable, logging.ERROR)
     for project in report.with_history_lost:
         yield LogLine(audit_report.describe_history_lost(project), logging.ERROR)
-    for project, finding in report.with_protection_removed:
-        yield LogLine(audit_report.describe(project, finding), logging.ERROR)
+    removed = (audit_report.describe(project, finding) for project, finding in report.with_protection_removed)
+    yield from _lines(removed, logging.ERROR)
+
+
+def _lines(texts: Iterable[str], level: int) -> list[LogLine]:
+    """Make a line of each text; of thousands, one of 25: each is slow to store and to read."""
+    texts = list(texts)
+    return [LogLine(text, level) for text in (texts if len(texts) <= _MAX_LINES else join_in_chunks(texts))]

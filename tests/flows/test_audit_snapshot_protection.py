@@ -18,7 +18,7 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
 from sandbox import Fault, Sandbox
-from snapshot_protection.audit_report import AuditFailedError
+from snapshot_protection.audit_report import AuditFailedError, ProjectAudit
 from tests.support.audit_runs import audit, report_of
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, eventually, log_of, run, task_runs_of
@@ -417,3 +417,28 @@ async def test_a_baseline_that_cannot_be_read_fails_the_audit_once_and_is_report
     again = await audit("audit-anew")
     assert again.state.is_completed()
     assert complaint in (again.state.message or "")
+
+
+async def test_an_event_that_cannot_be_emitted_costs_only_itself(
+    save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("event-bad", "event-good"):
+        save_project(name, make_sandbox(snapshots=2))
+    emitted: list[str] = []
+
+    def emit(project: ProjectAudit) -> None:
+        if project.project == "event-bad":
+            raise RuntimeError("can't start new thread")
+        emitted.append(project.project)
+
+    monkeypatch.setattr(audit_flow, "emit_unprotected", emit)
+    done = await audit("event-bad", "event-good")
+    assert done.state.is_completed()
+    assert emitted == ["event-good"]
+    assert (done.state.message or "").endswith(
+        "The events of 'event-bad' could not be emitted, so the next audit reports the same again: "
+        "RuntimeError: can't start new thread"
+    )
+    keys = {artifact.key for artifact in await artifacts_of(done.record.id)}
+    assert "snapshot-audit-baseline-event-good" in keys
+    assert "snapshot-audit-baseline-event-bad" not in keys
