@@ -3,6 +3,7 @@
 Imports Prefect only when it is used, because with invalid settings that is what fails.
 """
 
+import logging
 import os
 import re
 import ssl
@@ -38,8 +39,17 @@ def prefect_environment() -> Iterator[None]:
     _import_prefect()
     from prefect.settings import temporary_settings
 
-    with temporary_settings(set_defaults=_DEFAULTS):
-        yield
+    try:
+        with temporary_settings(set_defaults=_DEFAULTS):
+            yield
+    finally:
+        _silence_exit_warnings()
+
+
+def _silence_exit_warnings() -> None:
+    """At exit Prefect's workers warn of what they then do send, and a last heartbeat finds them stopped."""
+    for name in ("APILogWorker", "EventsWorker", "prefect.events.utilities"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def forget_environment(home: Path) -> None:
