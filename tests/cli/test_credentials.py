@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -22,6 +23,7 @@ from sandbox import Sandbox
 from tests.support.fixtures import TOKEN, SaveProject
 from tests.support.shell import ROOT, environment_of, from_the_shell
 from tests.support.undecryptable_blocks import undecryptable
+from tests.support.waits import until
 
 NAME = "saved-from-the-shell"
 
@@ -79,11 +81,17 @@ def prompted(
         with suppress(OSError):  # how a terminal ends
             while not shown.endswith((b"not shown): ", b"[y/N] ")):
                 shown += os.read(terminal, 1024)
+        until(lambda: waits(process))  # a signal before it reads would not interrupt the read
         yield process, terminal, shown
     finally:
         process.kill()
         process.wait()
         os.close(terminal)
+
+
+def waits(process: subprocess.Popen[bytes]) -> bool:
+    state = Path(f"/proc/{process.pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def answer(terminal: int, text: str, shown: bytearray) -> None:
