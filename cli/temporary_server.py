@@ -40,7 +40,7 @@ def start_temporary_server() -> None:
             seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
             raise CommandFailedError(
                 f"{_FAILED} within {seconds} s. Set PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS to "
-                f"more, or start one yourself (prefect --no-prompt server start) and set PREFECT_API_URL. {_causes()}"
+                f"more, or start one yourself (prefect server start) and set PREFECT_API_URL. {_causes()}"
             ) from None
 
 

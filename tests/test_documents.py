@@ -44,3 +44,9 @@ def test_every_promise_names_a_test_or_a_section_with_its_command() -> None:
         for part in held_by.split(", "):
             words = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", part)
             assert words in sections or re.fullmatch(r"`tests/[\w/]+\.py`", words), (promise, part)
+
+
+def test_no_server_of_the_readme_asks_a_question_when_it_is_started() -> None:
+    started = re.findall(r"prefect.* server start", (ROOT / "README.md").read_text())
+    assert started
+    assert all("--no-prompt" in command for command in started)
