@@ -21,7 +21,8 @@ def unknown_project(name: str, available: Sequence[str] | None) -> ErrorInfo:
     if name == ENVIRONMENT:
         text = "the name is reserved for HCLOUD_TOKEN, which only a run from the shell takes, if it is set"
         return ErrorInfo(code="reserved_name", message=text)
-    return ErrorInfo(code=UNKNOWN, message=f"no saved credentials block has this name.{_list(available)}")
+    message = f"no saved credentials block has this name.{_list(available)}".removesuffix(".")
+    return ErrorInfo(code=UNKNOWN, message=message)  # the code follows
 
 
 def unknown_projects(names: Sequence[str], available: Sequence[str] | None) -> InvalidArgumentError:

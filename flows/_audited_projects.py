@@ -10,7 +10,7 @@ from records.prefect_errors import describe_prefect_error
 from snapshot_protection.known_projects import KnownProjects, merge
 
 _NOTHING_TO_COMPARE = (
-    "no earlier list of projects to compare with: one that was removed before is not noticed"
+    "first audit of all projects, or their record is lost: one that was removed before is not reported"
 )
 
 

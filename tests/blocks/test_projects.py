@@ -155,7 +155,7 @@ async def test_a_name_that_is_not_saved_is_an_error_of_itself_beside_others_that
     for one in (absent, impossible):
         assert one.error
         assert one.error.code == "unknown_project"
-        assert one.error.message == ("no saved credentials block has this name. Available projects: 'prod'.")
+        assert one.error.message == "no saved credentials block has this name. Available projects: 'prod'"
 
 
 async def test_the_available_projects_are_ten_at_most_in_a_message(
@@ -182,7 +182,7 @@ async def test_a_named_project_is_loaded_when_another_block_cannot_be_decrypted(
         "the credentials block 'b' cannot be read: the Prefect API returned 500"
     )
     assert absent.error
-    assert "Available projects: 'a'." in absent.error.message
+    assert "Available projects: 'a'" in absent.error.message
 
 
 async def test_every_project_but_those_that_cannot_be_decrypted_is_loaded(
