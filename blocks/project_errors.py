@@ -9,6 +9,7 @@ from blocks.credentials import ENVIRONMENT
 from blocks.saved_blocks import Unreadable
 from hetzner_cloud.errors import InvalidArgumentError
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.wording import join_bounded
 
 UNKNOWN = "unknown_project"
 UNREADABLE = "unreadable_credentials"
@@ -20,7 +21,8 @@ def unknown_project(name: str, available: Sequence[str] | None) -> ErrorInfo:
     if name == ENVIRONMENT:
         text = "the name is reserved for HCLOUD_TOKEN, which only a run from the shell takes, if it is set"
         return ErrorInfo(code="reserved_name", message=text)
-    return ErrorInfo(code=UNKNOWN, message=f"no saved credentials block has this name.{_list(available)}")
+    message = f"no saved credentials block has this name.{_list(available)}".removesuffix(".")
+    return ErrorInfo(code=UNKNOWN, message=message)  # the code follows
 
 
 def unknown_projects(names: Sequence[str], available: Sequence[str] | None) -> InvalidArgumentError:
@@ -78,8 +80,7 @@ def name_is_reserved() -> ErrorInfo:
 
 def quoted(names: Sequence[str]) -> str:
     """Format names as a list, ten at most."""
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(f"'{name}'" for name in names[:_MAX_NAMED]) + more
+    return join_bounded((f"'{name}'" for name in names), limit=_MAX_NAMED)
 
 
 def _list(available: Sequence[str] | None) -> str:

@@ -41,7 +41,7 @@ LOGGER = logging.getLogger("hetzner_cloud")
 
 _MAX_CONCURRENT_LOADS = 10
 _BLOCK_NAME = re.compile(r"[a-z0-9-]+")  # as Prefect allows; others must not become part of an address
-_UNREADABLE = "unreadable-block"  # and a number: what a block is called whose name cannot be read
+_UNREADABLE = "unreadable block"  # and a number, where the name cannot be read; no name has a blank
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ async def find_projects(names: Sequence[str] = ()) -> list[str]:
         raise nothing_saved(deployed=True)
     if names and not saved.unreadable and not set(names) & set(available):
         raise unknown_projects(names, available)
-    placeholders = [f"{_UNREADABLE}-{number}" for number in range(1, len(saved.unreadable) + 1)]
+    placeholders = [f"{_UNREADABLE} {number}" for number in range(1, len(saved.unreadable) + 1)]
     return list(dict.fromkeys(names or [*saved.names, *placeholders]))
 
 
@@ -203,7 +203,7 @@ def _unnamed(saved: SavedBlocks, absent: Sequence[Project]) -> list[Project]:
         if unnamed and one.error and one.error.code == UNREADABLE:
             unnamed.remove(next((each for each in unnamed if _may_be(each, one.name)), unnamed[0]))
     return [
-        Project(f"{_UNREADABLE}-{number}", error=unreadable_credentials(each))
+        Project(f"{_UNREADABLE} {number}", error=unreadable_credentials(each))
         for number, each in enumerate(unnamed, 1)
     ]
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from getpass import getpass
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
@@ -23,7 +23,7 @@ from blocks.projects import Project, project_from_document
 from blocks.saved_blocks import Unreadable, read_saved_block
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 from hetzner_cloud.unreadable_entries import UnreadableActionsError
-from records.known_projects import load_known_projects, update_known_projects
+from records.known_projects import RecordLostError, load_known_projects, update_known_projects
 from records.prefect_errors import describe_prefect_error
 
 _NAME = r"[a-z0-9-]+"
@@ -31,15 +31,15 @@ _NAME = r"[a-z0-9-]+"
 
 def save_credentials(name: str, *, endpoint: str = "", replace: bool = False) -> int:
     """Save a credentials block; returns the exit status, 0 only if it was saved."""
-    return _run(save(name, endpoint=endpoint, replace=replace), "Not saved")
+    return _run(lambda: save(name, endpoint=endpoint, replace=replace), "Not saved")
 
 
 def delete_credentials(name: str, *, yes: bool = False) -> int:
     """Delete a credentials block; returns the exit status, 0 only if it is deleted and that is recorded."""
-    return _run(delete(name, yes=yes), "Not deleted")
+    return _run(lambda: delete(name, yes=yes), "Not deleted")
 
 
-async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
+def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     """Try a token with one request that changes nothing, then save it as a credentials block.
 
     Args:
@@ -53,24 +53,32 @@ async def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
         HetznerCloudError: The token was rejected, or could not be tried; nothing was saved.
     """
     _validate_name(name)
-    existing = await _load_existing(name)
+    existing = asyncio.run(_load_existing(name))
     if existing and not replace:
-        raise InvalidArgumentError(
-            f"The project '{name}' is saved already. To give it a new token: --replace."
-        )
+        raise _already_saved(name)
     settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
+    # no event loop runs here: in one, the first Ctrl-C would not end the prompt
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
-    async with credentials.get_client() as client:
-        with suppress(UnreadableActionsError):  # the token was accepted
-            await client.list_image_actions(limit=1)
-    await credentials.asave(name, overwrite=replace)
+    asyncio.run(_try_and_save(credentials, name, replace=replace))
     print(
         f"Saved the token of the project '{name}': {credentials.endpoint} accepts it for reading.\n"
         "Whether it may also write cannot be asked: a protection run needs Read & Write, an audit only Read."
     )
 
 
-async def delete(name: str, *, yes: bool = False) -> None:
+async def _try_and_save(credentials: HetznerCloudCredentials, name: str, *, replace: bool) -> None:
+    async with credentials.get_client() as client:
+        with suppress(UnreadableActionsError):  # the token was accepted
+            await client.list_image_actions(limit=1)
+    try:
+        await credentials.asave(name, overwrite=replace)
+    except ValueError as error:
+        if isinstance(error.__cause__, ObjectAlreadyExists):  # saved since it was looked up
+            raise _already_saved(name) from None
+        raise
+
+
+def delete(name: str, *, yes: bool = False) -> None:
     """Delete a project's credentials block, if it still exists, and have audits no longer expect the project.
 
     Args:
@@ -80,12 +88,24 @@ async def delete(name: str, *, yes: bool = False) -> None:
     Raises:
         InvalidArgumentError: There is no such project, the block cannot be read, or nobody confirmed.
     """
+    document = asyncio.run(_read_known(name))
+    if not yes:  # no event loop runs here, as above
+        _confirm(f"Delete the API token of the project '{name}', and audit it no more?")
+    asyncio.run(_delete(name, document))
+    print(f"Audits no longer expect the project '{name}', until it is saved again.")
+
+
+async def _read_known(name: str) -> BlockDocument | None:
     document = await _read_existing(name)
-    known = await load_known_projects()
+    known = None
+    with suppress(RecordLostError):
+        known = await load_known_projects()
     if document is None and name not in (known.seen if known else {}):
         raise InvalidArgumentError(f"There is no project '{name}', nor was there one in an audit.")
-    if not yes:
-        _confirm(f"Delete the API token of the project '{name}', and audit it no more?")
+    return document
+
+
+async def _delete(name: str, document: BlockDocument | None) -> None:
     if document:
         async with get_client() as client:
             with suppress(ObjectNotFound):  # deleted since it was read
@@ -93,12 +113,11 @@ async def delete(name: str, *, yes: bool = False) -> None:
         print(f"Deleted the credentials block '{name}'.")
     # after that: if this stops in between, the next audit reports that the block is missing
     await update_known_projects(lambda recorded: recorded.with_removed(name, datetime.now(UTC)))
-    print(f"Audits no longer expect the project '{name}', until it is saved again.")
 
 
-def _run(command: Coroutine[Any, Any, None], failed: str) -> int:
+def _run(command: Callable[[], None], failed: str) -> int:
     try:
-        asyncio.run(command)
+        command()
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
         reason = "; ".join(str(detail["msg"]) for detail in details)
@@ -108,18 +127,20 @@ def _run(command: Coroutine[Any, Any, None], failed: str) -> int:
         reason = f"No Prefect server answers at {get_current_settings().api.url} ({type(error).__name__})."
     except httpx.HTTPStatusError as error:
         reason = describe_prefect_error(error)
-    except (KeyboardInterrupt, EOFError):
-        reason = "Interrupted."
     else:
         return 0
     print(f"{failed}: {reason}", file=sys.stderr)
     return 1
 
 
+def _already_saved(name: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"The project '{name}' is saved already. To give it a new token: --replace.")
+
+
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
         raise InvalidArgumentError("No terminal to prompt for a confirmation: --yes.")
-    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+    if _answer(input, f"{question} [y/N] ").lower() not in {"y", "yes"}:
         raise InvalidArgumentError("not confirmed.")
 
 
@@ -158,4 +179,16 @@ def _read_token(name: str) -> str:
         return token
     if not sys.stdin.isatty():
         raise InvalidArgumentError("Nobody can be asked for the token here: set HCLOUD_TOKEN.")
-    return getpass(f"API token of the project '{name}' (it is not shown): ").strip()
+    token = _answer(getpass, f"API token of the project '{name}' (it is not shown): ")
+    if not token:
+        raise InvalidArgumentError("no token was entered.")
+    return token
+
+
+def _answer(read: Callable[[str], str], prompt: str) -> str:
+    """Prompt on the terminal; the end of the input (Ctrl-D) is an empty line."""
+    try:
+        return read(prompt).strip()
+    except EOFError:
+        print()
+        return ""

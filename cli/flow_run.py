@@ -1,7 +1,6 @@
 """Running a flow from the shell: its report as a table, its final state as an exit status."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -44,8 +43,6 @@ def run_flow(
     except (KeyboardInterrupt, TerminationSignal) as error:
         _fail("interrupted. The log names what was started. Run it again: what is protected costs nothing.")
         return exit_status_of(error)
-    finally:
-        _silence_exit_warnings()
     print_table(report, make_console())
     make_console().print(Text(f"Completed: {format_message(report)}", style="bold green"), soft_wrap=True)
     return 0
@@ -58,12 +55,6 @@ def _describe_loss(error: Exception) -> str:
         f"the Prefect server no longer responds as it should ({type(error).__name__}{status}). Is the "
         "one at PREFECT_API_URL running? Run it again: what is protected costs nothing."
     )
-
-
-def _silence_exit_warnings() -> None:
-    """At exit Prefect's workers warn of what they then do send, and a last heartbeat finds them stopped."""
-    for name in ("APILogWorker", "EventsWorker", "prefect.events.utilities"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _fail(error: HetznerCloudError | str) -> int:

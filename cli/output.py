@@ -1,4 +1,4 @@
-"""Standard streams that never end a run: a reader that is gone, or a character that the encoding lacks."""
+"""Standard streams that never end a run: a closed one, a reader that is gone, a character that is lacking."""
 
 import io
 import os
@@ -17,12 +17,14 @@ class _Output(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Replace standard output and error by streams that never raise.
+    """Replace standard output and error by streams that never raise, and a closed input by an empty one.
 
     They write to duplicates of the file descriptors, so that what child processes inherit can be redirected
     without losing what this process prints.
     """
     _open_missing_descriptors()
+    if sys.stdin is None:  # it was closed when this process started
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
     sys.stdout = _tolerant(sys.stdout, errors="replace")
     sys.stderr = _tolerant(sys.stderr, errors="backslashreplace")
 

@@ -1,14 +1,17 @@
 """What needs no Hetzner account: the commands `sandbox`, `demo` and `playground`."""
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from cli.endings import CommandFailedError, exit_status_of
 
 Home = Annotated[Path, Parameter(show_default=True)]
+Port = Annotated[int, Parameter(metavar="N", validator=Number(gte=1, lte=65535))]
 
 _HOMES = Path(__file__).resolve().parent.parent / ".playground"
 
@@ -26,6 +29,21 @@ def _sandbox(*arguments: Annotated[str, Parameter(show=False, allow_leading_hyph
     main(arguments, program="hetzner-snapshots sandbox")
 
 
+def _prepare(home: Path) -> Path:
+    """Make a folder that Prefect and its lock beside it can be written to; relative to where the user is."""
+    home = home.expanduser().resolve()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (home, home.parent):
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise CommandFailedError(
+            f"--home: no files can be written to {home} and beside it ({error.strerror})."
+        ) from None
+    return home
+
+
 def demo(*, home: Home = _HOMES / "demo") -> int:
     """Protect all snapshots of a sandbox, on a Prefect server of the demo's own.
 
@@ -34,6 +52,7 @@ def demo(*, home: Home = _HOMES / "demo") -> int:
     """
     from cli.prefect_environment import forget_environment
 
+    home = _prepare(home)
     forget_environment(home)
     from playground.demo import run_demo
     from playground.server import ServerNotStartedError
@@ -47,17 +66,16 @@ def demo(*, home: Home = _HOMES / "demo") -> int:
         return exit_status_of(error)
 
 
-def playground(
-    *, home: Home = _HOMES / "ui", port: Annotated[int | None, Parameter(metavar="N")] = None
-) -> int:
+def playground(*, home: Home = _HOMES / "ui", port: Port | None = None) -> int:
     """Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments.
 
     Args:
-        home: the folder for the server's database and the logs; it is emptied first
+        home: the folder for the server's database and the logs; one of an earlier playground is emptied first
         port: the UI's; default: 4200, or a free one if that is taken
     """
     from cli.prefect_environment import forget_environment
 
+    home = _prepare(home)
     forget_environment(home)
     from playground.server import ServerNotStartedError
     from playground.stack import run_playground

@@ -3,10 +3,12 @@
 Imports Prefect only when it is used, because with invalid settings that is what fails.
 """
 
+import logging
 import os
 import re
 import ssl
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from importlib import import_module
@@ -38,18 +40,28 @@ def prefect_environment() -> Iterator[None]:
     _import_prefect()
     from prefect.settings import temporary_settings
 
-    with temporary_settings(set_defaults=_DEFAULTS):
-        yield
+    try:
+        with temporary_settings(set_defaults=_DEFAULTS):
+            yield
+    finally:
+        _silence_exit_warnings()
+
+
+def _silence_exit_warnings() -> None:
+    """At exit Prefect's workers warn of what they then do send, and a last heartbeat finds them stopped."""
+    for name in ("APILogWorker", "EventsWorker", "prefect.events.utilities"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def forget_environment(home: Path) -> None:
     """Make Prefect use nothing but `home`: no setting, profile, proxy or certificate of the user's.
 
-    For what runs on loopback only, with a server of its own.
+    For what runs on loopback only, with a separate server.
     """
     for name in list(os.environ):
         if name.startswith("PREFECT_") or name.upper() in {*_CERTIFICATES, *_PROXIES}:
             del os.environ[name]
+    os.environ["DO_NOT_TRACK"] = "1"  # nor does Prefect print how to opt out
     os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_PROFILES_PATH"] = str(home / "profiles.toml")  # over one that a .env file names
 
@@ -83,6 +95,7 @@ def check_network_variables() -> None:
 
 def _import_prefect() -> None:
     printed = StringIO()
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")  # with its parents later
     try:
         with redirect_stderr(printed):  # Prefect prints the same error, with the invalid value
             from prefect.settings import get_current_settings, load_profiles

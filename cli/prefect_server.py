@@ -26,8 +26,9 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _LOOK = f"Does PREFECT_API_URL end with /api, e.g. {_EXAMPLE}?"
 _FIRST_STEPS = f"""there is no API token yet. Three ways to go on:
   to try it on one project:   export HCLOUD_TOKEN=…, and run it again, first with --dry-run
-  for all your projects:      prefect server start; in another terminal export PREFECT_API_URL={_EXAMPLE},
-                              and for each project: hetzner-snapshots credentials save NAME
+  for all your projects:      prefect --no-prompt server start; in another terminal
+                              export PREFECT_API_URL={_EXAMPLE}, and for each
+                              project: hetzner-snapshots credentials save NAME
   without a Hetzner account:  hetzner-snapshots demo"""
 
 

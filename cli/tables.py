@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +19,9 @@ UNPROTECT_COLUMNS = ("snapshot", "outcome", "message", "action", "description", 
 Row = Mapping[str, str | int]
 
 _PIPE_WIDTH = 1_000  # columns
-_NO_WRAP_COLUMNS = {"snapshot", "action", "outcome", "finding"}
+_MIN_WIDTH = 14  # columns, of a text that is wrapped
+_NO_WRAP_COLUMNS = {"snapshot", "action", "outcome"}
+_HEAD_COLUMNS = {"project", "snapshot", "outcome", "finding"}
 _FINDING_STYLES = {"🔴": "bold red", "🟡": "yellow"}
 _OUTCOME_STYLES = {
     "protected": "green",
@@ -67,10 +70,25 @@ def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], consol
     """Print rows with their styles; columns that no row has are left out."""
     if not rows:
         return
+    used = [name for name in columns if any(row.get(name) for row, _ in rows)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        if any(row.get(name) for row, _ in rows):
-            table.add_column(name, overflow="fold", no_wrap=name in _NO_WRAP_COLUMNS)
+    for name in used:
+        longest = max(cell_len(str(row.get(name, ""))) for row, _ in rows)
+        fixed = name in _NO_WRAP_COLUMNS or longest <= _MIN_WIDTH
+        width = longest if fixed else _MIN_WIDTH
+        table.add_column(name, overflow="fold", no_wrap=fixed, min_width=max(width, cell_len(name)))
     for row, style in rows:
-        table.add_row(*(Text(str(row.get(str(column.header), ""))) for column in table.columns), style=style)
-    console.print(table)
+        table.add_row(*(Text(str(row.get(name, ""))) for name in used), style=style)
+    if console.measure(table, options=console.options.update(max_width=_PIPE_WIDTH)).minimum <= console.width:
+        console.print(table)
+    else:  # a column would be cut off, or have a letter or two a line
+        _print_list(rows, used, console)
+
+
+def _print_list(rows: Sequence[tuple[Row, str]], columns: Sequence[str], console: Console) -> None:
+    """Print what a table has no room for: for each row what it is about, then all else with its name."""
+    for row, style in rows:
+        head = "  ".join(str(row[name]) for name in columns if name in _HEAD_COLUMNS and row.get(name))
+        named = [f"{name}: {row[name]}" for name in columns if name not in _HEAD_COLUMNS and row.get(name)]
+        rest = f"\n  {', '.join(named)}" if named else ""
+        console.print(Text(f"{head}{rest}", style=style), soft_wrap=True)

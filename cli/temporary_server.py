@@ -1,8 +1,10 @@
 """The temporary Prefect server of a run from the shell, where PREFECT_API_URL is not set."""
 
+import atexit
 import os
 import re
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +35,10 @@ def start_temporary_server() -> None:
     with tempfile.TemporaryFile() as log:
         try:
             with _standard_error_to(log), _ended_processes_noticed():
-                SubprocessASGIServer().start()
+                server = SubprocessASGIServer()  # from now on this is the one that Prefect itself takes
+                run = server._run_uvicorn_command  # noqa: SLF001 - nothing public has its process
+                setattr(server, run.__name__, lambda: _ending_with_us(run()))
+                server.start()
         except _ServerEndedError:
             raise CommandFailedError(f"{_FAILED} ({_last_line(log)}). {_causes()}") from None
         except RuntimeError:  # it did not respond in time
@@ -65,6 +70,21 @@ def _bypass_proxies() -> None:
     hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
     if hosts != "*":
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, [hosts, "127.0.0.1"]))
+
+
+def _ending_with_us(server: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """Have a shell end it once this process is gone: even one that is killed closes its pipes."""
+    nothing = subprocess.DEVNULL
+    watcher = subprocess.Popen(  # noqa: S603 - our own arguments
+        ["/bin/sh", "-c", 'read -r _; kill "$1"', "sh", str(server.pid)],
+        stdin=subprocess.PIPE,
+        stdout=nothing,  # who reads what we print must see its end
+        stderr=nothing,
+        start_new_session=True,  # Ctrl-C is for us
+    )
+    atexit.register(watcher.wait)
+    atexit.register(watcher.kill)  # runs before that, and after Prefect has ended the server
+    return server
 
 
 @contextmanager

@@ -110,7 +110,9 @@ def _policy_fields(
     requirements: AuditRequirements, before: AuditBaseline | None, listing: Listing, listed: datetime
 ) -> dict[str, Any]:
     version = requirements.version(listed)
-    images = [one for one in listing.snapshots if isinstance(one, Image) and one.is_snapshot]
+    images = [
+        one for one in listing.snapshots if isinstance(one, Image) and one.is_snapshot and not one.deleted
+    ]
     return {
         "policies": with_policy(before.policies if before else {}, requirements.policy_key, version),
         "policy_before": changed_policy(before, version),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from blocks.projects import Project, load_projects
-from records.known_projects import load_known_projects, update_known_projects
+from records.known_projects import RecordLostError, load_known_projects, update_known_projects
 from records.prefect_errors import describe_prefect_error
 from snapshot_protection.known_projects import KnownProjects, merge
 
 _NOTHING_TO_COMPARE = (
-    "no earlier list of projects to compare with: one that was removed before is not noticed"
+    "first audit of all projects, or their record is lost: one that was removed before is not reported"
 )
 
 
@@ -22,11 +22,13 @@ class AuditedProjects:
         projects: With their credentials, or the reason why they cannot be used.
         known: What the next audit of all projects is to know; None if this one is not of all.
         note: Why they could not be compared with those of earlier audits, empty if they were.
+        is_record_unreadable: Whether earlier audits have recorded theirs, and that could not be read.
     """
 
     projects: list[Project]
     known: KnownProjects | None = None
     note: str = ""
+    is_record_unreadable: bool = False
 
     async def record(self) -> str:
         """Record them for the next audit, each time: Prefect may delete old artifacts.
@@ -53,18 +55,20 @@ async def load_audited_projects(names: Sequence[str], *, deployed: bool) -> Audi
     if names:
         return AuditedProjects(await load_projects(names, deployed=deployed))
     started = datetime.now(UTC)
-    known, note = await _load_known()
-    projects = await load_projects(deployed=deployed, known=known.expected)
+    known, unreadable = await _load_known()
+    projects = await load_projects(deployed=deployed, known=known.expected if known else {})
     saved = [project.name for project in projects if project.is_saved]
-    return AuditedProjects(projects, known.with_seen(saved, started), note)
+    note = unreadable or ("" if known else _NOTHING_TO_COMPARE)
+    seen = (known or KnownProjects()).with_seen(saved, started)
+    return AuditedProjects(projects, seen, note, is_record_unreadable=bool(unreadable))
 
 
-async def _load_known() -> tuple[KnownProjects, str]:
+async def _load_known() -> tuple[KnownProjects | None, str]:
+    """Load what earlier audits have recorded, None if that is nothing, or why it cannot be read."""
     try:
-        known = await load_known_projects()
+        return await load_known_projects(), ""
+    except RecordLostError as error:
+        reason = str(error)
     except Exception as error:  # noqa: BLE001 - what is saved is audited
-        return (
-            KnownProjects(),
-            f"the earlier list of projects cannot be read: {describe_prefect_error(error)}",
-        )
-    return (known, "") if known else (KnownProjects(), _NOTHING_TO_COMPARE)
+        reason = describe_prefect_error(error)
+    return None, f"the earlier list of projects cannot be read: {reason}"

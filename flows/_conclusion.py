@@ -24,22 +24,28 @@ async def finish_run(report: ProtectionReport) -> ProtectionReport:
 
 
 def with_unpublished(
-    message: str, unpublished: Mapping[str, str], unstored: Mapping[str, str] | None = None
+    message: str,
+    unpublished: Mapping[str, str],
+    unstored: Mapping[str, str] | None = None,
+    unemitted: Mapping[str, str] | None = None,
 ) -> str:
-    """Append to a final state's message what could not be published or stored, and log it.
+    """Append to a final state's message what could not be published, emitted or stored, and log it.
 
     Args:
         message: The message.
         unpublished: By project, why its table could not be published; without a project, why the report.
         unstored: By project, why its baseline could not be stored.
+        unemitted: By project, why its event could not be emitted.
     """
-    parts = [message.removesuffix(".")] if unpublished or unstored else [message]
+    parts = [message.removesuffix(".")] if unpublished or unstored or unemitted else [message]
     if "" in unpublished:
         parts.append(f"The report could not be published: {unpublished['']}")
     elif unpublished:
         parts.append(f"The tables of {_name(unpublished)} could not be published: {_first(unpublished)}")
+    again = "so the next audit reports the same again"
+    if unemitted:
+        parts.append(f"The events of {_name(unemitted)} could not be emitted, {again}: {_first(unemitted)}")
     if unstored:
-        again = "so the next audit reports the same again"
         parts.append(f"The baselines of {_name(unstored)} could not be stored, {again}: {_first(unstored)}")
     for part in parts[1:]:
         run_logger().error("%s", part)

@@ -27,7 +27,7 @@ from records.baselines import BaselineStore
 from records.interrupted_runs import find_interrupted_runs
 from records.prefect_errors import describe_prefect_error
 from reporting.artifacts import publish
-from reporting.events import emit_audited, emit_unprotected
+from reporting.events import emit_audited, emit_missing, emit_unprotected
 from reporting.run_logging import log_report, run_logger
 from snapshot_protection.audit_duplicates import merge_duplicates
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
@@ -83,6 +83,7 @@ async def audit_snapshot_protection(
         policy=followed,
         interrupted=await find_interrupted_runs(),
         note=await covered.record(),
+        is_record_unreadable=covered.is_record_unreadable,
     )
     return await _finish_audit(report, options.baselines, fail_on_unprotected=fail_on_unprotected)
 
@@ -93,19 +94,32 @@ async def _finish_audit(
     rendered = render_audit_report(report)
     log_report(rendered)
     unpublished = await publish(rendered)
-    for (
-        project
-    ) in report.distinct:  # here: publishing waits while the server restarts, an event would be lost
-        if project.unprotected:
-            emit_unprotected(project)
-    published = [one for one in report.projects if not unpublished.keys() & {"", one.project}]
+    unemitted = _emit_findings(report)  # after publishing, which waits for the server
+    unreported = {*unpublished, *unemitted}
+    published = [  # of two tokens of one project, the table of the first one has the findings of both
+        one for one in report.projects if not unreported & {"", one.project, one.duplicate_of}
+    ]
     unstored = await baselines.save(published)
-    if report.succeeded and not (unpublished or unstored):
+    if report.succeeded and not (unreported or unstored):
         await _emit_if_whole(report)
-    message = with_unpublished(rendered.message, unpublished, unstored)
+    message = with_unpublished(rendered.message, unpublished, unstored, unemitted)
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
     return returned_state(Completed(message=message, data=report))
+
+
+def _emit_findings(report: AuditReport) -> dict[str, str]:
+    """Emit the events of projects with findings; returns by project why that failed."""
+    unemitted = {}
+    for project in report.distinct:
+        try:
+            if project.unprotected:
+                emit_unprotected(project)
+            if project.missing_protected:
+                emit_missing(project)
+        except Exception as error:  # noqa: BLE001 - it is returned; it stops no other project
+            unemitted[project.project] = describe_prefect_error(error)
+    return unemitted
 
 
 async def _emit_if_whole(report: AuditReport) -> None:

@@ -135,6 +135,7 @@ class _Wait:
         finished: list[Action] = []
         for batch, result in zip(batches, results, strict=True):
             finished += self._record(batch, result)
+        _log_errors(batches, results)
         return finished
 
     async def _list_batch(self, batch: Sequence[int]) -> list[Action]:
@@ -148,10 +149,8 @@ class _Wait:
             case list():
                 return self.tracker.update(batch, result)
             case UnreadableActionsError():
-                LOGGER.info("%s", result)
                 return self.tracker.update_readable(batch, result)
             case HetznerCloudError():
-                LOGGER.info("Asking for %d running actions failed: %s", len(batch), result)
                 self.tracker.record_poll_error(batch, result)
             case asyncio.CancelledError():
                 raise result
@@ -160,6 +159,21 @@ class _Wait:
             case _:  # a defect; the others are waited for, and all reported
                 self.tracker.give_up(batch, repr(result))
         return []
+
+
+def _log_errors(batches: Sequence[Sequence[int]], results: Sequence[object]) -> None:
+    """Log the first error of a poll: with thousands of actions there can be hundreds, again at each poll."""
+    errors = [
+        (len(batch), result)
+        for batch, result in zip(batches, results, strict=True)
+        if isinstance(result, HetznerCloudError)
+    ]
+    failed = [(count, error) for count, error in errors if not isinstance(error, UnreadableActionsError)]
+    if failed:
+        actions = sum(count for count, _ in failed)
+        LOGGER.info("Asking for %d running actions failed: %s", actions, failed[0][1])
+    elif errors:  # the others of its batch were read
+        LOGGER.info("%s", errors[0][1])
 
 
 def _log_running(tracker: ActionTracker) -> None:

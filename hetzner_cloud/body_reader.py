@@ -5,6 +5,7 @@ import zlib
 import httpx
 
 MAX_BODY_BYTES = 8 * 2**20  # a page of 50 images is 25 kB; parsed, a hostile one takes 25 times its size
+MAX_PARTS = 10_000  # each takes time, and nothing else runs while many have arrived
 _GZIP = 31  # zlib's window bits for it
 _ENCODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 
@@ -17,17 +18,19 @@ async def read_body(received: httpx.Response) -> bytes:
     """Read a body to its end and decompress it: gzip once, or nothing.
 
     Raises:
-        UnusableBodyError: It is longer than 8 MiB, compressed or not; it is encoded in another way, or more
-            than once; or its gzip data is invalid.
+        UnusableBodyError: It is longer than 8 MiB, compressed or not; it comes in too many parts; it is
+            encoded in another way, or more than once; or its gzip data is invalid.
         httpx.RequestError: The connection broke.
     """
     gunzip = _Gunzip() if _is_gzip(received) else None
-    body, size = bytearray(), 0
+    body, size, parts = bytearray(), 0, 0
     async for part in received.aiter_raw():
-        size += len(part)
+        size, parts = size + len(part), parts + 1
         body += gunzip.decompress(part, MAX_BODY_BYTES + 1 - len(body)) if gunzip else part
         if max(size, len(body)) > MAX_BODY_BYTES:
             raise UnusableBodyError(f"it has more than {MAX_BODY_BYTES} bytes")
+        if parts > MAX_PARTS:
+            raise UnusableBodyError(f"it has more than {MAX_PARTS} parts")
     if gunzip and size:
         gunzip.require_end()
     return bytes(body)

@@ -1,9 +1,9 @@
 """A client for the images and image actions of one Hetzner Cloud project.
 
 Each endpoint is one method, named as on Hetzner's page of it; lists are returned whole, all pages. A method
-sends each request once (but for rate limiting, which it waits for): whether to repeat one after an error is
-the caller's decision, see `hetzner_cloud.retry`. A list with entries that cannot be read is an
-UnreadableEntriesError, which has all others.
+sends each request once (but for rate limiting, which it waits for, and a list's further pages): whether to
+repeat one after an error is the caller's decision, see `hetzner_cloud.retry`. A list with entries that cannot
+be read is an UnreadableEntriesError, which has all others.
 """
 
 import logging
@@ -28,8 +28,9 @@ from hetzner_cloud.errors import (
     ReadOnlyTokenError,
 )
 from hetzner_cloud.models import Action, Image
+from hetzner_cloud.page_retries import PageRetries
 from hetzner_cloud.pages import ActionsPage, ImagesPage, Page
-from hetzner_cloud.pagination import fetch_in_reverse, fetch_pages, gather_or_cancel
+from hetzner_cloud.pagination import FetchPage, fetch_in_reverse, fetch_pages, gather_or_cancel
 from hetzner_cloud.requests import (
     ApiRequest,
     Choices,
@@ -40,6 +41,7 @@ from hetzner_cloud.requests import (
     repeat_param,
 )
 from hetzner_cloud.responses import parse_model
+from hetzner_cloud.retry import RetryPolicy
 from hetzner_cloud.settings import Settings
 from hetzner_cloud.throttle import Throttle
 from hetzner_cloud.transport import Transport
@@ -76,7 +78,9 @@ class HetznerCloudClient:
     def __init__(
         self, config: ClientConfig, settings: Settings | None = None, *, throttle: Throttle | None = None
     ) -> None:
-        self._transport = Transport(config, settings or Settings.from_environment(), throttle=throttle)
+        settings = settings or Settings.from_environment()
+        self._transport = Transport(config, settings, throttle=throttle)
+        self._page_policy = RetryPolicy.from_settings(settings)
         self._changes_rejected: AuthenticationError | ReadOnlyTokenError | None = None
 
     def limit_concurrency(self, max_requests: int) -> None:
@@ -108,8 +112,8 @@ class HetznerCloudClient:
             UnreadableImagesError: Some could not be read; it has all others.
         """
         query = images_query(type, status, label_selector)
-        newest_first = partial(self._get_page, ImagesPage, "/images", [("sort", "id:desc"), *query])
-        oldest_first = partial(self._get_page, ImagesPage, "/images", [("sort", "id:asc"), *query])
+        newest_first = self._fetch_page(ImagesPage, "/images", [("sort", "id:desc"), *query])
+        oldest_first = self._fetch_page(ImagesPage, "/images", [("sort", "id:asc"), *query])
         return await fetch_consistently(
             partial(fetch_pages, newest_first), partial(fetch_in_reverse, oldest_first)
         )
@@ -235,9 +239,12 @@ class HetznerCloudClient:
     async def _get_action_pages(
         self, path: str, query: Query, limit: int | None = None
     ) -> Sequence[ActionsPage]:
-        fetch = partial(self._get_page, ActionsPage, path, query)
+        fetch = self._fetch_page(ActionsPage, path, query)
         max_pages = None if limit is None else ceil(limit / _PER_PAGE)
         return await fetch_pages(fetch, max_pages=max_pages)
+
+    def _fetch_page(self, model: type[P], path: str, query: Query) -> FetchPage[P]:
+        return PageRetries(partial(self._get_page, model, path, query), self._page_policy)
 
     async def _get_page(self, model: type[P], path: str, query: Query, number: int) -> P:
         page = await self._get(model, path, [*query, ("page", number), ("per_page", _PER_PAGE)])

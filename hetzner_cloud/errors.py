@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hetzner_cloud.models import Action
 
 _MAX_FIELDS_LENGTH = 1000
+_MAX_FIELDS = 20
+_MAX_MESSAGES = 5  # of a field
 
 
 class HetznerCloudError(Exception):
@@ -118,13 +120,13 @@ class InvalidRequestError(ApiError):
 
     @property
     def fields(self) -> dict[str, list[str]]:
-        """The invalid fields, each with the API's messages."""
+        """The invalid fields, each with the API's messages: the first ones."""
         fields = self.details.get("fields")
         if not isinstance(fields, list):
             return {}
         return {
             printable(str(field.get("name", ""))): _strings(field.get("messages"))
-            for field in fields
+            for field in fields[:_MAX_FIELDS]
             if isinstance(field, Mapping)
         }
 
@@ -237,7 +239,8 @@ class ActionNotFoundError(ActionError):
 
 
 def _strings(value: object) -> list[str]:
-    return [printable(str(text)) for text in (value if isinstance(value, list) else [value]) if text]
+    values = value[:_MAX_MESSAGES] if isinstance(value, list) else [value]
+    return [printable(str(text)) for text in values if text]
 
 
 def _join(actions: Sequence["Action"]) -> str:

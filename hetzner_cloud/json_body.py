@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from hetzner_cloud.redaction import Redactor
 
 _MAX_DEPTH = 200  # as pydantic's parser has it
-_MAX_LENIENT_BYTES = 2**20  # Python's parser is slow, and nothing else runs during it
+_MAX_SLOW_BYTES = 2**20  # what Python itself parses or changes takes long, and nothing else runs during it
 _MAX_DIGITS = 400
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -41,6 +41,8 @@ def parse_body(received: bytes, redactor: Redactor) -> JsonBody:
     except ValueError as error:
         return _parse_leniently(received, redactor, str(error))
     if redactor.is_in(received, content):
+        if len(received) > _MAX_SLOW_BYTES:
+            return JsonBody(error=f"it contains the API token, and has more than {_MAX_SLOW_BYTES} bytes")
         content = _map_strings(content, redactor.redact)
     return JsonBody(content)
 
@@ -49,7 +51,7 @@ def _parse_leniently(received: bytes, redactor: Redactor, reason: str) -> JsonBo
     def clean(text: str) -> str:
         return redactor.redact(_SURROGATES.sub(_REPLACEMENT, text))
 
-    if len(received) > _MAX_LENIENT_BYTES:
+    if len(received) > _MAX_SLOW_BYTES:
         return JsonBody(error=f"Invalid JSON: {reason}")
     try:
         content = json.loads(received.decode(errors="replace"), strict=False, parse_int=_parse_int)

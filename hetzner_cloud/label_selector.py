@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from hetzner_cloud.errors import InvalidArgumentError
+from hetzner_cloud.sanitize import printable_repr
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _DNS_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -20,6 +21,7 @@ _KEY = rf"(?:{_PREFIX})?{_NAME}"
 _VALUE = rf"(?:{_NAME})?"
 
 BLANKS = " \t\r\n"
+_MAX_LENGTH = 4_000  # servers and proxies accept addresses of about 8,000, and it is percent-encoded there
 _ABSENT = re.compile(rf"![ \t\r\n]*(?P<key>{_KEY})")
 _PRESENT = re.compile(rf"(?P<key>{_KEY})")
 _COMPARED = re.compile(rf"(?P<key>{_KEY})[ \t\r\n]*(?P<operator>==|=|!=)[ \t\r\n]*(?P<value>{_VALUE})")
@@ -54,6 +56,8 @@ class LabelSelector:
         Raises:
             InvalidArgumentError: The text is no label selector; the message names the invalid part.
         """
+        if len(text) > _MAX_LENGTH:
+            raise InvalidArgumentError(f"The label selector is longer than {_MAX_LENGTH:,} characters.")
         if not text.strip(BLANKS):
             return cls(())
         return cls(tuple(_requirement(part.strip(BLANKS)) for part in _COMMA_OUTSIDE_PARENTHESES.split(text)))
@@ -75,6 +79,6 @@ def _requirement(part: str) -> Requirement:
     if match := _PRESENT.fullmatch(part):
         return Requirement(match["key"], None, negated=False)
     raise InvalidArgumentError(
-        f"The label selector has a part that is not valid: {part!r}. "
+        f"The label selector has a part that is not valid: {printable_repr(part)}. "
         "Write key, !key, key=value, key!=value, key in (a,b) or key notin (a,b), joined by commas."
     )

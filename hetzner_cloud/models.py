@@ -76,6 +76,7 @@ Lenient = WrapValidator(_none_if_invalid)
 Text = Annotated[str, BeforeValidator(_string_or_empty)]
 Size = Annotated[float | None, BeforeValidator(_size_or_none)]
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
+Count = Annotated[StrictInt, Field(gt=-(10**20), lt=10**20)]  # longer ones can be neither divided nor shown
 
 
 class _Model(BaseModel):
@@ -85,7 +86,7 @@ class _Model(BaseModel):
 class Resource(_Model):
     """What an action relates to; `type` is e.g. `image` or `server`."""
 
-    id: StrictInt
+    id: Id
     type: str
 
 
@@ -213,9 +214,9 @@ class Pagination(_Model):
     Without `next_page` a list would be cut short unnoticed, so that one must be readable.
     """
 
-    next_page: StrictInt | None = None
-    last_page: Annotated[StrictInt | None, Lenient] = None
-    total_entries: Annotated[StrictInt | None, Lenient] = None
+    next_page: Count | None = None
+    last_page: Annotated[Count | None, Lenient] = None
+    total_entries: Annotated[Count | None, Lenient] = None
 
 
 class Meta(_Model):

@@ -1,6 +1,7 @@
 """Whatever comes back from the network can contain the token: it is masked before anything reads it."""
 
 import re
+from urllib.parse import unquote, unquote_to_bytes
 
 from pydantic import SecretStr
 from pydantic_core import to_json
@@ -13,7 +14,7 @@ _ESCAPE = re.compile(rb'\\(?:["\\/]|u00[2-7])')  # in JSON, of a character that 
 
 
 class Redactor:
-    """Masks one token."""
+    """Masks one token: also in another case, as in headers, and percent-encoded, as in addresses."""
 
     def __init__(self, token: SecretStr) -> None:
         self._token = token
@@ -24,15 +25,25 @@ class Redactor:
         Written again, JSON has one spelling for each character; that costs time, so only where escapes are.
         """
         token = self._token.get_secret_value()
-        if token.encode() in received:
-            return True
-        return bool(_ESCAPE.search(received)) and to_json(token)[1:-1] in to_json(content)
+        spellings = {token.encode().lower(), to_json(token)[1:-1].lower()}
+        written = to_json(content) if _ESCAPE.search(received) else received
+        forms = (received.lower(), written.lower(), unquote_to_bytes(written).lower())
+        return any(spelling in form for spelling in spellings for form in forms)
 
     def redact(self, text: str) -> str:
         """Mask the token in a string."""
         token = self._token.get_secret_value()
-        return text.replace(token, _MASK) if len(token) >= _MIN_TOKEN_LENGTH else text
+        if len(token) < _MIN_TOKEN_LENGTH:
+            return text
+        forms = (text, unquote(text)) if "%" in text else (text,)
+        if "%" not in token and not any(token.lower() in form.lower() for form in forms):
+            return text
+        return re.sub(_spellings(token), _MASK, text, flags=re.IGNORECASE | re.ASCII)
 
     def redact_text(self, text: object) -> str:
         """Mask the token in a header or an error, and make it printable."""
         return printable(self.redact(str(text)))
+
+
+def _spellings(token: str) -> str:
+    return "".join(f"(?:{re.escape(character)}|%{ord(character):02x})" for character in token)

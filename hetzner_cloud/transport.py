@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from hetzner_cloud.body_reader import UnusableBodyError, read_body
 from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.connection_errors import ConnectionErrors
 from hetzner_cloud.json_body import JsonBody, parse_body
+from hetzner_cloud.library_logs import mask_in_library_logs
 from hetzner_cloud.proxies import ProxyRoute, find_proxy
 from hetzner_cloud.redaction import Redactor
 from hetzner_cloud.rejections import given_up, raise_if_html, rejection
@@ -45,6 +47,7 @@ class Transport:
         self._limiter = CapacityLimiter(settings.max_concurrent_requests)
         self._in_flight = 0
         self._redactor = Redactor(config.token)
+        mask_in_library_logs(self._redactor)
         route = find_proxy(config.endpoint)
         self._http = _http_client(config, settings, route)
         self._connection_errors = ConnectionErrors(config, settings, route, self._redactor)
@@ -154,6 +157,7 @@ def _http_client(config: ClientConfig, settings: Settings, route: ProxyRoute | N
         timeout=settings.request_timeout_seconds,
         limits=httpx.Limits(max_connections=settings.max_concurrent_requests, keepalive_expiry=30),
         verify=tls_context(),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept or sent back
         follow_redirects=False,  # the token is sent to the endpoint and nowhere else
         proxy=route.proxy if route else None,
         trust_env=False,  # httpx would read the proxy's variables again, and fail without naming them

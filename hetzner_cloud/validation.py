@@ -1,6 +1,7 @@
 """Checks of what a caller passes, made before any request is sent."""
 
 import ipaddress
+import sys
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,7 @@ from hetzner_cloud.sanitize import printable_repr
 IMAGE_TYPES = ("system", "app", "snapshot", "backup")
 IMAGE_STATUSES = ("available", "creating", "unavailable")
 ACTION_STATUSES = ("running", "success", "error")
+_MAX_SECONDS = sys.float_info.max
 ACTION_SORT_KEYS = ("id", "command", "status", "started", "finished")
 
 
@@ -50,7 +52,7 @@ def validate_flag(value: object, what: str) -> None:
         InvalidArgumentError: It is anything else; `what` names it in the message.
     """
     if not isinstance(value, bool):
-        raise InvalidArgumentError(f"{what} must be True or False, not {value!r}.")
+        raise InvalidArgumentError(f"{what} must be True or False, not {printable_repr(value)}.")
 
 
 def validate_choices(values: str | Iterable[str] | None, allowed: Sequence[str], what: str) -> list[str]:
@@ -64,7 +66,9 @@ def validate_choices(values: str | Iterable[str] | None, allowed: Sequence[str],
     chosen = [values] if isinstance(values, str) else list(values or ())
     for value in chosen:
         if value not in allowed:
-            raise InvalidArgumentError(f"Unknown {what}: {value!r}. Known are {', '.join(allowed)}.")
+            raise InvalidArgumentError(
+                f"Unknown {what}: {printable_repr(value)}. Known are {', '.join(allowed)}."
+            )
     return chosen
 
 
@@ -85,19 +89,21 @@ def validate_label_selector(text: object) -> str:
         InvalidArgumentError: It is malformed.
     """
     if not isinstance(text, str):
-        raise InvalidArgumentError(f"The label selector must be a text, not {text!r}.")
+        raise InvalidArgumentError(f"The label selector must be a text, not {printable_repr(text)}.")
     LabelSelector.parse(text)
     return text.strip(BLANKS)
 
 
 def validate_timeout(seconds: object) -> float:
-    """Return a timeout in seconds if it is finite and more than zero.
+    """Return a timeout in seconds if it is more than zero, and no more than a float can hold.
 
     Raises:
         InvalidArgumentError: It is anything else.
     """
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < float("inf"):
-        raise InvalidArgumentError(f"The time-out must be more than 0 seconds, not {seconds!r}.")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _MAX_SECONDS:
+        raise InvalidArgumentError(
+            f"The time-out must be more than 0 seconds, not {printable_repr(seconds)}."
+        )
     return seconds
 
 
@@ -145,7 +151,9 @@ def validate_reserve(share: float) -> float:
         InvalidArgumentError: It is anything else.
     """
     if not 0 <= share < 1:
-        raise InvalidArgumentError(f"The rate limit reserve must be from 0 to below 1, not {share!r}.")
+        raise InvalidArgumentError(
+            f"The rate limit reserve must be from 0 to below 1, not {printable_repr(share)}."
+        )
     return share
 
 

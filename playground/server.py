@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import Any, TextIO
 from urllib.error import URLError
@@ -21,6 +22,8 @@ from playground.child_processes import end, start_child
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER_LIMIT = 5  # flow runs at once: each costs 3 to 4 s of CPU to start, and 110 MB
+_LOG = "server.log"
+_LOOPBACK = "127.0.0.1"
 _START_SECONDS = 180.0
 _LOCK_SECONDS = 3.0  # the server of one that was killed ends within moments
 
@@ -65,25 +68,48 @@ def prefect_server(
         home: Becomes PREFECT_HOME: database, storage, log.
         port: 0 takes a free one.
         database_url: Where the server keeps what it knows; by default a SQLite database in `home`.
-        empty_home: Whether to delete what is in `home` first.
+        empty_home: Whether to delete what an earlier server has stored in `home` first.
 
     Raises:
         ServerNotStartedError: Another server uses `home`, or the port is in use, so that another server would
-            respond; or it ended, or did not answer in three minutes: names its log.
+            respond; or `home`, which would be emptied, holds other files; or the server exited, or did not
+            respond in three minutes: names its log.
     """
     with _locked(home) as lock:
-        if port and not is_free(port):
-            raise ServerNotStartedError(f"Port {port} is already in use.")
+        if port:
+            _check_port(port)
         if empty_home:
-            shutil.rmtree(home, ignore_errors=True)
+            _empty(home)
         home.mkdir(exist_ok=True)
         with _running(home, port or free_port(), database_url, lock) as server:
             yield server
 
 
+def _check_port(port: int) -> None:
+    try:
+        socket.create_server((_LOOPBACK, port)).close()
+    except OSError as error:
+        used = "is already in use" if error.errno == EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise ServerNotStartedError(f"Port {port} {used}.") from None
+
+
+def _empty(home: Path) -> None:
+    """Delete what an earlier server has stored, and nothing else: a wrong path must not cost its files."""
+    home.mkdir(exist_ok=True)
+    if any(home.iterdir()) and not (home / _LOG).exists():
+        raise ServerNotStartedError(
+            f"{home} has files that no earlier playground has stored, and would be emptied. Name another."
+        )
+    for entry in sorted(home.iterdir(), key=lambda entry: entry.name == _LOG):  # last: it is the proof
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
 @contextmanager
 def _running(home: Path, port: int, database_url: str, lock: TextIO) -> Iterator[PrefectServer]:
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{_LOOPBACK}:{port}"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
         "DO_NOT_TRACK": "1",
@@ -92,7 +118,7 @@ def _running(home: Path, port: int, database_url: str, lock: TextIO) -> Iterator
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
     own = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url} if database_url else {}
-    log = home / "server.log"
+    log = home / _LOG
     with log.open("w") as output:
         command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
         process = start_child(
@@ -162,13 +188,13 @@ def worker(
 
 def free_port() -> int:
     """Find a port on loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((_LOOPBACK, 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
     """Tell whether nobody listens on a port on loopback."""
-    with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+    with suppress(OSError), socket.create_server((_LOOPBACK, port)):
         return True
     return False
 

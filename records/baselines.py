@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.client.schemas.sorting import ArtifactSort
 
 from records.prefect_errors import describe_prefect_error
+from records.record_versions import add_version, read_last_versions, read_versions
 from snapshot_protection.audit import baseline_entries
 from snapshot_protection.audit_baseline import (
     AuditBaseline,
@@ -37,18 +35,20 @@ class BaselineStore:
     async def load(self, project: str) -> AuditHistory:
         """Load what is known of a project's snapshots, from as many stored versions as that takes.
 
-        What 0.4.0 has stored, under other keys, is read where there is nothing else that can be.
+        Of what 0.4.0 stores, under other keys, the last version is read each time: it may run again after
+        this version has. Earlier ones are read where there is nothing else that can be.
         """
+        key = baseline_key(project, self._label_selector)
+        earlier = earlier_baseline_keys(project, self._label_selector)
         async with self._limiter, get_client() as client:
-            history = await self._read(client, project, [baseline_key(project, self._label_selector)])
-            if history.baseline:
-                return history
-            earlier = await self._read(client, project, earlier_baseline_keys(project, self._label_selector))
-        return AuditHistory(
-            baseline=earlier.baseline,
-            versions=history.versions | earlier.versions,
-            unreadable=history.unreadable + earlier.unreadable,
-        )
+            last = await read_last_versions(client, [key, *earlier])
+            own = await self._read(client, project, [key], [last[key]] if key in last else [])
+            others = [last[one] for one in earlier if one in last]
+            history = self._history([*own, *others], project)
+            if not history.baseline:
+                others = await self._read(client, project, earlier, others)
+                history = self._history([*own, *others], project)
+        return history
 
     async def save(self, projects: Iterable[ProjectAudit]) -> Mapping[str, str]:
         """Save the baseline of each project that could be read; the others keep their last one.
@@ -60,32 +60,27 @@ class BaselineStore:
         reasons = await asyncio.gather(*(self._save(project) for project in readable))
         return {project.project: why for project, why in zip(readable, reasons, strict=True) if why}
 
-    async def _read(self, client: PrefectClient, project: str, keys: Sequence[str]) -> AuditHistory:
-        found: dict[str, StoredPage] = {}  # by id: a version that is written now shifts the others
-        history = AuditHistory()
-        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
+    async def _read(
+        self, client: PrefectClient, project: str, keys: Sequence[str], last: Sequence[StoredPage]
+    ) -> list[StoredPage]:
+        """Read versions until older ones cannot know more; `last` are those that were written last."""
+        found = {one.id: one for one in last}  # by id: a version that is written now shifts the others
         for offset in range(0, _MAX_VERSIONS, _VERSIONS_IN_A_PAGE):
-            page = await client.read_artifacts(
-                artifact_filter=wanted,
-                sort=ArtifactSort.CREATED_DESC,
-                limit=_VERSIONS_IN_A_PAGE,
-                offset=offset,
-            )
-            stored = (StoredPage(str(one.id), str(one.data), one.description or "") for one in page)
-            found |= {one.id: one for one in stored}
-            history = read_history(list(found.values()), project, self._label_selector)
-            if len(page) < _VERSIONS_IN_A_PAGE or history.is_whole:
+            page = await read_versions(client, keys, limit=_VERSIONS_IN_A_PAGE, offset=offset)
+            found |= {one.id: one for one in page}
+            if len(page) < _VERSIONS_IN_A_PAGE or self._history([*found.values()], project).is_whole:
                 break
-        return history
+        return list(found.values())
+
+    def _history(self, pages: Sequence[StoredPage], project: str) -> AuditHistory:
+        return read_history(pages, project, self._label_selector)
 
     async def _save(self, project: ProjectAudit) -> str:
         try:
             async with self._limiter:
-                await acreate_markdown_artifact(
-                    self._render(project),
-                    key=baseline_key(project.project, self._label_selector),
-                    description=describe_baseline(project.project),
-                )
+                key, page = baseline_key(project.project, self._label_selector), self._render(project)
+                async with get_client() as client:
+                    await add_version(client, key, page, description=describe_baseline(project.project))
         except Exception as error:  # noqa: BLE001 - named in the final message; the others are stored
             return describe_prefect_error(error)
         return ""

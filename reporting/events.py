@@ -8,6 +8,7 @@ from snapshot_protection.unprotect_report import UnprotectReport
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
 PROTECTION_REMOVED = "hetzner-cloud.snapshots.protection-removed"
+MISSING = "hetzner-cloud.snapshots.missing"
 AUDITED = "hetzner-cloud.snapshots.audited"
 _MAX_IDS = 100
 
@@ -19,14 +20,28 @@ def emit_unprotected(project: ProjectAudit) -> None:
     """
     unprotected = project.unprotected
     newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
-    emit_event(
+    _emit(
         UNPROTECTED,
-        resource=_resource(project.project),
-        payload={
+        project.project,
+        {
             "count": len(unprotected),
             "newly_unprotected": len(newly),
             "since_last_audit": sum(finding.is_new for finding in newly),
             "image_ids": [finding.image_id for finding in unprotected[:_MAX_IDS]],
+        },
+    )
+
+
+def emit_missing(project: ProjectAudit) -> None:
+    """Emit that snapshots are missing that an audit has seen protected, as `emit_unprotected` does."""
+    missing = project.missing_protected
+    _emit(
+        MISSING,
+        project.project,
+        {
+            "count": len(missing),
+            "since_last_audit": sum(finding.is_new for finding in missing),
+            "image_ids": [finding.image_id for finding in missing[:_MAX_IDS]],
         },
     )
 
@@ -44,10 +59,10 @@ def emit_protection_removed(report: UnprotectReport) -> None:
     """Emit that a run removed protection: how many, at most 100 ids, why, and until when."""
     removed = [outcome.snapshot.image_id for outcome in report.unprotected]
     if removed:
-        emit_event(
+        _emit(
             PROTECTION_REMOVED,
-            resource=_resource(report.plan.project),
-            payload={
+            report.plan.project,
+            {
                 "count": len(removed),
                 "image_ids": removed[:_MAX_IDS],
                 "reason": report.plan.reason,
@@ -57,8 +72,6 @@ def emit_protection_removed(report: UnprotectReport) -> None:
         )
 
 
-def _resource(project: str) -> dict[str, str]:
-    return {
-        "prefect.resource.id": f"hetzner-cloud.project.{project}",
-        "prefect.resource.name": project,
-    }
+def _emit(event: str, project: str, payload: dict[str, object]) -> None:
+    resource = {"prefect.resource.id": f"hetzner-cloud.project.{project}", "prefect.resource.name": project}
+    emit_event(event, resource=resource, payload=payload)

@@ -45,7 +45,7 @@ def compare_with_baseline(
         first, then by id.
     """
     comparison = _Comparison(before, now, grace_hours, ExcuseFinder(requirements, before, now))
-    snapshots = [one for one in listing if one.is_snapshot]
+    snapshots = [one for one in listing if one.is_snapshot and not one.deleted]
     known = before.snapshots if before else {}
     found = [comparison.find(one, known.get(one.id)) for one in snapshots]
     listed = {one.id for one in snapshots}
@@ -74,7 +74,7 @@ class _Comparison:
 
     def find(self, one: ListedSnapshot, known: BaselineEntry | None) -> SnapshotFinding:
         if isinstance(one, UnreadableSnapshot):
-            return _unreadable(one.id, one.error.message, known)
+            return self._unreadable(one.id, one.error.message, known)
         excuse = self.excuses.of_listed(one, known)
         return self._finding(one, excuse.finding or self._classify(one, known), known, excuse)
 
@@ -82,7 +82,7 @@ class _Comparison:
         self, image_id: int, last: BaselineEntry, *, perhaps_unreadable: bool
     ) -> SnapshotFinding:
         if perhaps_unreadable and last.state != "missing":
-            return _unreadable(image_id, "an entry without a valid id may be it", last)
+            return self._unreadable(image_id, "an entry without a valid id may be it", last)
         excuse = self.excuses.of_missing(image_id, last)
         return SnapshotFinding(
             image_id=image_id,
@@ -97,6 +97,18 @@ class _Comparison:
             is_approved=excuse.is_approved,
             approved_until=excuse.approved_until,
             exempt_by=last.exempt_by,
+        )
+
+    def _unreadable(self, image_id: int, reason: str, known: BaselineEntry | None) -> SnapshotFinding:
+        return SnapshotFinding(
+            image_id=image_id,
+            finding="unreadable",
+            protected=False,
+            description=printable(known.description) if known else "",
+            reason=reason,
+            by_rule=self.excuses.was_excused_by_rule(known),
+            exempt_by=known.exempt_by if known else frozenset(),
+            last_known=known,
         )
 
     def _classify(self, image: Image, known: BaselineEntry | None) -> FindingName:
@@ -148,17 +160,6 @@ class _Comparison:
                 return excuse.approved_until is not None and excuse.approved_until >= last
             case _:
                 return False
-
-
-def _unreadable(image_id: int, reason: str, known: BaselineEntry | None) -> SnapshotFinding:
-    return SnapshotFinding(
-        image_id=image_id,
-        finding="unreadable",
-        protected=False,
-        description=printable(known.description) if known else "",
-        reason=reason,
-        last_known=known,
-    )
 
 
 def _since(last: BaselineEntry | None, state: State, now: datetime) -> datetime:

@@ -41,7 +41,7 @@ _Trend = Annotated[list[tuple[_Count, _Count]], Field(max_length=_MAX_TREND)]
 
 
 class StoredPage(NamedTuple):
-    """A stored version of a baseline, as it is found: nothing about it is certain."""
+    """A stored version of a record, as it is found: nothing about it is certain."""
 
     id: str
     page: str

@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
+from snapshot_protection.audit import baseline_entries
+from snapshot_protection.audit_baseline import BaselineEntry
 from snapshot_protection.audit_finding import SnapshotFinding, severity
 from snapshot_protection.project_audit import ProjectAudit
 
@@ -21,9 +23,11 @@ def merge_duplicates(projects: Sequence[ProjectAudit], endpoints: Mapping[str, s
     merged = {}
     for group in _groups(projects, endpoints):
         findings = _merge(group)
+        without_id = max((project.without_id for project in group), key=len)  # the same entries, listed twice
         for project in group:
             owner = group[0].project if project is not group[0] else ""
-            merged[project.project] = project.with_findings(findings, duplicate_of=owner)
+            audit = project.with_findings(findings, duplicate_of=owner)
+            merged[project.project] = audit.model_copy(update={"without_id": () if owner else without_id})
     return [merged.get(project.project, project) for project in projects]
 
 
@@ -70,24 +74,51 @@ def _merge_pair(earlier: SnapshotFinding, later: SnapshotFinding, project: Proje
         later: The finding of the later one.
         project: The later one's project.
     """
+    if later.is_unreadable:
+        return later.model_copy(update={"last_known": _last_known(earlier, later)})
     merged = _choose(earlier, later, project)
     merged = merged.model_copy(update={"exempt_by": earlier.exempt_by & later.exempt_by})
     approved = next((one for one in (later, earlier) if one.is_approved), None)
     return _with_approval(merged, approved) if approved else merged
 
 
+def _last_known(earlier: SnapshotFinding, later: SnapshotFinding) -> BaselineEntry | None:
+    """Return what the baseline stores of a snapshot that the later listing could not read."""
+    known, seen = later.last_known, baseline_entries([earlier]).get(earlier.image_id)
+    if not (known and seen):
+        return known or seen
+    return (seen if seen.was_protected else known)._replace(
+        exempt_by=seen.exempt_by & known.exempt_by, approved=seen.approved or known.approved
+    )
+
+
 def _choose(earlier: SnapshotFinding, later: SnapshotFinding, project: ProjectAudit) -> SnapshotFinding:
     """Take the more severe finding; what only one listing or history saw protected was protected once."""
     if not (earlier.by_rule and later.by_rule):
         earlier, later = _without_rule(earlier), _without_rule(later)
-    if earlier.was_protected == later.was_protected:
-        return _more_severe(earlier, later)
-    if later.was_protected or earlier.is_missing or not earlier.protected:
-        return later if later.was_protected else earlier
+    if _was_protected(later):
+        is_outdated = earlier.is_unreadable or not _was_protected(earlier)
+        return later if is_outdated else _more_severe(earlier, later)
+    if earlier.was_protected and not (earlier.protected or earlier.is_missing):
+        return earlier
+    if _was_protected(earlier):
+        return _removed(later, earlier.last_known, project)
+    return later if earlier.is_unreadable else _more_severe(earlier, later)
+
+
+def _removed(later: SnapshotFinding, known: BaselineEntry | None, project: ProjectAudit) -> SnapshotFinding:
+    """Make the finding of a snapshot that only the other token's listing or history has seen protected."""
+    is_known = known is not None and known.state == ("missing" if later.is_missing else "removed")
     removed = "missing_protected" if later.is_missing else "newly_unprotected"
-    finding = later.finding if later.is_exempt else removed
-    removal = {"finding": finding, "protected": later.is_missing, "since": project.listed, "is_new": True}
-    return later.model_copy(update=removal)
+    return later.model_copy(
+        update={
+            "finding": later.finding if later.is_exempt else removed,
+            "protected": later.is_missing,
+            "since": known.since if known and is_known else project.listed,
+            "evidence": known.evidence if known and is_known else "",
+            "is_new": not is_known,
+        }
+    )
 
 
 def _without_rule(finding: SnapshotFinding) -> SnapshotFinding:
@@ -132,3 +163,8 @@ def _more_severe(earlier: SnapshotFinding, later: SnapshotFinding) -> SnapshotFi
             "is_new": first.is_new and second.is_new,
         }
     )
+
+
+def _was_protected(finding: SnapshotFinding) -> bool:
+    known = finding.last_known
+    return finding.was_protected or (known is not None and known.was_protected)

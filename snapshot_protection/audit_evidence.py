@@ -26,11 +26,11 @@ def with_evidence(findings: Sequence[SnapshotFinding], actions: Iterable[Action]
 
     Args:
         findings: The findings of one project.
-        actions: The project's actions, newest first.
+        actions: The project's actions, newest first; one that failed changed nothing.
     """
     last: dict[int | None, Action] = {}
     for action in actions:
-        if action.command == "change_protection":
+        if action.command == "change_protection" and not action.failed:
             last.setdefault(action.image_id, action)
     return [
         _with_action(finding, last[finding.image_id])

@@ -10,13 +10,12 @@ from snapshot_protection.audit_exempt_pages import exempt_lines
 from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.audit_report import (
     AuditReport,
-    describe_history_lost,
-    describe_inaccessible,
     describe_policy,
     format_headline,
     label,
     next_step,
 )
+from snapshot_protection.audit_warnings import warning_lines
 from snapshot_protection.interrupted_runs import summary_lines
 from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.project_audit import ProjectAudit
@@ -85,7 +84,7 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
     ]
     lines += [line for project in report.projects for line in _section(project)]
     lines += exempt_lines(report)
-    lines += _warnings(report)
+    lines += warning_lines(report)
     lines += summary_lines(report.interrupted)
     if step := next_step(report):
         lines += ["", "### What to do", "", f"{step} The projects in [Hetzner's console]({CONSOLE_URL})."]
@@ -121,10 +120,11 @@ def _mark(report: AuditReport) -> str:
         report.with_history_lost,
         report.with_protection_removed,
         report.with_exemption_expired,
+        report.is_record_unreadable,
     )
     if any(urgent):
         return "🔴"
-    return "🟡" if report.unprotected else "🟢"
+    return "🟡" if report.unprotected or any(one.note for one in report.projects) else "🟢"
 
 
 def _scope(report: AuditReport) -> str:
@@ -198,34 +198,6 @@ def _section(project: ProjectAudit) -> Iterable[str]:
         yield f"- {mark} **{words}**: {finding.image_id}" + (f", {text}" if text else "")
     if len(shown) > _NAMED_IN_SUMMARY:
         yield f"- and {len(shown) - _NAMED_IN_SUMMARY} more, see the project's table"
-
-
-def _warnings(report: AuditReport) -> list[str]:
-    lines = [f"- 🔴 {escape_markdown(describe_inaccessible(project))}" for project in report.inaccessible]
-    lines += [
-        f"- 🔴 {escape_markdown(f'{project.project}: {error.message}')}"
-        for project in report.projects
-        for error in project.without_id
-    ]
-    lines += [
-        f"- 🔴 {escape_markdown(describe_history_lost(project))}" for project in report.with_history_lost
-    ]
-    lines += [
-        f"- 🟡 {escape_markdown(f'{project.project} and {project.duplicate_of}')} are the same project, by "
-        "two tokens: counted once. Delete one of the credentials blocks."
-        for project in report.projects
-        if project.duplicate_of
-    ]
-    lines += [
-        f"- 🟡 {escape_markdown(f'{project.project}: {project.note}')}"
-        for project in report.projects
-        if project.note
-    ]
-    lines += [f"- 🟡 {escape_markdown(report.note)}"] if report.note else []
-    findings = (finding for project in report.projects for finding in project.findings)
-    if report.label_selector and any(finding.is_missing for finding in findings):
-        lines.append("- ⚪ what is missing may have been relabelled: only the labels above were listed.")
-    return ["", "### To look at", "", *lines] if lines else []
 
 
 def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:

@@ -10,11 +10,10 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_baseline import PolicyVersion
 from snapshot_protection.audit_finding import FindingName, SnapshotFinding
 from snapshot_protection.empty_projects import describe_empty, format_nothing_found
-from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.interrupted_runs import InterruptedRuns, message_parts, next_steps
 from snapshot_protection.policy import BUILT_IN, NamedPolicy
-from snapshot_protection.project_audit import ProjectAudit
-from snapshot_protection.protection_report import format_error_ref
+from snapshot_protection.project_audit import ProjectAudit, describe_history_lost, describe_inaccessible
+from snapshot_protection.same_projects import describe_duplicates
 from snapshot_protection.wording import first_ones, pluralize
 
 _NAMED_IN_MESSAGE = 5
@@ -41,6 +40,7 @@ class AuditReport(BaseModel):
     Attributes:
         interrupted: The runs that did not finish; they do not change the audit's state.
         note: What else to know, e.g. why projects that were removed are not noticed.
+        is_record_unreadable: Whether the record of the projects of earlier audits could not be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +52,7 @@ class AuditReport(BaseModel):
     policy: NamedPolicy = NamedPolicy()
     interrupted: InterruptedRuns = InterruptedRuns()
     note: str = ""
+    is_record_unreadable: bool = False
 
     @property
     def distinct(self) -> list[ProjectAudit]:
@@ -97,9 +98,9 @@ class AuditReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether every project, each of its snapshots, and its baseline could be read."""
-        unreadable_baselines = any(one.is_baseline_unreadable for one in self.projects)
-        return not (self.inaccessible or self.unreadable or unreadable_baselines)
+        """Whether every project, each of its snapshots, and what earlier audits have stored could be read."""
+        lost = self.is_record_unreadable or any(one.is_baseline_unreadable for one in self.projects)
+        return not (self.inaccessible or self.unreadable or lost)
 
     @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
@@ -131,7 +132,8 @@ class AuditFailedError(HetznerCloudError):
 
 def format_message(report: AuditReport) -> str:
     """Format in one line what an audit found and, where there is something to do, the next step."""
-    parts = [format_headline(report)]
+    duplicates = {one.project: one.duplicate_of for one in report.projects if one.duplicate_of}
+    parts = [format_headline(report), *describe_duplicates(duplicates)]
     inaccessible = [describe_inaccessible(project) for project in report.inaccessible]
     parts += _describe_empty(report) + first_ones(inaccessible, _NAMED_IN_MESSAGE, "project")
     parts += first_ones(report.unreadable, _NAMED_IN_MESSAGE)
@@ -139,6 +141,8 @@ def format_message(report: AuditReport) -> str:
     parts += first_ones(lost, _NAMED_IN_MESSAGE, "project")
     removed = report.with_protection_removed + report.with_exemption_expired
     parts += first_ones([describe(project, finding) for project, finding in removed], _NAMED_IN_MESSAGE)
+    notes = [f"project '{one.project}': {one.note}" for one in report.projects if one.note]
+    parts += first_ones(notes, _NAMED_IN_MESSAGE, "project")
     parts += [report.note] if report.note else []
     parts += [describe_policy(report)] if report.policy.name != BUILT_IN or report.policy_before else []
     parts += message_parts(report.interrupted)
@@ -210,25 +214,12 @@ def next_step(report: AuditReport) -> str:
         parts.append("Find out who removed protection from, or deleted, these snapshots.")
     if report.with_history_lost:
         parts.append("Check in Hetzner's console that no snapshot is missing where the baseline was lost.")
+    if report.is_record_unreadable:
+        parts.append("Check that a credentials block is saved for each project.")
     if report.unprotected:
         parts.append("Run protect-snapshots to protect what is not.")
     parts += next_steps(report.interrupted)
     return " ".join(parts)
-
-
-def describe_inaccessible(project: ProjectAudit) -> str:
-    """Format why a project could not be read."""
-    error = project.error or ErrorInfo()
-    return f"project '{project.project}' could not be read: {error.message}{format_error_ref(error)}"
-
-
-def describe_history_lost(project: ProjectAudit) -> str:
-    """Format that a project's baseline could not be read, and when."""
-    since = f"{project.history_lost:%Y-%m-%d %H:%M} UTC" if project.history_lost else ""
-    return (
-        f"project '{project.project}': the baseline could not be read at {since}; what was unprotected or "
-        "deleted before is not known"
-    )
 
 
 def describe_policy(report: AuditReport) -> str:

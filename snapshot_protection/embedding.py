@@ -7,13 +7,13 @@ from base64 import b64decode, b64encode
 _MAX_BYTES = 64 * 1024 * 1024
 
 
-def embed(name: str, data: str, *, max_bytes: int = _MAX_BYTES) -> str:
+def embed(name: str, data: str, *, max_bytes: int | None = None) -> str:
     """Make a comment that holds data under a name.
 
     Raises:
         ValueError: The data is larger than what is extracted.
     """
-    encoded = data.encode()
+    encoded, max_bytes = data.encode(), max_bytes or _MAX_BYTES
     if len(encoded) > max_bytes:
         raise ValueError(f"{len(encoded)} bytes are more than the {max_bytes} that can be stored")
     return f"<!-- {name} {b64encode(zlib.compress(encoded, 9)).decode()} -->"

@@ -1,4 +1,4 @@
-"""What an audit finds in one project."""
+"""What an audit finds in one project. Pure."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from snapshot_protection.audit_baseline import PolicyVersion, TrendPoint
 from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.protection_report import format_error_ref
 
 
 class ProjectAudit(BaseModel):
@@ -56,6 +57,11 @@ class ProjectAudit(BaseModel):
         return [finding for finding in self.findings if finding.is_violation]
 
     @property
+    def missing_protected(self) -> list[SnapshotFinding]:
+        """The findings of snapshots that are no longer listed, and that an audit has seen protected."""
+        return [finding for finding in self.findings if finding.finding == "missing_protected"]
+
+    @property
     def is_baseline_unreadable(self) -> bool:
         """Whether there is a baseline and this audit could not read it."""
         return self.history_lost is not None and self.history_lost == self.listed
@@ -75,3 +81,18 @@ class ProjectAudit(BaseModel):
         """How many snapshots are protected, and how many are counted."""
         counted = [finding for finding in self.findings if finding.is_counted]
         return TrendPoint(sum(finding.protected for finding in counted), len(counted))
+
+
+def describe_inaccessible(project: ProjectAudit) -> str:
+    """Format why a project could not be read."""
+    error = project.error or ErrorInfo()
+    return f"project '{project.project}' could not be read: {error.message}{format_error_ref(error)}"
+
+
+def describe_history_lost(project: ProjectAudit) -> str:
+    """Format that a project's baseline could not be read, and when."""
+    since = f"{project.history_lost:%Y-%m-%d %H:%M} UTC" if project.history_lost else ""
+    return (
+        f"project '{project.project}': the baseline could not be read at {since}; what was unprotected or "
+        "deleted before is not known"
+    )

@@ -12,7 +12,7 @@ from snapshot_protection.empty_projects import describe_empty, format_nothing_fo
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
 from snapshot_protection.reported_policy import ReportedPolicy
-from snapshot_protection.same_projects import find_duplicates, merge_outcomes
+from snapshot_protection.same_projects import describe_duplicates, find_duplicates, merge_outcomes
 from snapshot_protection.wording import first_ones, pluralize
 
 MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
@@ -106,8 +106,12 @@ class ProtectionReport(BaseModel):
 
     @property
     def without_id(self) -> list[tuple[ProjectReport, ErrorInfo]]:
-        """The listed entries that have no valid id, with their projects."""
-        return [(project, error) for project in self.projects for error in project.without_id]
+        """The listed entries that have no valid id, with their projects; of two tokens of one, once."""
+        listed: dict[str, ProjectReport] = {}
+        for project in self.projects:
+            owner = self.duplicates.get(project.project, project.project)
+            listed[owner] = max(listed.get(owner, project), project, key=lambda one: len(one.without_id))
+        return [(project, error) for project in listed.values() for error in project.without_id]
 
     @property
     def with_errors(self) -> list[ProjectReport]:
@@ -133,7 +137,7 @@ def format_message(report: ProtectionReport) -> str:
     """Format in one line the result of a run and, where there is something to do, the next step."""
     saved = [str(policy) for policy in report.policies if not policy.is_built_in]
     parts = [format_headline(report), *first_ones(saved, _NAMED_IN_MESSAGE)]
-    parts += [*_describe_empty(report), *describe_duplicates(report)]
+    parts += [*_describe_empty(report), *describe_duplicates(report.duplicates)]
     errors = [describe_project_error(project) for project in report.with_errors]
     parts += first_ones(errors, _NAMED_IN_MESSAGE, "project")
     parts += first_ones(describe_without_id(report), _NAMED_IN_MESSAGE)
@@ -147,13 +151,6 @@ def describe(outcome: SnapshotOutcome) -> str:
     if outcome.action_id is not None:
         text += f", action {outcome.action_id}"
     return f"{text}: {outcome.message}{format_error_ref(outcome)}" if outcome.message else text
-
-
-def describe_duplicates(report: ProtectionReport) -> list[str]:
-    """Format which projects are the same one, five at most."""
-    pairs = [f"'{name}' is the same project as '{owner}'" for name, owner in report.duplicates.items()]
-    more = [f"and {len(pairs) - _NAMED_IN_MESSAGE} more"] if len(pairs) > _NAMED_IN_MESSAGE else []
-    return [*pairs[:_NAMED_IN_MESSAGE], *more]
 
 
 def select_notable(report: ProtectionReport) -> list[SnapshotOutcome]:
@@ -190,15 +187,14 @@ def format_headline(report: ProtectionReport) -> str:
     if not sum(counts.values()):
         read = len(report.projects) - len(report.inaccessible)
         return format_nothing_found(read, report.label_selector) + _inaccessible_suffix(report)
-    if report.dry_run:
-        todo, snapshots = counts["would_protect"], pluralize(total, "snapshot")
-        text = f"Dry run: would protect {todo} of {snapshots} in {projects}"
-        exempt = [f"{counts['exempt']} exempt"] if counts["exempt"] else []
-        return ", ".join([text, f"{before} protected already", *exempt]) + _inaccessible_suffix(report)
-    text = f"{before + counts['protected']} of {pluralize(total, 'snapshot')} protected in {projects}"
-    text += f" ({counts['protected']} now, {before} before)"
     named = ("failed", "unfinished", "deleted", "exempt")
     others = [f"{counts[name]} {name}" for name in named if counts[name]]
+    if report.dry_run:
+        todo, snapshots = counts["would_protect"], pluralize(total, "snapshot")
+        text = f"Dry run: would protect {todo} of {snapshots} in {projects}, {before} protected already"
+        return ", ".join([text, *others]) + _inaccessible_suffix(report)
+    text = f"{before + counts['protected']} of {pluralize(total, 'snapshot')} protected in {projects}"
+    text += f" ({counts['protected']} now, {before} before)"
     return ", ".join([text, *others]) + _inaccessible_suffix(report)
 
 

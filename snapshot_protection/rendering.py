@@ -2,18 +2,20 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from snapshot_protection import audit_pages, audit_report, interrupted_runs, protection_report
 from snapshot_protection.audit_baseline import table_key
 from snapshot_protection.audit_report import AuditReport
+from snapshot_protection.project_audit import describe_history_lost
 from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_summary import describe_exempt, render_summary
 from snapshot_protection.protection_table import build_table
 from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
 from snapshot_protection.wording import join_in_chunks
 
+_MAX_LINES = 1_000
 _KEY_PART = re.compile(r"[a-z0-9-]+")
 
 
@@ -31,7 +33,7 @@ def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> Ren
         message=protection_report.format_message(report),
         log_lines=tuple(_protection_log(report)),
         summary=RenderedSummary(
-            summary if is_whole else f"{summary}\n\n{report.dump()}\n",
+            summary if is_whole else f"{summary}\n\n{_embedded(report)}\n",
             description="What the run came to.",
             key=f"snapshot-protection-summary{mode}" if is_whole else None,
         ),
@@ -68,14 +70,21 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
     )
 
 
+def _embedded(report: ProtectionReport) -> str:
+    try:
+        return report.dump()
+    except ValueError as error:  # log, table and state have the result all the same
+        return f"The report could not be stored for the run that started this one: {error}."
+
+
 def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
     """Each outcome but what was protected already; several a line if they have no message or are exempt."""
     unchanged = {"already_protected", "exempt"}
     changed = [outcome for outcome in report.snapshots if outcome.outcome not in unchanged]
-    for outcome in changed:
-        if outcome.message:
-            level = logging.ERROR if outcome.needs_attention else logging.INFO
-            yield LogLine(protection_report.describe(outcome), level)
+    with_message = [outcome for outcome in changed if outcome.message]
+    for level, is_error in ((logging.ERROR, True), (logging.INFO, False)):
+        chosen = (outcome for outcome in with_message if outcome.needs_attention is is_error)
+        yield from _lines(map(protection_report.describe, chosen), level)
     yield from map(LogLine, describe_exempt(report))
     without_message = (protection_report.describe(outcome) for outcome in changed if not outcome.message)
     yield from map(LogLine, join_in_chunks(without_message))
@@ -87,9 +96,16 @@ def _audit_log(report: AuditReport) -> Iterator[LogLine]:
         yield LogLine(text, logging.WARNING)
     if report.policy_before:
         yield LogLine(audit_report.describe_policy(report), logging.WARNING)
-    for text in report.unreadable:
-        yield LogLine(text, logging.ERROR)
+    yield from _lines(report.unreadable, logging.ERROR)
     for project in report.with_history_lost:
-        yield LogLine(audit_report.describe_history_lost(project), logging.ERROR)
-    for project, finding in report.with_protection_removed + report.with_exemption_expired:
-        yield LogLine(audit_report.describe(project, finding), logging.ERROR)
+        yield LogLine(describe_history_lost(project), logging.ERROR)
+    removed = report.with_protection_removed + report.with_exemption_expired
+    yield from _lines(
+        (audit_report.describe(project, finding) for project, finding in removed), logging.ERROR
+    )
+
+
+def _lines(texts: Iterable[str], level: int) -> list[LogLine]:
+    """Make a line of each text; of thousands, one of 25: each is slow to store and to read."""
+    texts = list(texts)
+    return [LogLine(text, level) for text in (texts if len(texts) <= _MAX_LINES else join_in_chunks(texts))]

@@ -1,12 +1,14 @@
 """Projects of a report that are the same one, by another token: each snapshot counts once. Pure functions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import SnapshotOutcome
+from snapshot_protection.wording import first_ones
 
+_NAMED_IN_MESSAGE = 5
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -36,6 +38,12 @@ def find_duplicates(projects: Sequence[Reported]) -> dict[str, str]:
             duplicates[project.project] = owner
         owners |= {image: owners.get(image, owner or project.project) for image in images}
     return duplicates
+
+
+def describe_duplicates(duplicates: Mapping[str, str]) -> list[str]:
+    """Format which projects are the same one, five at most."""
+    pairs = [f"'{name}' is the same project as '{owner}'" for name, owner in duplicates.items()]
+    return first_ones(pairs, _NAMED_IN_MESSAGE)
 
 
 def merge_outcomes(projects: Iterable[Reported]) -> list[SnapshotOutcome]:

@@ -22,6 +22,11 @@ class UnreadableSnapshot:
         """Whether it is one: as far as its type could be read."""
         return True
 
+    @property
+    def deleted(self) -> None:
+        """When it was deleted: that is not known."""
+        return
+
 
 ListedSnapshot = Image | UnreadableSnapshot
 

@@ -155,7 +155,7 @@ async def test_a_name_that_is_not_saved_is_an_error_of_itself_beside_others_that
     for one in (absent, impossible):
         assert one.error
         assert one.error.code == "unknown_project"
-        assert one.error.message == ("no saved credentials block has this name. Available projects: 'prod'.")
+        assert one.error.message == "no saved credentials block has this name. Available projects: 'prod'"
 
 
 async def test_the_available_projects_are_ten_at_most_in_a_message(
@@ -182,7 +182,7 @@ async def test_a_named_project_is_loaded_when_another_block_cannot_be_decrypted(
         "the credentials block 'b' cannot be read: the Prefect API returned 500"
     )
     assert absent.error
-    assert "Available projects: 'a'." in absent.error.message
+    assert "Available projects: 'a'" in absent.error.message
 
 
 async def test_every_project_but_those_that_cannot_be_decrypted_is_loaded(
@@ -197,13 +197,35 @@ async def test_every_project_but_those_that_cannot_be_decrypted_is_loaded(
     assert [one.name for one in projects if one.credentials] == ["a", "c", "e"]
     named, unnamed = [one for one in projects if one.error]
     assert (named.name, named.is_saved) == ("d", True)
-    assert (unnamed.name, unnamed.is_saved) == ("unreadable-block-1", False)
+    assert (unnamed.name, unnamed.is_saved) == ("unreadable block 1", False)
     assert unnamed.error
     assert "(after 'a' and before 'c' in the order of their names)" in unnamed.error.message
     assert "PREFECT_SERVER_ENCRYPTION_KEY" in unnamed.error.message
-    assert names == ["a", "c", "e", "unreadable-block-1", "unreadable-block-2"]
+    assert names == ["a", "c", "e", "unreadable block 1", "unreadable block 2"]
     assert again.error
     assert again.error.code == "unreadable_credentials"
+
+
+async def test_a_block_that_cannot_be_decrypted_is_not_taken_for_one_that_a_user_named_like_it(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    for name in ("a", "unreadable-block-1"):
+        save_project(name, sandbox)
+    with undecryptable(engine, "a"):
+        projects = await load_projects(deployed=True)
+        names = await find_projects()
+    assert len(names) == 2
+    assert sorted(one.name for one in projects) == sorted(names)
+    assert [one.error is None for one in projects if one.name == "unreadable-block-1"] == [True]
+
+
+async def test_a_deleted_block_is_no_longer_saved_whatever_its_name_was(
+    save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    save_project("a", sandbox)
+    _, deleted = await load_projects(deployed=True, known={"a": SEEN, "unreadable-block-1": SEEN})
+    assert deleted.error
+    assert deleted.error.code == "no_longer_saved"
 
 
 async def test_every_block_is_an_error_of_its_own_when_none_can_be_decrypted(

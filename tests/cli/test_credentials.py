@@ -2,25 +2,29 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import BlockDocument
 
+import cli.credentials
 from blocks.credentials import HetznerCloudCredentials
 from blocks.saved_blocks import read_saved_block
-from cli.credentials import delete_credentials
+from cli.credentials import delete_credentials, save_credentials
 from playground.server import PrefectServer, free_port
 from records.known_projects import load_known_projects, update_known_projects
 from sandbox import Sandbox
 from tests.support.fixtures import TOKEN, SaveProject
-from tests.support.shell import ROOT, environment_of
+from tests.support.shell import ROOT, environment_of, from_the_shell
 from tests.support.undecryptable_blocks import undecryptable
+from tests.support.waits import until
 
 NAME = "saved-from-the-shell"
 
@@ -53,13 +57,72 @@ def credentials(server: PrefectServer, *arguments: str, token: str = "") -> subp
     )
     assert TOKEN not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    assert "Still processing items" not in done.stderr  # Prefect's, at exit
     return done
+
+
+@contextmanager
+def prompted(
+    server: PrefectServer, *arguments: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int, bytearray]]:
+    """Run a command on a terminal up to its prompt; gives the terminal, and what it has shown."""
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "credentials", *arguments],
+        cwd=ROOT,
+        env=environment_of(server),
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
+    )
+    os.close(its_end)
+    try:
+        shown = bytearray()
+        with suppress(OSError):  # how a terminal ends
+            while not shown.endswith((b"not shown): ", b"[y/N] ")):
+                shown += os.read(terminal, 1024)
+        until(lambda: waits(process))  # a signal before it reads would not interrupt the read
+        yield process, terminal, shown
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+def waits(process: subprocess.Popen[bytes]) -> bool:
+    state = Path(f"/proc/{process.pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def answer(terminal: int, text: str, shown: bytearray) -> None:
+    """Type a text at a prompt, and read what the terminal shows until the command has ended."""
+    os.write(terminal, text.encode())
+    with suppress(OSError):  # how a terminal ends
+        while piece := os.read(terminal, 1024):
+            shown += piece
 
 
 def load(name: str = NAME) -> HetznerCloudCredentials:
     block = HetznerCloudCredentials.load(name, _sync=True)  # type: ignore[call-arg]  # of the sync wrapper
     assert isinstance(block, HetznerCloudCredentials)
     return block
+
+
+def test_a_project_that_another_has_just_saved_is_not_replaced(
+    sandbox: Sandbox,
+    save_project: SaveProject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def load_before(_name: str) -> None:
+        """As it was before the other one saved it."""
+
+    save_project(NAME, sandbox)
+    monkeypatch.setattr(cli.credentials, "_load_existing", load_before)
+    monkeypatch.setenv("HCLOUD_TOKEN", TOKEN)
+    assert save_credentials(NAME, endpoint=sandbox.endpoint) == 1
+    assert f"Not saved: The project '{NAME}' is saved already" in capsys.readouterr().err
 
 
 def test_a_token_is_tried_with_one_request_and_saved(engine: PrefectServer, sandbox: Sandbox) -> None:
@@ -117,29 +180,66 @@ def test_a_missing_server_is_said(engine: PrefectServer) -> None:
 
 
 def test_a_token_is_asked_for_without_echo(engine: PrefectServer, sandbox: Sandbox) -> None:
-    terminal, its_end = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "credentials", "save", NAME, "--endpoint", sandbox.endpoint],
-        cwd=ROOT,
-        env=environment_of(engine),
-        stdin=its_end,
-        stdout=its_end,
-        stderr=its_end,
-        start_new_session=True,
-    )
-    os.close(its_end)
-    shown = b""
-    with suppress(OSError):  # how a terminal ends
-        while b"not shown): " not in shown:
-            shown += os.read(terminal, 1024)
-        os.write(terminal, f"{TOKEN}\n".encode())
-        while piece := os.read(terminal, 1024):
-            shown += piece
-    os.close(terminal)
-    assert process.wait() == 0, shown
+    with prompted(engine, "save", NAME, "--endpoint", sandbox.endpoint) as (process, terminal, shown):
+        answer(terminal, f"{TOKEN}\n", shown)
+        assert process.wait() == 0, shown
     assert b"Saved the token" in shown
     assert TOKEN.encode() not in shown
     assert load().token.get_secret_value() == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("command", "sent", "status"),
+    [
+        ("save", signal.SIGINT, 130),
+        ("save", signal.SIGTERM, 143),
+        ("save", signal.SIGHUP, 129),
+        ("delete", signal.SIGINT, 130),
+    ],
+)
+async def test_one_signal_ends_a_prompt_with_its_exit_status_and_nothing_is_changed(
+    engine: PrefectServer, known: str, command: str, sent: signal.Signals, status: int
+) -> None:
+    with prompted(engine, command, known) as (process, _, _):
+        process.send_signal(sent)
+        assert process.wait(30) == status
+    recorded = await load_known_projects()
+    assert recorded
+    assert known in recorded.expected
+    with pytest.raises(ValueError, match="Unable to find block document"):
+        await HetznerCloudCredentials.aload(known)
+
+
+@pytest.mark.parametrize(("command", "reason"), [("save", "no token"), ("delete", "not confirmed")])
+async def test_the_end_of_the_input_is_no_token_and_no_confirmation(
+    engine: PrefectServer, known: str, command: str, reason: str
+) -> None:
+    with prompted(engine, command, known) as (process, terminal, shown):
+        answer(terminal, "\x04", shown)
+        assert process.wait(30) == 1
+    assert reason.encode() in shown
+
+
+@pytest.mark.parametrize("command", ["save", "delete"])
+async def test_a_closed_standard_input_is_no_terminal(
+    engine: PrefectServer, known: str, command: str
+) -> None:
+    done = from_the_shell(engine, "sh", "-c", f"{sys.executable} -m cli credentials {command} {known} <&-")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("Not saved: " if command == "save" else "Not deleted: ")
+
+
+def test_a_project_that_is_saved_by_another_user_during_the_prompt_keeps_its_token(
+    engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
+) -> None:
+    with prompted(engine, "save", NAME, "--endpoint", sandbox.endpoint) as (process, terminal, shown):
+        save_project(NAME, sandbox, token="of-another-user")
+        answer(terminal, f"{TOKEN}\n", shown)
+        assert process.wait(30) == 1
+    assert b"Traceback" not in shown
+    assert b"--replace" in shown
+    assert load().token.get_secret_value() == "of-another-user"
 
 
 @pytest.fixture

@@ -101,6 +101,12 @@ def test_a_new_user_is_told_how_to_go_on(tmp_path: Path) -> None:
     assert "Starting temporary server" not in done.stderr
 
 
+def test_a_home_whose_parent_does_not_exist_yet_is_no_warning(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    done = run("cli", "protect", folder=tmp_path, environment={"PREFECT_HOME": str(home)})
+    assert done.stderr.startswith("Failed: there is no API token yet.")
+
+
 def test_the_demo_takes_nothing_of_the_user_s_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The temporary Prefect server of a run on a new machine: quiet, patient, and its failure is named."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.fixtures import TOKEN, MakeSandbox
+from tests.support.machine import kill_all, processes_of
+from tests.support.migrated_database import make_home
 from tests.support.shell import ROOT
+from tests.support.waits import until
 
 pytestmark = pytest.mark.e2e
 
@@ -42,3 +46,26 @@ def test_a_server_that_ends_while_it_starts_is_reported_at_once_with_its_variabl
     assert "The temporary Prefect server did not start (sqlalchemy.exc.ArgumentError" in done.stderr
     assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
+def test_the_server_ends_with_the_command_however_that_ends(
+    tmp_path: Path, make_sandbox: MakeSandbox, kind: signal.Signals
+) -> None:
+    sandbox, home = make_sandbox(snapshots=3, latency_seconds=5), make_home(tmp_path / "home")
+    environment = {"HCLOUD_TOKEN": TOKEN, "HCLOUD_ENDPOINT": sandbox.endpoint, "PREFECT_HOME": str(home)}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "flows.protect_snapshots"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: sandbox.requests)
+        command.send_signal(kind)
+        command.wait()
+        until(lambda: not processes_of(home))
+    finally:
+        kill_all(home)
+        command.wait()

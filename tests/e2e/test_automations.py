@@ -17,7 +17,7 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
 from records.project_flows import FLOW_NAMES
-from reporting.events import AUDITED, UNPROTECTED
+from reporting.events import AUDITED, MISSING, UNPROTECTED
 from tests.support.automations import (
     FOLDER,
     actions_of,
@@ -154,7 +154,7 @@ def related_to(run: FlowRun, deployment: str) -> list[dict[str, str]]:
     ]
 
 
-async def test_failed_and_crashed_runs_of_ours_and_unprotected_snapshots_are_reported_once(
+async def test_failed_and_crashed_runs_of_ours_and_unprotected_and_missing_snapshots_are_reported_once(
     client: PrefectClient, prefect_api: PrefectServer, tmp_path: Path
 ) -> None:
     protect = await client.create_flow(protect_snapshots)
@@ -162,7 +162,7 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_snapshots_are_rep
     theirs = await client.create_deployment(await client.create_flow(other_flow), "on-demand")
     with notifications() as (url, received):
         block = await save_notification_block(url)
-        for name in ("failed-runs", "unprotected-snapshots"):
+        for name in ("failed-runs", "unprotected-snapshots", "missing-snapshots"):
             create_automations(prefect_api, tmp_path, name, block=block, within={})
         for deployment, of in ((batch, None), (theirs, None), (None, protect_snapshots)):
             await begin(client, deployment, Failed(message="not to be reported"), of)
@@ -174,19 +174,35 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_snapshots_are_rep
             related_to(crashed, "on-demand"),
             count=2,
             newly_unprotected=1,
+            since_last_audit=1,
             image_ids=[7, 8],
+        )
+        await emit(
+            MISSING,
+            {"prefect.resource.id": "hetzner-cloud.project.prod", "prefect.resource.name": "prod"},
+            related_to(crashed, "on-demand"),
+            count=2,
+            since_last_audit=1,
+            image_ids=[9, 10],
         )
         failed = await begin(client, on_demand, Failed(name="TimedOut", message="the token is invalid"))
 
         async def bodies() -> dict[str, str]:
             return {one["subject"]: one["body"] for one in received}
 
-        found = await eventually(bodies, lambda found: len(found) > 2)
-    assert len(received) == 3
+        found = await eventually(bodies, lambda found: len(found) > 3)
+    assert len(received) == 4
     link = f"{prefect_api.ui_url}/runs/flow-run/"
     assert found == {
         "Unprotected snapshots in prod": (
-            "2 unprotected, 1 of them since the last audit.\n\nImage ids (100 at most): 7, 8\n"
+            "2 unprotected, 1 of them lost their protection, 1 since the last audit.\n\n"
+            "Image ids (100 at most): 7, 8\n"
+            f"Audit: {link}{crashed.id}\nFlow run id: {crashed.id}"
+        ),
+        "Missing snapshots in prod": (
+            "2 missing that were protected, 1 since the last audit: deleted, or their labels were "
+            "changed.\n\n"
+            "Image ids (100 at most): 9, 10\n"
             f"Audit: {link}{crashed.id}\nFlow run id: {crashed.id}"
         ),
         f"protect-snapshots/on-demand Crashed: {crashed.name}": (

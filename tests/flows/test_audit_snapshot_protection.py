@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -16,8 +17,10 @@ from flows import audit_snapshot_protection as audit_flow
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
+from records.record_versions import read_last_versions
 from sandbox import Fault, Sandbox
 from snapshot_protection.audit_report import AuditFailedError
+from snapshot_protection.project_audit import ProjectAudit
 from tests.support.audit_runs import audit, report_of
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, eventually, log_of, run, task_runs_of
@@ -265,6 +268,38 @@ async def test_what_only_the_second_block_s_history_knows_is_found_and_both_reme
         assert findings_of(await audit(name)) == {"newly_unprotected": 1, "protected": 2}
 
 
+async def events(name: str, since: datetime) -> list[Any]:
+    wanted = EventFilter(
+        event=EventNameFilter(name=[f"hetzner-cloud.snapshots.{name}"]),
+        occurred=EventOccurredFilter(since=since),
+    )
+    async with get_client() as client:
+        answer = await client._client.post("/events/filter", json={"filter": wanted.model_dump(mode="json")})
+    return list(answer.raise_for_status().json()["events"])
+
+
+async def test_a_project_in_which_a_protected_snapshot_is_missing_emits_an_event_in_each_audit(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    cloud = make_sandbox(snapshots=3, protected=2)
+    save_project("audit-deleted", cloud)
+    snapshots = {one: image for one, image in cloud.images.items() if image["type"] == "snapshot"}
+    protected, *_ = (one for one, image in snapshots.items() if image["protection"]["delete"])
+    [bare] = (one for one, image in snapshots.items() if not image["protection"]["delete"])
+    since = prefect_now("UTC")
+    await audit("audit-deleted")
+    for gone in (protected, bare):
+        cloud.delete_image(gone)
+    for _ in range(2):
+        assert (await audit("audit-deleted")).state.is_completed()
+    found = await eventually(lambda: events("missing", since), lambda found: len(found) > 1)
+    assert [event["resource"]["prefect.resource.id"] for event in found] == [
+        "hetzner-cloud.project.audit-deleted"
+    ] * 2
+    payloads = [{"count": 1, "since_last_audit": new, "image_ids": [protected]} for new in (0, 1)]
+    assert sorted((event["payload"] for event in found), key=lambda one: one["since_last_audit"]) == payloads
+
+
 async def test_each_project_with_unprotected_snapshots_is_told_by_an_event(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
@@ -274,18 +309,7 @@ async def test_each_project_with_unprotected_snapshots_is_told_by_an_event(
     since = prefect_now("UTC")
     await audit("audit-bare", "audit-safe")
 
-    async def read() -> list[Any]:
-        wanted = EventFilter(
-            event=EventNameFilter(name=["hetzner-cloud.snapshots.unprotected"]),
-            occurred=EventOccurredFilter(since=since),
-        )
-        async with get_client() as client:
-            answer = await client._client.post(
-                "/events/filter", json={"filter": wanted.model_dump(mode="json")}
-            )
-        return list(answer.raise_for_status().json()["events"])
-
-    [event] = await eventually(read, bool)
+    [event] = await eventually(lambda: events("unprotected", since), bool)
     assert event["resource"] == {
         "prefect.resource.id": "hetzner-cloud.project.audit-bare",
         "prefect.resource.name": "audit-bare",
@@ -395,3 +419,28 @@ async def test_a_baseline_that_cannot_be_read_fails_the_audit_once_and_is_report
     again = await audit("audit-anew")
     assert again.state.is_completed()
     assert complaint in (again.state.message or "")
+
+
+async def test_an_event_that_cannot_be_emitted_costs_only_itself(
+    save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("event-bad", "event-good"):
+        save_project(name, make_sandbox(snapshots=2))
+    emitted: list[str] = []
+
+    def emit(project: ProjectAudit) -> None:
+        if project.project == "event-bad":
+            raise RuntimeError("can't start new thread")
+        emitted.append(project.project)
+
+    monkeypatch.setattr(audit_flow, "emit_unprotected", emit)
+    done = await audit("event-bad", "event-good")
+    assert done.state.is_completed()
+    assert emitted == ["event-good"]
+    assert (done.state.message or "").endswith(
+        "The events of 'event-bad' could not be emitted, so the next audit reports the same again: "
+        "RuntimeError: can't start new thread"
+    )
+    async with get_client() as client:
+        baselines = [f"snapshot-audit-baseline-{name}" for name in ("event-bad", "event-good")]
+        assert list(await read_last_versions(client, baselines)) == baselines[1:]

@@ -9,14 +9,16 @@ from prefect.client.schemas.actions import ArtifactCreate
 import flows._audited_projects
 import records.known_projects
 from blocks.credentials import HetznerCloudCredentials
+from playground.server import PrefectServer
 from records.known_projects import KEY, load_known_projects, update_known_projects
 from sandbox import Sandbox
+from tests.support.aged_records import shift_creation, vacuum_run
 from tests.support.audit_runs import audit, report_of
 from tests.support.fixtures import TOKEN, SaveProject
 from tests.support.flow_runs import Run, artifacts_of
 
 pytestmark = pytest.mark.usefixtures("no_known_projects")
-NOTHING_TO_COMPARE = "no earlier list of projects to compare with"
+NOTHING_TO_COMPARE = "first audit of all projects, or their record is lost"
 
 
 @pytest.fixture
@@ -110,13 +112,41 @@ async def test_earlier_versions_of_the_record_are_read_where_the_newest_is_unrea
     assert "project 'seen-removed' could not be read" in message_of(done)
 
 
-async def test_an_audit_without_a_readable_record_says_so(two_projects: tuple[str, str]) -> None:
+async def test_a_missing_project_is_noticed_after_the_run_that_recorded_it_was_deleted(
+    two_projects: tuple[str, str],
+) -> None:
+    await vacuum_run((await audit()).record.id)
+    await delete("seen-removed")
+    done = await audit()
+    assert "project 'seen-removed' could not be read" in message_of(done)
+
+
+async def test_a_removal_is_confirmed_for_the_next_audit_when_the_server_s_clock_was_ahead(
+    two_projects: tuple[str, str], engine: PrefectServer
+) -> None:
+    await audit()
+    for _ in range(10):  # as many versions as are read
+        await update_known_projects(lambda known: known)
+        await shift_creation(engine, KEY, days=30)
+    await update_known_projects(lambda known: known.with_removed("seen-removed", known.seen["seen-removed"]))
+    await delete("seen-removed")
+    assert (await audit()).state.is_completed()
+
+
+async def test_an_audit_that_can_read_no_version_of_the_record_fails_once(
+    two_projects: tuple[str, str],
+) -> None:
     await write_unreadable_version()
     done = await audit()
-    assert done.state.is_completed()
-    assert NOTHING_TO_COMPARE in message_of(done)
+    assert done.state.is_failed()
+    assert "the earlier list of projects cannot be read: its stored versions are unreadable" in message_of(
+        done
+    )
+    assert "Check that a credentials block is saved for each project." in message_of(done)
     [summary] = [one for one in await artifacts_of(done.record.id) if one.key == "snapshot-audit-summary"]
-    assert NOTHING_TO_COMPARE in str(summary.data)
+    assert str(summary.data).startswith("## 🔴")
+    assert "- 🔴 the earlier list of projects cannot be read" in str(summary.data)
+    assert (await audit()).state.is_completed()
 
 
 async def test_two_audits_at_once_lose_no_name_whichever_writes_last(
@@ -151,6 +181,7 @@ async def test_what_is_recorded_is_not_lost_when_it_cannot_be_read(
     monkeypatch.setattr(flows._audited_projects, "load_known_projects", fail)
     done = await audit()
     monkeypatch.undo()
+    assert done.state.is_failed()
     assert "the earlier list of projects cannot be read: ConnectionError: no server" in message_of(done)
     assert "the list of projects could not be recorded: ConnectionError: no server" in message_of(done)
     recorded = await load_known_projects()

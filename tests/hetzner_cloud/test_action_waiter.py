@@ -354,3 +354,14 @@ async def test_the_reason_names_both_when_others_ran_into_the_timeout() -> None:
         ActionUnfinishedError, match="waited 60 s; asking for 1 of them failed: 1 of 2 actions"
     ):
         await script.wait(action(1), action(2))
+
+
+async def test_polls_that_fail_together_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "hetzner_cloud")
+    fault = ServerError("GET /actions was answered with 500", "http_500", 500)
+    states: list[State] = [fault, SUCCESS]
+    script = Script(**{f"a{number}": states.copy() for number in range(1, 101)})
+    await script.wait(*(action(number) for number in range(1, 101)))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Asking for 100 running actions failed: {fault}"
+    ]

@@ -129,3 +129,12 @@ async def test_the_compressed_bytes_are_bounded_too() -> None:
         await read_body(received)
     assert isinstance(received.stream, Parts)
     assert received.stream.taken < 15
+
+
+async def test_a_body_in_thousands_of_parts_is_not_read_to_its_end() -> None:
+    parts = [b" "] * 100_000  # each takes time, and nothing else runs while many have arrived
+    received = response(*parts, encoding="identity")
+    with pytest.raises(UnusableBodyError, match="more than 10000 parts"):
+        await read_body(received)
+    assert isinstance(received.stream, Parts)
+    assert received.stream.taken == 10_001

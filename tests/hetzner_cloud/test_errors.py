@@ -199,3 +199,10 @@ def test_a_retry_after_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(ServerError("no", "unavailable", 503, None, None, 30.5)))
     assert (error.retry_after_seconds, str(error)) == (30.5, "no (unavailable)")
     assert ServerError("no").retry_after_seconds is None
+
+
+def test_of_an_invalid_request_with_thousands_of_fields_the_first_are_read() -> None:
+    fields = [{"name": f"field {number}", "messages": ["no"] * 1_000} for number in range(1_000)]
+    read = InvalidRequestError("invalid", details={"fields": fields}).fields
+    assert [*read] == [f"field {number}" for number in range(20)]
+    assert all(len(messages) == 5 for messages in read.values())

@@ -155,3 +155,9 @@ def test_the_token_is_not_in_what_a_redactor_shows() -> None:
     redactor = Redactor(SecretStr(TOKEN))
     assert TOKEN not in f"{redactor!r} {vars(redactor)!r}"
     assert redactor.redact_text(f"\ud800 Bearer {TOKEN}\n") == f"Bearer {MASK}"
+
+
+def test_a_body_of_megabytes_with_the_token_is_not_read() -> None:
+    padding = json.dumps("x" * 2**20)
+    body = body_of(f'{{"a": "{TOKEN}", "b": {padding}}}'.encode())
+    assert body == JsonBody(error="it contains the API token, and has more than 1048576 bytes")

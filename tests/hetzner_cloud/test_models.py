@@ -262,3 +262,9 @@ def test_a_list_has_no_further_page_when_its_meta_is(text: str) -> None:
 )
 def test_the_progress_is_a_percentage_whatever_the_response_says(told: object, shown: float) -> None:
     assert Action.model_validate({"id": 1, "status": "running", "progress": told}).progress == shown
+
+
+def test_an_action_of_a_resource_whose_id_has_thousands_of_digits_has_no_image() -> None:
+    action = Action.model_validate(action_json(1, resources=[{"id": int("9" * 4_000), "type": "image"}]))
+    assert action.image_id is None
+    assert len(str(action)) < 100

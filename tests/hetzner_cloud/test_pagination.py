@@ -284,3 +284,17 @@ async def test_no_more_pages_are_requested_than_the_total_can_fill_when_some_hav
     body = {"images": [{}] * 49 + [image_json(1)], "meta": meta}
     pages = Pages(lambda n: ImagesPage.model_validate(body) if n == 1 else page(n))
     assert ids_of(await fetch_pages(pages.fetch)) == [1, 2]
+
+
+@pytest.mark.parametrize("digits", [17, 400, 4_000])
+@pytest.mark.parametrize("name", ["next_page", "last_page", "total_entries"])
+def test_a_number_of_pages_with_so_many_digits_is_no_defect(name: str, digits: int) -> None:
+    pagination = {"next_page": 2, name: int("9" * digits)}
+    content = {"images": [image_json(1)], "meta": {"pagination": pagination}}
+
+    async def fetch(_number: int) -> ImagesPage:
+        return parse_model(ImagesPage, ApiResponse("GET /images", 200, body_of(content)))
+
+    with pytest.raises(InvalidResponseError) as caught:
+        asyncio.run(fetch_pages(fetch, max_pages=None))
+    assert len(str(caught.value)) < 300

@@ -1,5 +1,7 @@
 """Untrusted text made printable."""
 
+import unicodedata
+
 import pytest
 
 from hetzner_cloud.sanitize import printable
@@ -35,3 +37,22 @@ def test_a_text_is_cut_when_it_is_too_long(length: int, shown: int) -> None:
 
 def test_a_text_is_cut_at_the_given_length() -> None:
     assert printable("0123456789", max_length=5) == "0123…"
+
+
+def test_of_a_text_of_megabytes_only_the_beginning_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    category = unicodedata.category
+
+    def look_at(character: str) -> str:
+        looked_at.append(character)
+        return category(character)
+
+    monkeypatch.setattr(unicodedata, "category", look_at)
+    assert printable("\u200b" + "x" * 2**20).endswith("…")
+    assert len(looked_at) <= 10_000
+
+
+def test_a_text_that_begins_with_thousands_of_blanks_says_that_it_was_cut() -> None:
+    assert printable(" " * 2**20 + "x") == "…"
+    assert printable(" " * 2**20) == "…"
+    assert printable("a" + "\n" * 2**20 + "x") == "a…"

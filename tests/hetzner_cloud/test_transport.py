@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -643,3 +644,61 @@ async def test_an_error_keeps_nothing_behind_it_that_has_the_token(
             await transport.send(ApiRequest("GET", "/images"))
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
+
+
+EMPTY = b"Content-Length: 2\r\n\r\n{}"
+
+
+def percent_encoded(text: str) -> str:
+    return "".join(f"%{ord(character):02X}" for character in text)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 @\r\n",
+        b"HTTP/1.1 500 @\r\n",
+        OK + b"X-Echo: Bearer @\r\n",
+        OK + b"Content-Encoding: @\r\n",
+        OK + b"Set-Cookie: token=@\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/?token=@\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: https://@@@@[/\x01@\r\n",
+        b"HTTP/1.1 401 @\r\nX-Correlation-Id: @\r\n",
+        b"HTTP/1.1 @ 200\r\n",
+        OK + b"@\r\n",
+    ],
+    ids=["reason", "reason of an error", "header", "encoding", "cookie", "redirect", "no address",
+         "correlation id", "no status", "no header"],
+)  # fmt: skip
+@pytest.mark.parametrize("spell", [str, str.lower, percent_encoded])
+async def test_an_echo_of_the_token_is_neither_logged_nor_raised_when_it_is_in_the(
+    head: bytes, spell: Callable[[str], str], connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")  # of all loggers, httpcore's headers included
+    received = head.replace(b"@", spell(TOKEN).encode()) + EMPTY
+    shown = ""
+    async with served(sends(received)) as endpoint, connect(endpoint) as transport:
+        try:
+            await transport.send(ApiRequest("GET", "/images"))
+        except HetznerCloudError as error:
+            shown = f"{error} {error!r} {error.args!r} {''.join(traceback.format_exception(error))}"
+    assert "httpcore" in {record.name.partition(".")[0] for record in caplog.records}
+    for text in (shown, caplog.text):
+        assert TOKEN.lower() not in unquote(text).lower()
+
+
+async def test_cookies_are_neither_kept_nor_sent_back(connect: Connect) -> None:
+    requests: list[bytes] = []
+
+    async def sets_cookies(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in range(2):
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+            cookies = b"".join(b"Set-Cookie: c%d-%d=x\r\n" % (number, each) for each in range(500))
+            writer.write(OK + cookies + EMPTY)
+            await writer.drain()
+
+    async with served(sets_cookies) as endpoint, connect(endpoint) as transport:
+        for _ in range(2):
+            await transport.send(ApiRequest("GET", "/images"))
+    assert len(requests) == 2
+    assert not any(b"cookie" in request.lower() for request in requests)

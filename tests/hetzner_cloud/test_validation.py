@@ -261,3 +261,39 @@ def test_an_endpoint_is_rejected_when_the_token_would_travel_unencrypted(host: s
 def test_a_rejection_is_a_value_error_too(refuse: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         refuse()
+
+
+TOO_LONG = ["x" * 2**20, 10**5_000]
+
+
+@pytest.mark.parametrize("value", TOO_LONG, ids=["text", "digits"])
+@pytest.mark.parametrize(
+    "validate",
+    [
+        lambda value: validation.validate_id(value, "The image id"),
+        lambda value: validation.validate_limit(-value if isinstance(value, int) else value),
+        lambda value: validation.validate_flag(value, "The protection"),
+        lambda value: validation.validate_choices([value], ["a"], "sort"),
+        validation.validate_sort,
+        validation.validate_label_selector,
+        lambda value: validation.validate_timeout(-value if isinstance(value, int) else value),
+        lambda value: validation.validate_reserve(value if isinstance(value, int) else 2.0),
+    ],
+    ids=["id", "limit", "flag", "choices", "sort", "label selector", "timeout", "reserve"],
+)
+def test_a_rejection_is_short_when_the_value_is(validate: Callable[[Any], object], value: object) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        validate(value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_timeout_of_thousands_of_digits_is_rejected_because_nothing_can_wait_for_it() -> None:
+    with pytest.raises(InvalidArgumentError, match="time-out must be more than 0 seconds"):
+        validation.validate_timeout(10**5_000)
+
+
+def test_a_label_selector_is_rejected_when_it_is_longer_than_an_address_may_be() -> None:
+    requirements = ",".join(f"key{number}" for number in range(100_000))
+    with pytest.raises(InvalidArgumentError, match="longer than 4,000 characters"):
+        validation.validate_label_selector(requirements)
+    assert validation.validate_label_selector(requirements[:4_000].rstrip(","))

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 pytestmark = pytest.mark.e2e
 
 
@@ -22,15 +20,16 @@ def processes_in(folder: Path) -> Iterator[str]:
 
 
 def test_the_demo_protects_all_is_quiet_and_leaves_nothing_running_when_run_twice(tmp_path: Path) -> None:
-    home = tmp_path / "demo"
+    home = tmp_path / "new" / "demo"
     for _ in range(2):
-        command = [sys.executable, "-m", "cli", "demo", "--home", str(home)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "cli", "demo", "--home", "new/demo"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Completed: 40 of 40 snapshots protected in 1 project (34 now, 6 before)" in done.stdout
         assert "The sandbox itself says: 40 of 40 snapshots protected." in done.stdout
         assert done.stdout.splitlines()[-1].startswith("Look next: ")
         assert done.stderr == ""
+        assert (home / "prefect.db").exists()
         for noise in ("Traceback", "WARNING", "ERROR"):
             assert noise not in done.stdout
         if Path("/proc").exists():

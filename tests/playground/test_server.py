@@ -1,13 +1,16 @@
 """The Prefect server of the demo, the playground and the tests: the one that was started, or an error."""
 
+import errno
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from playground.server import PrefectServer, ServerNotStartedError, _locked, prefect_server
+from playground.server import PrefectServer, ServerNotStartedError, _empty, _locked, prefect_server
 from tests.support.machine import kill_all, processes_of
 from tests.support.waits import until
 
@@ -49,6 +52,34 @@ def test_a_server_ends_and_its_folder_is_free_when_the_process_that_started_it_i
             assert (home / "server.log").exists()
     finally:
         kill_all(home)
+
+
+def test_a_folder_with_files_of_others_is_not_emptied(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "thesis.txt"
+    file.parent.mkdir()
+    file.write_text("years of work")
+    with pytest.raises(ServerNotStartedError, match="has files that no earlier playground has stored"):
+        start_and_stop(file.parent, empty_home=True)
+    assert file.read_text() == "years of work"
+
+
+def test_what_an_earlier_playground_has_stored_is_deleted(tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    for name in ("server.log", "prefect.db", "storage/result"):
+        (tmp_path / name).touch()
+    _empty(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_may_not_be_used_is_not_said_to_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(_address: tuple[str, int]) -> socket.socket:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(socket, "create_server", deny)
+    with pytest.raises(ServerNotStartedError, match=r"^Port 80 cannot be used \(Permission denied\)\.$"):
+        start_and_stop(tmp_path / "home", port=80)
 
 
 def start_and_stop(home: Path, *, port: int = 0, empty_home: bool = False) -> None:

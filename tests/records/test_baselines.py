@@ -11,10 +11,12 @@ from prefect.client.schemas.objects import Artifact
 
 import reporting.artifacts
 from flows.audit_snapshot_protection import audit_snapshot_protection
+from playground.server import PrefectServer
 from records.baselines import BaselineStore
 from sandbox import Sandbox
 from snapshot_protection.audit_baseline_format import StoredPage
 from snapshot_protection.project_audit import ProjectAudit
+from tests.support.aged_records import shift_creation, vacuum_run
 from tests.support.audit_reports import finding
 from tests.support.audit_runs import audit, report_of
 from tests.support.fixtures import MakeSandbox, SaveProject
@@ -82,6 +84,51 @@ async def test_what_0_4_0_stored_is_read_until_something_newer_is_stored(selecto
     known = (await baselines.load("upgraded")).baseline
     assert known
     assert set(known.snapshots) == {3}
+
+
+@pytest.mark.usefixtures("engine")
+async def test_what_0_4_0_stores_after_a_downgrade_is_known_to_the_next_audit_and_added_once() -> None:
+    baselines, key = BaselineStore(""), "snapshot-audit-memory-downgraded"
+    await baselines.save([audited("downgraded", 1, listed=NOW - timedelta(days=2))])
+    await store(key, stored_by_0_4_0("", {1: True, 2: True}, NOW - timedelta(days=1), project="downgraded"))
+    history = await baselines.load("downgraded")
+    assert history.baseline
+    assert set(history.baseline.snapshots) == {1, 2}
+    for _ in range(7):  # more than are read at once
+        versions = (await baselines.load("downgraded")).versions
+        await baselines.save([audited("downgraded", 3, versions=versions)])
+    known = (await baselines.load("downgraded")).baseline
+    assert known
+    assert set(known.snapshots) == {3}
+
+
+@pytest.mark.parametrize("days", [30, -30])
+async def test_the_version_written_last_counts_when_the_server_s_clock_was_wrong(
+    engine: PrefectServer, days: int
+) -> None:
+    baselines, name = BaselineStore(""), f"clock{days}"
+    for number in range(1, 8):
+        versions = (await baselines.load(name)).versions
+        await baselines.save([audited(name, number, versions=versions)])
+        if days > 0 or number == 7:  # ahead until it is corrected, or behind for one audit
+            await shift_creation(engine, f"snapshot-audit-baseline-{name}", days=days)
+    if days > 0:
+        versions = (await baselines.load(name)).versions
+        await baselines.save([audited(name, 8, versions=versions)])
+    known = (await baselines.load(name)).baseline
+    assert known
+    assert set(known.snapshots) == {8 if days > 0 else 7}
+
+
+async def test_what_an_audit_knows_outlives_its_flow_run(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=2)
+    save_project("audit-vacuumed", sandbox)
+    await vacuum_run((await audit("audit-vacuumed")).record.id)
+    sandbox.delete_image(min(sandbox.images))
+    [project] = report_of(await audit("audit-vacuumed")).projects
+    assert [one.finding for one in project.findings] == ["missing_protected", "protected"]
 
 
 @pytest.mark.usefixtures("engine")
@@ -174,3 +221,24 @@ async def test_an_audit_saves_no_baseline_when_its_summary_cannot_be_published(
     assert done.state.is_completed()
     await log_of(done.record.id, until="The report could not be published: ConnectionError: no server")
     assert [one.key for one in await artifacts_of(done.record.id)] == ["audited-snapshots-audit-unpublished"]
+
+
+async def test_no_token_of_a_project_has_a_new_baseline_when_its_findings_could_not_be_published(
+    save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox(snapshots=2, protected=2)
+    for name in ("audit-twice-a", "audit-twice-b"):
+        save_project(name, sandbox)
+    await audit("audit-twice-a", "audit-twice-b")
+    sandbox.set_protection(min(sandbox.images), delete=False)
+    create_artifact = PrefectClient.create_artifact
+
+    async def create(client: PrefectClient, artifact: ArtifactCreate) -> Artifact:
+        if artifact.key == "audited-snapshots-audit-twice-a":
+            raise ConnectionError("no server")
+        return await create_artifact(client, artifact)
+
+    monkeypatch.setattr(PrefectClient, "create_artifact", create)
+    await audit("audit-twice-a", "audit-twice-b")
+    monkeypatch.undo()
+    assert report_of(await audit("audit-twice-a", "audit-twice-b")).new_unprotected == 1

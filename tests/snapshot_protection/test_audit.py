@@ -159,6 +159,20 @@ def test_the_newest_change_of_protection_is_the_evidence_and_only_where_protecti
     assert found == {1: "action 8 of 2026-11-24 22:15:00 UTC", 2: ""}
 
 
+def test_a_failed_action_is_not_the_one_that_removed_the_protection() -> None:
+    findings = compare_with_baseline([image(1, protected=False)], baseline(_1=True), now=NOW, grace_hours=0)
+    failed = action(9, 1).model_copy(update={"status": "error"})
+    [found] = with_evidence(findings, [failed, action(8, 1)])
+    assert found.evidence == "action 8 of 2026-11-24 22:15:00 UTC"
+
+
+@pytest.mark.parametrize(("before", "finding"), [(True, "missing_protected"), (False, "missing")])
+def test_a_listed_snapshot_with_a_date_of_deletion_is_missing(*, before: bool, finding: FindingName) -> None:
+    deleted = image(1, protected=True).model_copy(update={"deleted": NOW - timedelta(hours=1)})
+    assert names([deleted], baseline(_1=before)) == [(1, finding)]
+    assert names([deleted], None) == []
+
+
 def test_no_evidence_is_given_where_none_is_found() -> None:
     findings = compare_with_baseline([image(1, protected=False)], baseline(_1=True), now=NOW, grace_hours=0)
     assert [one.evidence for one in with_evidence(findings, [action(6, 2)])] == [""]

@@ -4,11 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from snapshot_protection.audit_baseline import TrendPoint
+from snapshot_protection.audit import baseline_entries
+from snapshot_protection.audit_baseline import BaselineEntry, TrendPoint
 from snapshot_protection.audit_duplicates import merge_duplicates
 from snapshot_protection.audit_finding import FindingName, SnapshotFinding
+from snapshot_protection.audit_pages import render_summary
+from snapshot_protection.audit_report import format_message
+from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.project_audit import ProjectAudit
-from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project
+from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, YESTERDAY, finding, project, report
 
 EARLIER = NOW - timedelta(seconds=2)
 SHARED = finding(1)
@@ -86,6 +90,8 @@ def test_the_earliest_date_and_what_was_reported_before_win() -> None:
         ("missing", "protected", "protected"),
         ("missing_protected", "protected", "missing_protected"),
         ("unprotected", "missing_protected", "missing_protected"),
+        ("missing_protected", "unprotected", "newly_unprotected"),
+        ("missing_protected", "in_grace_period", "newly_unprotected"),
         ("in_grace_period", "new_unprotected", "new_unprotected"),
         ("new", "protected", "new"),
         ("protected", None, "protected"),
@@ -159,6 +165,45 @@ def test_only_the_policies_that_exempt_it_by_both_names_are_stored() -> None:
     assert merged(first, finding(7, exempt_by=frozenset({"default"}))).exempt_by == {"default"}
 
 
+PROTECTED = BaselineEntry("protected", "snapshot 7")
+
+
+def unreadable(last_known: BaselineEntry | None = None) -> SnapshotFinding:
+    return finding(7, "unreadable", reason="could not be read", last_known=last_known)
+
+
+@pytest.mark.parametrize("last_known", [None, PROTECTED])
+def test_what_the_later_listing_cannot_read_is_unknown_and_its_protection_is_not_forgotten(
+    last_known: BaselineEntry | None,
+) -> None:
+    found = merged(finding(7), unreadable(last_known))
+    assert (found.finding, found.is_violation) == ("unreadable", False)
+    assert baseline_entries([found])[7].state == "protected"
+
+
+def test_a_removal_is_stored_when_the_later_listing_cannot_read_the_snapshot() -> None:
+    found = merged(REMOVED, unreadable(PROTECTED))
+    assert found.finding == "unreadable"
+    assert baseline_entries([found])[7] == BaselineEntry("removed", "snapshot 7", NOW, EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("last_known", "later", "result"),
+    [
+        (PROTECTED, "unprotected", "newly_unprotected"),
+        (PROTECTED, "missing", "missing_protected"),
+        (PROTECTED, "protected", "protected"),
+        (None, "unprotected", "unprotected"),
+        (None, "newly_protected", "newly_protected"),
+    ],
+)
+def test_what_the_later_listing_can_read_is_not_reported_as_unreadable(
+    last_known: BaselineEntry | None, later: FindingName, result: FindingName
+) -> None:
+    found = merged(unreadable(last_known), finding(7, later))
+    assert (found.finding, found.reason, found.last_known) == (result, "", None)
+
+
 def test_coverage_and_trend_are_those_of_the_merged_findings() -> None:
     trend = (TrendPoint(9, 9), TrendPoint(2, 2))
     [one, _] = merge(
@@ -166,3 +211,23 @@ def test_coverage_and_trend_are_those_of_the_merged_findings() -> None:
     )
     assert one.trend == (TrendPoint(9, 9), TrendPoint(2, 3))
     assert one.coverage == TrendPoint(2, 3)
+
+
+WITHOUT_ID = ErrorInfo(code="unreadable", message="could not be read: an entry without a valid id on page 1")
+
+
+def test_two_tokens_of_one_project_are_in_the_message() -> None:
+    message = format_message(report(*merge(project(SHARED, name="a"), project(SHARED, name="b"))))
+    assert message == "1 of 1 snapshot protected in 1 project; 'b' is the same project as 'a'"
+
+
+@pytest.mark.parametrize("broken", [("a",), ("b",), ("a", "b")])
+def test_an_entry_without_an_id_counts_once_whichever_token_lists_it(broken: tuple[str, ...]) -> None:
+    projects = [
+        project(SHARED, name=name, without_id=(WITHOUT_ID,) if name in broken else ()) for name in "ab"
+    ]
+    found = report(*merge(*projects))
+    assert (found.succeeded, len(found.unreadable)) == (False, 1)
+    summary = render_summary(found)
+    assert summary.startswith("## 🔴")
+    assert summary.count("an entry without a valid id") == 1

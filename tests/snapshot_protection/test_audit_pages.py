@@ -14,6 +14,7 @@ from snapshot_protection.audit_pages import (
     rows_to_look_at,
     sparkline,
 )
+from snapshot_protection.error_info import ErrorInfo
 from tests.support.audit_reports import DEAD, EVIDENCE, NOW, REMOVED, finding, project, report
 
 
@@ -199,3 +200,12 @@ def test_an_age_is_told_in_words(age: timedelta, words: str) -> None:
 
 def test_an_age_that_is_not_known_is_not_told() -> None:
     assert format_age(None, NOW) == ""
+
+
+def test_the_summary_names_the_first_of_thousands_of_entries_without_an_id() -> None:
+    errors = tuple(ErrorInfo(code="unreadable", message=f"entry {number}") for number in range(5_000))
+    text = render_summary(report(project(without_id=errors), project(without_id=errors[:3], name="b")))
+    assert "prod: entry 19" in text.replace("\\", "")
+    assert "entry 20" not in text
+    assert "and 4,983 more" in text
+    assert len(text) < 5_000

@@ -101,7 +101,7 @@ from tests.support.audit_reports import (
         ),
         (
             report(project(finding(1)), project(finding(1), name="twin", duplicate_of="prod")),
-            "1 of 1 snapshot protected in 1 project",
+            "1 of 1 snapshot protected in 1 project; 'twin' is the same project as 'prod'",
         ),
     ],
 )
@@ -136,7 +136,8 @@ def test_a_removal_that_a_rule_matches_now_says_so() -> None:
 def test_the_message_names_the_policy_and_counts_what_no_rule_matches() -> None:
     twin = project(finding(1), name="twin", duplicate_of="prod", unmatched=12)
     assert format_message(report(project(finding(1), unmatched=12), twin, policy=POLICY)) == (
-        f"1 of 1 snapshot protected in 1 project; policy 'default' ({DIGEST}), 12 snapshots matched no rule"
+        "1 of 1 snapshot protected in 1 project; 'twin' is the same project as 'prod'; "
+        f"policy 'default' ({DIGEST}), 12 snapshots matched no rule"
     )
 
 
@@ -238,3 +239,12 @@ def test_nothing_is_called_empty_when_its_only_entry_has_no_id() -> None:
     assert format_message(report(project(without_id=(error,)))).startswith(
         "0 of 0 snapshots protected in 1 project, 1 could not be read; project 'prod'"
     )
+
+
+def test_what_else_is_to_be_known_of_a_project_is_in_the_message_and_its_summary_is_not_green() -> None:
+    note = "1 version of the baseline could not be read; compared with that of 2026-11-23 03:00 UTC"
+    audits = [project(finding(n), name=f"p{n}", note=note) for n in range(1, 8)]
+    message = format_message(report(*audits))
+    assert message.startswith(f"7 of 7 snapshots protected in 7 projects; project 'p1': {note}; ")
+    assert message.endswith(f"project 'p5': {note}; and 2 more projects")
+    assert render_summary(report(audits[0])).startswith("## 🟡")

@@ -220,15 +220,15 @@ def change(at: datetime, status: str = "success") -> Action:
 
 
 @pytest.mark.parametrize(
-    ("started", "status", "finding"),
+    ("started", "status", "finding", "evidence"),
     [
-        (-timedelta(hours=2), "success", "exemption_expired"),
-        (timedelta(minutes=1), "success", "newly_unprotected"),
-        (timedelta(minutes=1), "error", "exemption_expired"),
+        (-timedelta(hours=2), "success", "exemption_expired", "action 8 of 2026-11-25"),
+        (timedelta(minutes=1), "success", "newly_unprotected", "action 8 of 2026-11-25"),
+        (timedelta(minutes=1), "error", "exemption_expired", "action 8 of 2026-11-23"),  # it changed nothing
     ],
 )
 def test_a_change_after_the_expiry_is_not_approved(
-    started: timedelta, status: str, finding: FindingName
+    started: timedelta, status: str, finding: FindingName, evidence: str
 ) -> None:
     until = NOW - timedelta(hours=1)
     expired = requirements(exemptions=exemption(until))
@@ -237,7 +237,7 @@ def test_a_change_after_the_expiry_is_not_approved(
     assert audits.audit(expired, OFF, change(until - timedelta(days=2))).finding == "exempt"
     one = audits.audit(expired, OFF, change(until + started, status))
     assert (one.finding, one.is_violation) == (finding, True)
-    assert one.evidence.startswith("action 8 of 2026-11-25")
+    assert one.evidence.startswith(evidence)
 
 
 def test_what_was_removed_after_the_expiry_stays_newly_unprotected_and_can_be_stored() -> None:

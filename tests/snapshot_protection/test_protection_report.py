@@ -12,6 +12,7 @@ from snapshot_protection.protection_report import (
     ProtectionReport,
     SnapshotsNotProtectedError,
     describe,
+    format_headline,
     format_message,
 )
 from snapshot_protection.protection_summary import render_summary
@@ -221,3 +222,27 @@ def test_an_entry_without_an_id_is_named_and_the_run_has_not_succeeded(*, dry_ru
 def test_the_entries_without_an_id_are_bounded_in_the_message() -> None:
     project = ProjectReport(project="prod", without_id=(WITHOUT_ID,) * 1_000)
     assert len(format_message(ProtectionReport(dry_run=False, projects=(project,)))) < 1_000
+
+
+def test_the_numbers_of_a_dry_run_add_up_when_a_snapshot_cannot_be_read() -> None:
+    outcomes = [outcome(1, "would_protect"), outcome(2, "already_protected"), FAILED, outcome(4, "deleted")]
+    assert format_headline(report(*outcomes, dry_run=True)) == (
+        "Dry run: would protect 1 of 3 snapshots in 1 project, 1 protected already, 1 failed, 1 deleted"
+    )
+
+
+@pytest.mark.parametrize("broken", [("a",), ("b",), ("a", "b")])
+def test_an_entry_without_an_id_counts_once_whichever_of_two_tokens_lists_it(broken: tuple[str, ...]) -> None:
+    error = ErrorInfo(code="unreadable", message="could not be read: an entry without a valid id on page 1")
+    projects = tuple(
+        ProjectReport(
+            project=name,
+            snapshots=(outcome(1, project=name),),
+            without_id=(error,) if name in broken else (),
+            endpoint="https://api.example.test/v1",
+        )
+        for name in "ab"
+    )
+    found = ProtectionReport(dry_run=False, projects=projects)
+    assert not found.succeeded
+    assert "1 without a valid id could not be read" in format_headline(found)

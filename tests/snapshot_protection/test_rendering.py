@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from snapshot_protection import embedding
 from snapshot_protection.interrupted_runs import InterruptedRuns
 from snapshot_protection.protection_report import ProtectionReport, format_message
 from snapshot_protection.rendered_report import LogLine
@@ -75,3 +76,28 @@ def test_each_project_of_an_audit_has_a_table_that_its_summary_links_to() -> Non
     assert [key and key.startswith(hashed) and key[len(hashed) + 8 :] for key in keys] == ["-prod", "-dead"]
     assert not isinstance(rendered.summary.markdown, str)
     assert "| [dead](http://ui/1) |" in rendered.summary.markdown({"dead": "http://ui/1"})
+
+
+def test_a_report_that_is_too_large_to_be_embedded_is_published_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedding, "_MAX_BYTES", 100)
+    rendered = render_protection_report(protection.report(protection.FAILED), is_whole=False)
+    assert len(rendered.tables[0].rows) == 1
+    assert len(rendered.log_lines) == 1
+    assert isinstance(rendered.summary.markdown, str)
+    assert "<!--" not in rendered.summary.markdown
+    assert "could not be stored for the run that started this one" in rendered.summary.markdown
+
+
+def test_thousands_of_errors_are_joined_into_fewer_log_lines_and_each_is_there() -> None:
+    failed = [protection.outcome(number, "failed", message="no") for number in range(2_000)]
+    deleted = [protection.outcome(5_000 + number, "deleted", message="gone") for number in range(10)]
+    lines = render_protection_report(protection.report(*failed, *deleted), is_whole=True).log_lines
+    assert [line.level for line in lines] == [logging.ERROR] * 80 + [logging.INFO] * 10
+    assert sum(line.text.count("failed") for line in lines) == 2_000
+
+    unreadable = [audits.finding(number, "unreadable", reason="no") for number in range(2_000)]
+    removed = [audits.finding(number, "newly_unprotected", is_new=True) for number in range(2_000, 4_000)]
+    audited = render_audit_report(audits.report(audits.project(*unreadable, *removed)))
+    assert [line.level for line in audited.log_lines] == [logging.ERROR] * 160
