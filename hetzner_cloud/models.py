@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    StrictStr,
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -50,12 +51,6 @@ def _none_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> objec
 
 def _empty_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
     return _none_if_invalid(value, read) or ()
-
-
-def _strings_of(value: object) -> dict[str, str]:
-    """Return the labels that are strings, as all of them should be."""
-    items = value.items() if isinstance(value, dict) else ()
-    return {name: text for name, text in items if isinstance(text, str)}
 
 
 def _string_or_empty(value: object) -> str:
@@ -175,6 +170,7 @@ class Image(_Model):
         disk_size: The size of its disk, GB.
         image_size: The size that is stored and billed, GB; None while creating.
         bound_to: The id of the server that a backup belongs to.
+        labels: None if any of them could not be read: what is left would fulfil selectors such as !key.
     """
 
     id: Id
@@ -195,7 +191,7 @@ class Image(_Model):
     deprecated: Time = None
     deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
-    labels: Annotated[dict[str, str], BeforeValidator(_strings_of)] = Field(default_factory=dict)
+    labels: Annotated[dict[StrictStr, StrictStr] | None, Lenient] = None
 
     @property
     def is_snapshot(self) -> bool:

@@ -7,12 +7,11 @@ never takes protection away.
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
@@ -124,29 +123,36 @@ class Rule(BaseModel):
     keep: Keep = Keep()
 
     def matches(self, project: str, image: Image) -> bool:
-        """Return whether the rule's conditions hold for a project's snapshot."""
+        """Return whether the rule's conditions hold for a snapshot; unreadable labels fulfil none."""
+        return self.matches_but_labels(project, image) and (
+            not self.label_selector
+            or (image.labels is not None and _parsed(self.label_selector).matches(image.labels))
+        )
+
+    def matches_but_labels(self, project: str, image: Image) -> bool:
+        """Return whether the rule's other conditions hold."""
         return (
             (not self.projects or any(fnmatchcase(project, glob) for glob in self.projects))
             and (not self.server or self._matches_server(image))
             and (not self.description or fnmatchcase(image.description, self.description))
-            and (not self.label_selector or self._matches_labels(image.labels))
         )
 
     def _matches_server(self, image: Image) -> bool:
         server = image.created_from.name if image.created_from else ""
         return bool(server) and fnmatchcase(server, self.server)
 
-    def _matches_labels(self, labels: Mapping[str, Any]) -> bool:
-        if not all(isinstance(value, str) for value in labels.values()):
-            return False  # what is not readable would fulfil key!=value
-        return _parsed(self.label_selector).matches(labels)
-
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What the policy requires of a snapshot; `rule` is None if no rule matches it."""
+    """What the policy requires of a snapshot.
+
+    Attributes:
+        rule: The rule that governs it; None if no rule matches it, or if it is unknown which one does.
+        unreadable_labels: Whether that is unknown, because it depends on labels that could not be read.
+    """
 
     rule: Rule | None = None
+    unreadable_labels: bool = False
 
     @property
     def protect(self) -> bool:
@@ -156,6 +162,8 @@ class Requirement:
     @property
     def reason(self) -> str:
         """Why: the rule by its name, or that there is none."""
+        if self.unreadable_labels:
+            return "its labels could not be read"
         return f"rule '{self.rule.name}'" if self.rule else "no rule matches"
 
 
@@ -184,8 +192,16 @@ class Policy(BaseModel):
         return sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest()
 
     def require(self, project: str, image: Image) -> Requirement:
-        """Return what is required of a snapshot: that of the first rule that matches it."""
-        return Requirement(next((rule for rule in self.rules if rule.matches(project, image)), None))
+        """Return what is required of a snapshot: that of the first rule that matches it.
+
+        Where labels that could not be read decide whether a rule is the first, it must be protected.
+        """
+        for rule in self.rules:
+            if image.labels is None and rule.label_selector and rule.matches_but_labels(project, image):
+                return Requirement(unreadable_labels=True)
+            if rule.matches(project, image):
+                return Requirement(rule)
+        return Requirement()
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def see(listed: ListedSnapshot, selector: LabelSelector | None = None) -> Sighti
         return Unknown(listed.error)
     if listed.deleted:
         return Deleted()
-    matches = selector is None or selector.matches(listed.labels)
+    matches = selector is None or selector.matches(listed.labels or {})
     return Listed(listed, selected=listed.is_snapshot and matches)
 
 

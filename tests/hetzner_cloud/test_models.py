@@ -46,7 +46,7 @@ def test_every_field_of_an_image_is_read_when_it_is_as_documented() -> None:
 def test_an_image_is_read_with_only_what_decisions_depend_on() -> None:
     read = image(**NEEDED_OF_AN_IMAGE)
     assert (read.is_snapshot, read.is_protected) == (True, True)
-    assert (read.created_from, read.bound_to, read.rapid_deploy, read.labels) == (None, None, None, {})
+    assert (read.created_from, read.bound_to, read.rapid_deploy, read.labels) == (None, None, None, None)
     assert (read.created, read.deprecated, read.deprecation, read.deleted) == (None, None, None, None)
 
 

@@ -67,11 +67,35 @@ def test_a_glob_of_any_server_does_not_match_a_snapshot_whose_server_is_unknown(
         assert not rule.matches("prod", _snapshot(**_created_from(unknown)))
 
 
-@pytest.mark.parametrize("value", [None, True, 1, ["prod"], {}], ids=repr)
-def test_a_selector_does_not_match_a_snapshot_with_an_unreadable_label(value: object) -> None:
-    rule = Rule(name="not prod", label_selector="env!=prod", protect=False)
+_UNREADABLE: tuple[object, ...] = (None, True, 1, ["prod"], {})
+UNREADABLE_LABELS = [None, [], "env=dev", {"env": "dev", "owner": 1}, *({"env": one} for one in _UNREADABLE)]
+
+
+@pytest.mark.parametrize("labels", UNREADABLE_LABELS, ids=repr)
+@pytest.mark.parametrize("selector", ["env!=prod", "!owner", "env notin (prod)", "env=dev", "env", "owner"])
+def test_a_selector_does_not_match_a_snapshot_with_an_unreadable_label(selector: str, labels: object) -> None:
+    rule = Rule(name="not prod", label_selector=selector, protect=False)
+    assert not rule.matches("prod", _snapshot(labels=labels))
+    requirement = Policy(rules=[rule]).require("prod", _snapshot(labels=labels))
+    assert (requirement.protect, requirement.reason) == (True, "its labels could not be read")
+
+
+def test_a_selector_of_what_is_absent_matches_a_snapshot_without_labels() -> None:
+    rule = Rule(name="not prod", label_selector="env!=prod,!owner", protect=False)
+    assert rule.matches("prod", _snapshot(labels={}))
     assert rule.matches("prod", _snapshot(labels={"env": "dev"}))
-    assert not rule.matches("prod", _snapshot(labels={"env": value}))
+    without = {name: value for name, value in image_json(1).items() if name != "labels"}
+    assert not rule.matches("prod", Image.model_validate(without))
+
+
+@pytest.mark.parametrize("labels", UNREADABLE_LABELS, ids=repr)
+def test_unreadable_labels_pass_by_no_rule_that_they_may_match(labels: object) -> None:
+    keep = Rule(name="keep", projects=["lab"], label_selector="keep")
+    exempt = Rule(name="lab", projects=["lab", "other"], protect=False)
+    policy = Policy(rules=[keep, exempt])
+    assert policy.require("lab", _snapshot(labels=labels)).protect
+    assert not policy.require("lab", _snapshot(labels={})).protect
+    assert policy.require("other", _snapshot(labels=labels)).rule == exempt  # whatever its labels are
 
 
 @given(_HOSTILE, _HOSTILE, _HOSTILE)
