@@ -12,7 +12,7 @@ from pydantic import Field, HttpUrl
 
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.sanitize import printable_repr
-from snapshot_protection.policy import NamedPolicy, Rules, Timezone
+from snapshot_protection.policy import BUILT_IN, NamedPolicy, Rules, Timezone
 from snapshot_protection.policy_parsing import parse_policy
 
 DEFAULT = "default"
@@ -50,18 +50,40 @@ class SnapshotPolicy(Block):
         description="The time zone of days, weeks, months and years, e.g. Europe/Berlin.",
     )
 
+    async def asave(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
+        """Save the block; its name must not be the reserved one.
+
+        Raises:
+            InvalidArgumentError: The name is reserved; nothing was saved.
+        """
+        _reject_reserved_name(name or self._block_document_name)
+        return await super().asave(name, *args, **kwargs)
+
+    def save(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
+        """Save the block; as `asave`."""
+        _reject_reserved_name(name or self._block_document_name)
+        return super().save(name, *args, **kwargs)
+
 
 def validate_policy_name(name: object) -> str:
     """Return a policy's name if a block can have it.
 
     Raises:
-        InvalidArgumentError: It is empty, or has other characters than Prefect allows.
+        InvalidArgumentError: It is empty, has other characters than Prefect allows, or is reserved.
     """
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9-]+", name):
         raise InvalidArgumentError(
             f"A policy's name has only lowercase letters, digits and dashes, unlike {printable_repr(name)}."
         )
+    _reject_reserved_name(name)
     return name
+
+
+def _reject_reserved_name(name: str | None) -> None:
+    if name == BUILT_IN:
+        raise InvalidArgumentError(
+            f"The name '{BUILT_IN}' is reserved: reports use it where no policy is saved. Use another name."
+        )
 
 
 async def load_policy(name: str = DEFAULT) -> NamedPolicy:

@@ -80,6 +80,19 @@ async def test_a_name_that_no_block_can_have_is_rejected(wrong: Any) -> None:
         await load_policy(wrong)
 
 
+async def test_no_policy_is_saved_or_used_under_the_name_of_the_built_in_one() -> None:
+    policy = SnapshotPolicy(rules=RULES)
+    with pytest.raises(InvalidArgumentError, match="'built-in' is reserved"):
+        policy.save(BUILT_IN)
+    with pytest.raises(InvalidArgumentError, match="'built-in' is reserved"):
+        await policy.asave(BUILT_IN, overwrite=True)
+    policy._block_document_name = BUILT_IN
+    with pytest.raises(InvalidArgumentError, match="'built-in' is reserved"):
+        await policy.asave(overwrite=True)
+    with pytest.raises(InvalidArgumentError, match="'built-in' is reserved"):
+        await load_policy(BUILT_IN)  # the UI can save one
+
+
 async def test_a_saved_policy_that_is_invalid_is_an_error_that_names_the_rule(name: str) -> None:
     await SnapshotPolicy(rules=RULES).asave(name)
     async with get_client() as client:
