@@ -68,7 +68,13 @@ def test_a_glob_of_any_server_does_not_match_a_snapshot_whose_server_is_unknown(
 
 
 _UNREADABLE: tuple[object, ...] = (None, True, 1, ["prod"], {})
-UNREADABLE_LABELS = [None, [], "env=dev", {"env": "dev", "owner": 1}, *({"env": one} for one in _UNREADABLE)]
+UNREADABLE_LABELS: list[object] = [
+    None,
+    [],
+    "env=dev",
+    {"env": "dev", "owner": 1},
+    *({"env": one} for one in _UNREADABLE),
+]
 
 
 @pytest.mark.parametrize("labels", UNREADABLE_LABELS, ids=repr)
