@@ -16,9 +16,10 @@ from flows._run_names import unprotect_run_name
 from flows._unprotect_project import PlanRun, UnprotectRequest
 from flows._write_ahead import before_any_change
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
+from records.prefect_errors import describe_prefect_error
 from reporting.artifacts import publish
-from reporting.events import emit_protection_removed
-from reporting.run_logging import log_report
+from reporting.events import PROTECTION_REMOVED, emit_protection_removed
+from reporting.run_logging import log_report, run_logger
 from snapshot_protection.unprotect_pages import render_unprotect_report
 from snapshot_protection.unprotect_report import SnapshotsNotUnprotectedError, UnprotectReport
 
@@ -83,11 +84,23 @@ async def _finish(report: UnprotectReport) -> UnprotectReport:
     rendered = render_unprotect_report(report)
     log_report(rendered)
     unpublished = await publish(rendered)
-    emit_protection_removed(report)
     message = with_unpublished(rendered.message, unpublished)
+    if unemitted := _emit(report):
+        message = f"{message.removesuffix('.')}. {unemitted}"
     if report.succeeded:
         return returned_state(Completed(message=message, data=report))
     return returned_state(Failed(message=message, data=SnapshotsNotUnprotectedError(report)))
+
+
+def _emit(report: UnprotectReport) -> str:
+    """Emit what the run did; returns why that failed, which changes nothing of what it did."""
+    try:
+        emit_protection_removed(report)
+    except Exception as error:  # noqa: BLE001 - it is returned
+        text = f"The event {PROTECTION_REMOVED} could not be emitted: {describe_prefect_error(error)}"
+        run_logger().error("%s", text)
+        return text
+    return ""
 
 
 def _validate_approval(*, required: bool, deployed: bool) -> None:

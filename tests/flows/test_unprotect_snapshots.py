@@ -12,6 +12,7 @@ from flows.protect_snapshots import protect_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
 from records.exemptions import load_exemptions
 from sandbox import Fault
+from snapshot_protection.unprotect_report import UnprotectReport
 from tests.support.deployed_runs import ensure_deployment, execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, run
@@ -136,6 +137,22 @@ async def test_a_run_that_cannot_record_exemptions_changes_nothing(
         "The exemptions could not be recorded, so nothing was changed"
     )
     assert not project.removals
+
+
+async def test_an_event_that_cannot_be_emitted_is_reported_and_changes_nothing_of_what_was_done(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def emit(report: UnprotectReport) -> None:
+        raise OSError(f"no way to emit {report.plan.project}")
+
+    monkeypatch.setattr("flows.unprotect_snapshots.emit_protection_removed", emit)
+    [first, *_] = project.protected
+    done = await run(
+        unprotect_snapshots, project=project.name, image_ids=[first], reason=REASON, approval=False
+    )
+    assert done.state.is_completed()
+    assert f"could not be emitted: OSError: no way to emit {project.name}" in str(done.state.message)
+    assert project.unprotected == [first]
 
 
 async def test_what_fails_is_reported_by_id_and_what_worked_is_done(project: Project) -> None:
