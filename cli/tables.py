@@ -10,12 +10,12 @@ from rich.text import Text
 from snapshot_protection.audit_pages import COLUMNS as AUDIT_COLUMNS
 from snapshot_protection.audit_pages import EVIDENCE_COLUMN, rows_to_look_at
 from snapshot_protection.audit_report import AuditReport
+from snapshot_protection.outcomes import severity
 from snapshot_protection.protection_report import (
     COLUMNS,
     MAX_TABLE_ROWS,
     ProtectionReport,
     build_row,
-    severity,
 )
 
 Row = Mapping[str, str | int]

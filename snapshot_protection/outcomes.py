@@ -13,6 +13,14 @@ from snapshot_protection.unreadable import ListedSnapshot
 from snapshot_protection.wording import pluralize
 
 OutcomeName = Literal["protected", "already_protected", "would_protect", "deleted", "failed", "unfinished"]
+MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
+    "failed",
+    "unfinished",
+    "deleted",
+    "would_protect",
+    "protected",
+    "already_protected",
+)
 
 
 class _Record(BaseModel):
@@ -110,3 +118,8 @@ def make_outcome(
         correlation_id=error.correlation_id,
         action_id=action.id if action else None,
     )
+
+
+def severity(outcome: OutcomeName) -> int:
+    """Return the place of an outcome in the order of severity, 0 for the most severe."""
+    return MOST_SEVERE_FIRST.index(outcome)

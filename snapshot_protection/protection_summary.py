@@ -3,9 +3,9 @@
 from collections import Counter
 
 from snapshot_protection.markdown import escape_markdown
+from snapshot_protection.outcomes import MOST_SEVERE_FIRST
 from snapshot_protection.protection_report import (
     MAX_TABLE_ROWS,
-    MOST_SEVERE_FIRST,
     ProtectionReport,
     describe,
     describe_project_error,
