@@ -10,7 +10,8 @@ from rich.text import Text
 from snapshot_protection.audit_pages import COLUMNS as AUDIT_COLUMNS
 from snapshot_protection.audit_pages import EVIDENCE_COLUMN, REASON_COLUMN, rows_to_look_at
 from snapshot_protection.audit_report import AuditReport
-from snapshot_protection.protection_report import ProtectionReport, severity
+from snapshot_protection.outcomes import severity
+from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_table import COLUMNS, MAX_TABLE_ROWS, build_row
 from snapshot_protection.unprotect_pages import build_row as build_unprotect_row
 from snapshot_protection.unprotect_report import UnprotectReport

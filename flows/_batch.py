@@ -105,7 +105,8 @@ class Batch:
     @property
     def project_reports(self) -> list[ProjectReport]:
         """One report for each of its projects."""
-        known = {one.project: one for one in self.report.projects} if self.report else {}
+        projects = self.report.projects if self.report else ()
+        known = {one.project: one.model_copy(update={"clock": self.number}) for one in projects}
         missing = ErrorInfo(code="report_missing", message=self.error or self._left_out)
         return [known.get(name) or ProjectReport(project=name, error=missing) for name in self.projects]
 

@@ -15,6 +15,15 @@ from snapshot_protection.wording import pluralize
 OutcomeName = Literal[
     "protected", "already_protected", "would_protect", "exempt", "deleted", "failed", "unfinished"
 ]
+MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
+    "failed",
+    "unfinished",
+    "deleted",
+    "exempt",
+    "would_protect",
+    "protected",
+    "already_protected",
+)
 
 
 class _Record(BaseModel):
@@ -115,3 +124,8 @@ def make_outcome(
         correlation_id=error.correlation_id,
         action_id=action.id if action else None,
     )
+
+
+def severity(outcome: OutcomeName) -> int:
+    """Return the place of an outcome in the order of severity, 0 for the most severe."""
+    return MOST_SEVERE_FIRST.index(outcome)

@@ -10,20 +10,11 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.embedding import embed, extract
 from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
+from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome, severity
 from snapshot_protection.reported_policy import ReportedPolicy
 from snapshot_protection.same_projects import describe_duplicates, find_duplicates, merge_outcomes
 from snapshot_protection.wording import first_ones, pluralize
 
-MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
-    "failed",
-    "unfinished",
-    "deleted",
-    "exempt",
-    "would_protect",
-    "protected",
-    "already_protected",
-)
 _NAME = "protection-report"
 _NAMED_IN_MESSAGE = 5
 
@@ -36,6 +27,7 @@ class ProjectReport(BaseModel):
         without_id: What is wrong with each listed entry that has no valid id, so no outcome.
         endpoint: Where they are, normalized; with it, an image id says which snapshot one is.
         finished: When what was seen last was seen.
+        clock: Which machine's clock said so; times of different clocks are not compared.
         policy: What was required of them; None of a project whose flow run left no report.
     """
 
@@ -47,6 +39,7 @@ class ProjectReport(BaseModel):
     without_id: tuple[ErrorInfo, ...] = ()
     endpoint: str = ""
     finished: datetime | None = None
+    clock: int = 0
     policy: ReportedPolicy | None = None
 
 
@@ -117,11 +110,6 @@ class ProtectionReport(BaseModel):
     def with_errors(self) -> list[ProjectReport]:
         """The projects that could not be read, or whose token was rejected."""
         return [project for project in self.projects if project.error]
-
-
-def severity(outcome: OutcomeName) -> int:
-    """Return the place of an outcome in the order of severity, 0 for the most severe."""
-    return MOST_SEVERE_FIRST.index(outcome)
 
 
 class SnapshotsNotProtectedError(HetznerCloudError):

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from snapshot_protection.markdown import escape_markdown
+from snapshot_protection.outcomes import MOST_SEVERE_FIRST
 from snapshot_protection.protection_report import (
-    MOST_SEVERE_FIRST,
     ProtectionReport,
     describe,
     describe_project_error,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.outcomes import SnapshotOutcome
+from snapshot_protection.outcomes import SnapshotOutcome, severity
 from snapshot_protection.wording import first_ones
 
 _NAMED_IN_MESSAGE = 5
@@ -25,6 +25,8 @@ class Reported(Protocol):
     def endpoint(self) -> str: ...
     @property
     def finished(self) -> datetime | None: ...
+    @property
+    def clock(self) -> int: ...
 
 
 def find_duplicates(projects: Sequence[Reported]) -> dict[str, str]:
@@ -47,23 +49,46 @@ def describe_duplicates(duplicates: Mapping[str, str]) -> list[str]:
 
 
 def merge_outcomes(projects: Iterable[Reported]) -> list[SnapshotOutcome]:
-    """Return one outcome for each snapshot: what the project that finished last has seen."""
-    merged: dict[tuple[str, int], SnapshotOutcome] = {}
+    """Return one outcome for each snapshot: what the project that finished last has seen.
+
+    Which one did is not known of two that finished by different clocks: then the more severe outcome counts.
+    """
+    merged: dict[tuple[str, int], tuple[SnapshotOutcome, Reported]] = {}
     for project in sorted(projects, key=lambda one: one.finished or _LONG_AGO):
         for image, outcome in zip(_images(project), project.snapshots, strict=True):
             earlier = merged.get(image)
-            merged[image] = _later(earlier, outcome, project.error) if earlier else outcome
-    return list(merged.values())
+            merged[image] = _merge(*earlier, outcome, project) if earlier else (outcome, project)
+    return [outcome for outcome, _ in merged.values()]
 
 
-def _later(earlier: SnapshotOutcome, later: SnapshotOutcome, error: ErrorInfo | None) -> SnapshotOutcome:
+def _merge(
+    earlier: SnapshotOutcome, before: Reported, later: SnapshotOutcome, after: Reported
+) -> tuple[SnapshotOutcome, Reported]:
     """Let what was seen last decide; where both agree, the one that says more about this run's change."""
-    if earlier.outcome == "protected" and later.outcome == "already_protected":
-        return earlier
-    if later.outcome == "exempt" and (earlier.needs_attention or earlier.outcome == "would_protect"):
-        return earlier  # exempt under one name only: the other one requires its protection
-    is_explained = error is not None and error.code == later.code  # the error is reported with the project
-    return earlier if earlier.needs_attention and later.outcome == "failed" and is_explained else later
+    if _is_exempt_by_one_name(earlier, later):
+        is_later = later.outcome != "exempt"
+    elif before.clock != after.clock:
+        is_later = _rank(later, after.error) < _rank(earlier, before.error)
+    elif _is_explained(later, after.error):
+        is_later = not earlier.needs_attention
+    else:
+        is_later = not (earlier.outcome == "protected" and later.outcome == "already_protected")
+    return (later, after) if is_later else (earlier, before)
+
+
+def _is_exempt_by_one_name(*outcomes: SnapshotOutcome) -> bool:
+    """Return whether one is exempt, and the other name of the project requires its protection."""
+    is_required = any(one.needs_attention or one.outcome == "would_protect" for one in outcomes)
+    return is_required and any(one.outcome == "exempt" for one in outcomes)
+
+
+def _rank(outcome: SnapshotOutcome, error: ErrorInfo | None) -> tuple[int, bool]:
+    return severity(outcome.outcome), _is_explained(outcome, error)
+
+
+def _is_explained(outcome: SnapshotOutcome, error: ErrorInfo | None) -> bool:
+    """Return whether it failed because of an error that is reported with its project."""
+    return outcome.outcome == "failed" and error is not None and error.code == outcome.code
 
 
 def _images(project: Reported) -> list[tuple[str, int]]:

@@ -25,7 +25,14 @@ from tests.support.scripted_runs import Life, ScriptedRuns, completing, report_o
 PATIENCE = Patience.for_timeout(900)
 HOUR = 3600.0
 FOREVER = float("inf")
-DONE = list(report_on(["a", "b"]).projects)
+
+
+def reported(names: Sequence[str], *, image_id: int = 7) -> list[ProjectReport]:
+    projects = report_on(names, image_id=image_id).projects
+    return [project.model_copy(update={"clock": 1}) for project in projects]
+
+
+DONE = reported(["a", "b"])
 
 
 async def protect(
@@ -58,6 +65,11 @@ def rejection(status: int) -> Exception:
     request = httpx.Request("POST", address)
     response = httpx.Response(status, request=request)
     return PrefectHTTPStatusError(f"{status} for url {address}", request=request, response=response)
+
+
+async def test_the_clocks_of_two_batches_are_not_taken_for_one() -> None:
+    runs = ScriptedRuns(*(Life([(5, Completed())], report=report_on([name])) for name in "ab"))
+    assert [report.clock for report in await protect(runs, ["a"], ["b"])] == [1, 2]
 
 
 @pytest.mark.parametrize("state", [Completed(), Failed()], ids=lambda state: state.name)
@@ -294,7 +306,7 @@ async def test_a_run_that_was_taken_for_dead_and_completes_first_is_reported_and
     )
     second = completing(10 * HOUR, image_id=2)
     runs = ScriptedRuns(first, second)
-    assert await protect(runs) == list(report_on(["a", "b"], image_id=1).projects)
+    assert await protect(runs) == reported(["a", "b"], image_id=1)
     assert runs.crashed == [first.run.id]
     assert runs.cancelled == [second.run.id]
 

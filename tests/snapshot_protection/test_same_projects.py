@@ -16,11 +16,18 @@ READ_ONLY = ErrorInfo(code="token_readonly", message="the token may only read", 
 
 
 def project(
-    name: str, minute: int, *outcomes: SnapshotOutcome, error: ErrorInfo | None = None, endpoint: str = API
+    name: str,
+    minute: int,
+    *outcomes: SnapshotOutcome,
+    error: ErrorInfo | None = None,
+    endpoint: str = API,
+    clock: int = 0,
 ) -> ProjectReport:
     own = tuple(each.model_copy(update={"project": name}) for each in outcomes)
     finished = NOW + timedelta(minutes=minute)
-    return ProjectReport(project=name, snapshots=own, error=error, endpoint=endpoint, finished=finished)
+    return ProjectReport(
+        project=name, snapshots=own, error=error, endpoint=endpoint, finished=finished, clock=clock
+    )
 
 
 def report(*projects: ProjectReport, dry_run: bool = False) -> ProtectionReport:
@@ -86,6 +93,40 @@ def test_what_was_seen_last_decides_wherever_it_stands(
     projects = [project("a", 1, outcome(1, earlier)), project("b", 2, outcome(1, later))]
     told = report(*(projects if is_first else projects[::-1]))
     assert [each.outcome for each in told.snapshots] == [merged]
+
+
+@pytest.mark.parametrize("minutes", [(1, 2), (2, 1), (1, 1)])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("failed", "protected"),
+        ("unfinished", "already_protected"),
+        ("deleted", "protected"),
+        ("exempt", "protected"),
+        ("failed", "exempt"),
+        ("would_protect", "exempt"),  # exempt by one name only: the other one requires its protection
+    ],
+)
+def test_of_two_machines_whose_clocks_cannot_be_compared_the_more_severe_outcome_counts(
+    one: OutcomeName, other: OutcomeName, minutes: tuple[int, int]
+) -> None:
+    severe = project("a", minutes[0], outcome(1, one), clock=1)
+    mild = project("b", minutes[1], outcome(1, other), clock=2)
+    for told in (report(severe, mild), report(mild, severe)):
+        assert [each.outcome for each in told.snapshots] == [one]
+
+
+@pytest.mark.parametrize("minutes", [(1, 2), (2, 1)])
+def test_of_two_failures_on_two_machines_the_one_that_no_project_s_error_explains_counts(
+    minutes: tuple[int, int],
+) -> None:
+    broken = outcome(1, "failed", code="action_failed", message="its action failed", action_id=42)
+    rejected = outcome(1, "failed", code=READ_ONLY.code, message="the project's token was rejected")
+    told = report(
+        project("a", minutes[0], broken, clock=1),
+        project("b", minutes[1], rejected, error=READ_ONLY, clock=2),
+    )
+    assert [each.action_id for each in told.snapshots] == [42]
 
 
 def test_the_reason_of_a_failure_is_kept_where_the_other_token_could_only_read() -> None:
