@@ -68,16 +68,17 @@ def update_image(sandbox: Sandbox, request: OperationRequest) -> OperationRespon
 
 
 def delete_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
-    fault = sandbox.faults.take_deletion_fault(request.image_id)
-    if fault and fault.kind == "protected_again":
-        sandbox.set_protection(request.image_id, delete=True)
     protection = _snapshot_or_backup(sandbox, request).get("protection") or {}
     if protection.get("delete"):
         raise api_errors.protected()
-    if fault and fault.kind == "delete_late":
-        sandbox.state.delete_image_later(request.image_id, fault.seconds)
-    elif not (fault and fault.kind == "delete_without_effect"):
+    fault = sandbox.faults.take_deletion_fault(request.image_id)
+    if fault is None:
         sandbox.state.delete_image(request.image_id)
+    elif fault.kind == "protected_again":
+        sandbox.set_protection(request.image_id, delete=True)
+        raise api_errors.protected()
+    elif fault.kind == "delete_late":
+        sandbox.state.delete_image_later(request.image_id, fault.seconds)
     return 204, None
 
 
