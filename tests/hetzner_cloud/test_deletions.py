@@ -47,7 +47,7 @@ def hetzner() -> Iterator[respx.MockRouter]:
 @pytest.fixture
 async def client() -> AsyncIterator[HetznerCloudClient]:
     config = ClientConfig(SecretStr(TOKEN), credentials_label="the credentials block 'prod'")
-    async with HetznerCloudClient(config, Settings()) as client:
+    async with HetznerCloudClient(config, Settings(rate_limit_timeout_seconds=5)) as client:
         yield client
 
 
