@@ -1,4 +1,4 @@
-"""An async client for images and image actions of Hetzner Cloud.
+"""An async client for images, image actions, servers and prices of Hetzner Cloud.
 
     async with HetznerCloudClient(ClientConfig(SecretStr(token))) as client:
         snapshots = await client.list_images(type="snapshot")
@@ -6,7 +6,7 @@
         await wait_for_actions(client, [action], timeout_seconds=60)
 
 * `client`: one method for each endpoint; `config` and `settings`: what it connects to, and how
-* `models`, `errors`: what its methods return and raise
+* `models`, `servers`, `prices`, `errors`, `deletions`: what its methods return and raise
 * `retry`: which errors are transient; `action_waiter`: waiting for actions; `client_pool`: a shared client
 """
 
@@ -15,6 +15,7 @@ from hetzner_cloud.action_waiter import ActionSource, Progress, wait_for_actions
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.client_pool import pooled_client
 from hetzner_cloud.config import DEFAULT_ENDPOINT, ClientConfig
+from hetzner_cloud.deletions import DeletionUnconfirmedError, ImageNotDeletedError
 from hetzner_cloud.errors import (
     ActionError,
     ActionFailedError,
@@ -48,13 +49,16 @@ from hetzner_cloud.models import (
     Protection,
     Resource,
 )
+from hetzner_cloud.prices import ImagePricing, Price, Pricing
 from hetzner_cloud.retry import RetryPolicy, is_transient
+from hetzner_cloud.servers import Server, ServerImage
 from hetzner_cloud.settings import Settings
 from hetzner_cloud.unreadable_entries import (
     UnreadableActionsError,
     UnreadableEntriesError,
     UnreadableEntry,
     UnreadableImagesError,
+    UnreadableServersError,
 )
 
 __all__ = [
@@ -71,11 +75,14 @@ __all__ = [
     "ClientConfig",
     "ConflictError",
     "CreatedFrom",
+    "DeletionUnconfirmedError",
     "DeprecatedEndpointError",
     "Deprecation",
     "HetznerCloudClient",
     "HetznerCloudError",
     "Image",
+    "ImageNotDeletedError",
+    "ImagePricing",
     "InvalidArgumentError",
     "InvalidRequestError",
     "InvalidResponseError",
@@ -83,6 +90,8 @@ __all__ = [
     "LockedError",
     "NotFoundError",
     "PermissionDeniedError",
+    "Price",
+    "Pricing",
     "Progress",
     "ProtectedError",
     "Protection",
@@ -91,13 +100,16 @@ __all__ = [
     "Resource",
     "ResourceUnavailableError",
     "RetryPolicy",
+    "Server",
     "ServerError",
+    "ServerImage",
     "Settings",
     "TransportError",
     "UnreadableActionsError",
     "UnreadableEntriesError",
     "UnreadableEntry",
     "UnreadableImagesError",
+    "UnreadableServersError",
     "__version__",
     "is_transient",
     "pooled_client",

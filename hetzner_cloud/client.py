@@ -1,4 +1,4 @@
-"""A client for the images and image actions of one Hetzner Cloud project.
+"""A client for one Hetzner Cloud project: its images, image actions and servers, and prices.
 
 Each endpoint is one method, named as on Hetzner's page of it; lists are returned whole, all pages. A method
 sends each request once (but for rate limiting, which it waits for, and a list's further pages): whether to
@@ -7,51 +7,38 @@ be read is an UnreadableEntriesError, which has all others.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from copy import copy
+from collections.abc import Iterable
 from functools import partial
-from math import ceil
-from types import TracebackType
-from typing import Self, TypeVar
 
 from pydantic import BaseModel
 
 from hetzner_cloud import validation
 from hetzner_cloud.action_lists import actions_or_raise, sort_actions
-from hetzner_cloud.config import ClientConfig
-from hetzner_cloud.consistent_read import fetch_consistently
+from hetzner_cloud.base_client import BaseClient
+from hetzner_cloud.consistent_read import fetch_images, fetch_servers
+from hetzner_cloud.deletions import DeletionUnconfirmedError, settles_deletion
 from hetzner_cloud.errors import (
-    AuthenticationError,
     DeprecatedEndpointError,
+    HetznerCloudError,
     InvalidResponseError,
     NotFoundError,
-    ReadOnlyTokenError,
 )
 from hetzner_cloud.models import Action, Image
-from hetzner_cloud.page_retries import PageRetries
-from hetzner_cloud.pages import ActionsPage, ImagesPage, Page
-from hetzner_cloud.pagination import FetchPage, fetch_in_reverse, fetch_pages, gather_or_cancel
+from hetzner_cloud.pages import ActionsPage, ImagesPage, ServersPage
+from hetzner_cloud.pagination import gather_or_cancel
+from hetzner_cloud.prices import Pricing
 from hetzner_cloud.requests import (
     ApiRequest,
     Choices,
-    Query,
     actions_query,
     batched_ids,
     images_query,
     repeat_param,
 )
-from hetzner_cloud.responses import parse_model
-from hetzner_cloud.retry import RetryPolicy
-from hetzner_cloud.settings import Settings
-from hetzner_cloud.throttle import Throttle
-from hetzner_cloud.transport import Transport
+from hetzner_cloud.responses import parse_model, require_no_content
+from hetzner_cloud.servers import Server
 
 LOGGER = logging.getLogger(__name__)
-
-_PER_PAGE = 50
-
-M = TypeVar("M", bound=BaseModel)
-P = TypeVar("P", bound=Page)
 
 
 class _ImageResponse(BaseModel):
@@ -62,39 +49,17 @@ class _ActionResponse(BaseModel):
     action: Action
 
 
-class HetznerCloudClient:
-    """Sends requests to one project; use it as a context manager.
+class _PricingResponse(BaseModel):
+    pricing: Pricing
 
-    Args:
-        config: The project's token and endpoint.
-        settings: Timeouts and limits, by default from the environment.
-        throttle: What is known of the project's rate limit, by default nothing.
+
+class HetznerCloudClient(BaseClient):
+    """Sends requests to one project; use it as a context manager.
 
     Raises:
         InvalidArgumentError: A setting, or an argument of a method, is invalid; nothing was sent.
         HetznerCloudError: See `hetzner_cloud.errors`; any method raises what its requests meet.
     """
-
-    def __init__(
-        self, config: ClientConfig, settings: Settings | None = None, *, throttle: Throttle | None = None
-    ) -> None:
-        settings = settings or Settings.from_environment()
-        self._transport = Transport(config, settings, throttle=throttle)
-        self._page_policy = RetryPolicy.from_settings(settings)
-        self._changes_rejected: AuthenticationError | ReadOnlyTokenError | None = None
-
-    def limit_concurrency(self, max_requests: int) -> None:
-        """Have no more than so many requests in flight, because other projects have some too."""
-        self._transport.limit_concurrency(max_requests)
-
-    async def __aenter__(self) -> Self:
-        await self._transport.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._transport.__aexit__(kind, error, trace)
 
     async def list_images(
         self, *, type: Choices = None, status: Choices = None, label_selector: str = ""
@@ -112,11 +77,7 @@ class HetznerCloudClient:
             UnreadableImagesError: Some could not be read; it has all others.
         """
         query = images_query(type, status, label_selector)
-        newest_first = self._fetch_page(ImagesPage, "/images", [("sort", "id:desc"), *query])
-        oldest_first = self._fetch_page(ImagesPage, "/images", [("sort", "id:asc"), *query])
-        return await fetch_consistently(
-            partial(fetch_pages, newest_first), partial(fetch_in_reverse, oldest_first)
-        )
+        return await fetch_images(*self._both_directions(ImagesPage, "/images", query))
 
     async def get_image(self, image_id: int) -> Image:
         """Get an image.
@@ -130,6 +91,34 @@ class HetznerCloudClient:
                 f"GET /images/{image_id} returned image {image.id}", "invalid_response", 200
             )
         return image
+
+    async def delete_image(self, image_id: int, *, max_wait_seconds: float = 60) -> None:
+        """Delete a snapshot or backup with one request, which is never repeated, not even after a 429.
+
+        That it returns means that the API returned 204, not that the image is deleted: get it.
+
+        https://docs.hetzner.cloud/reference/cloud#images-delete-an-image
+
+        Args:
+            image_id: The image.
+            max_wait_seconds: How long it may wait for its turn, e.g. for the rate limit; what was known of
+                the image before is too old then, and nothing is sent.
+
+        Raises:
+            NotFoundError: It was deleted before.
+            ProtectedError: It is protected.
+            DeletionUnconfirmedError: It may be deleted or not; get it before anything else.
+        """
+        validation.validate_id(image_id, "The image id")
+        validation.validate_timeout(max_wait_seconds)
+        request = ApiRequest("DELETE", f"/images/{image_id}", sent_once=True)
+        try:
+            response = await self._change_soon(request, max_wait_seconds)
+            require_no_content(response)
+        except HetznerCloudError as error:
+            if settles_deletion(error):
+                raise
+            raise DeletionUnconfirmedError.of(image_id, error) from error
 
     async def list_actions_for_image(
         self, image_id: int, *, sort: Choices = None, status: Choices = None
@@ -180,12 +169,7 @@ class HetznerCloudClient:
         validation.validate_id(image_id, "The image id")
         validation.validate_flag(delete, "The protection")
         path = f"/images/{image_id}/actions/change_protection"
-        request = ApiRequest("POST", path, json={"delete": delete})
-        try:
-            response = await self._transport.send(request, pre_send_check=self._raise_if_rejected)
-        except (AuthenticationError, ReadOnlyTokenError) as rejection:
-            self._changes_rejected = rejection
-            raise
+        response = await self._change(ApiRequest("POST", path, json={"delete": delete}))
         return parse_model(_ActionResponse, response).action
 
     async def list_image_actions(
@@ -236,23 +220,19 @@ class HetznerCloudClient:
         )
         return actions_or_raise(pages)
 
-    async def _get_action_pages(
-        self, path: str, query: Query, limit: int | None = None
-    ) -> Sequence[ActionsPage]:
-        fetch = self._fetch_page(ActionsPage, path, query)
-        max_pages = None if limit is None else ceil(limit / _PER_PAGE)
-        return await fetch_pages(fetch, max_pages=max_pages)
+    async def list_servers(self) -> list[Server]:
+        """List all servers, by ascending id.
 
-    def _fetch_page(self, model: type[P], path: str, query: Query) -> FetchPage[P]:
-        return PageRetries(partial(self._get_page, model, path, query), self._page_policy)
+        https://docs.hetzner.cloud/reference/cloud#servers-list-servers
 
-    async def _get_page(self, model: type[P], path: str, query: Query, number: int) -> P:
-        page = await self._get(model, path, [*query, ("page", number), ("per_page", _PER_PAGE)])
-        return page.numbered(number)
+        Raises:
+            UnreadableServersError: Some could not be read, so the images that they use are unknown.
+        """
+        return await fetch_servers(*self._both_directions(ServersPage, "/servers"))
 
-    async def _get(self, model: type[M], path: str, query: Query = ()) -> M:
-        return parse_model(model, await self._transport.send(ApiRequest("GET", path, query)))
+    async def list_prices(self) -> Pricing:
+        """List the prices of a project, in its currency.
 
-    def _raise_if_rejected(self) -> None:
-        if self._changes_rejected is not None:
-            raise copy(self._changes_rejected)  # one that is raised again grows with each traceback
+        https://docs.hetzner.cloud/reference/cloud#pricing
+        """
+        return (await self._get(_PricingResponse, "/pricing")).pricing

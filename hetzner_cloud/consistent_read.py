@@ -3,15 +3,20 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Generic, TypeVar
 
 from hetzner_cloud.models import Image
-from hetzner_cloud.pages import ImagesPage
-from hetzner_cloud.unreadable_entries import UnreadableEntry, UnreadableImagesError
+from hetzner_cloud.pages import ImagesPage, Page, ServersPage
+from hetzner_cloud.servers import Server
+from hetzner_cloud.unreadable_entries import UnreadableEntry, UnreadableImagesError, UnreadableServersError
 
-ReadPages = Callable[[], Awaitable[Sequence[ImagesPage]]]
+P = TypeVar("P", ImagesPage, ServersPage)
+E = TypeVar("E", Image, Server)
+
+ReadPages = Callable[[], Awaitable[Sequence[P]]]
 
 
-async def fetch_consistently(at_once: ReadPages, in_reverse: ReadPages) -> list[Image]:
+async def fetch_images(at_once: ReadPages[ImagesPage], in_reverse: ReadPages[ImagesPage]) -> list[Image]:
     """Read a list of images, again if it changed during the read, and at last so that it may change.
 
     Args:
@@ -25,53 +30,76 @@ async def fetch_consistently(at_once: ReadPages, in_reverse: ReadPages) -> list[
     Raises:
         UnreadableImagesError: The last reading saw images that could not be read; it has all others.
     """
+    reading = await _read(at_once, in_reverse)
+    images = reading.readable(Image)
+    if unreadable := reading.unreadable:
+        raise UnreadableImagesError(images, unreadable)
+    return images
+
+
+async def fetch_servers(at_once: ReadPages[ServersPage], in_reverse: ReadPages[ServersPage]) -> list[Server]:
+    """Read a list of servers, as `fetch_images` does one of images.
+
+    Raises:
+        UnreadableServersError: The last reading saw servers that could not be read; it has all others.
+    """
+    reading = await _read(at_once, in_reverse)
+    servers = reading.readable(Server)
+    if unreadable := reading.unreadable:
+        raise UnreadableServersError(servers, unreadable)
+    return servers
+
+
+async def _read(at_once: ReadPages[P], in_reverse: ReadPages[P]) -> "_Reading[P]":
     first = _Reading(await at_once())
     if first.is_complete:
-        return first.images_or_raise()
+        return first
     second = _Reading(await at_once())
     if second.is_complete or second.confirms(first):
-        return second.images_or_raise()
-    return _Reading(await in_reverse()).images_or_raise()
+        return second
+    return _Reading(await in_reverse())
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Reading(Generic[P]):
     """The pages of a list, read once."""
 
-    pages: Sequence[ImagesPage]
+    pages: Sequence[P]
 
-    def images_or_raise(self) -> list[Image]:
-        entries = self.entries
-        images = [entry for entry in entries.values() if isinstance(entry, Image)]
-        unreadable = [entry for entry in entries.values() if isinstance(entry, UnreadableEntry)]
-        unreadable += [entry for page in self.pages for entry in page.without_id]
-        if unreadable:
-            raise UnreadableImagesError(images, unreadable)
-        return images
+    def readable(self, kind: type[E]) -> list[E]:
+        return [entry for entry in self.entries.values() if isinstance(entry, kind)]
 
     @property
-    def entries(self) -> dict[int, Image | UnreadableEntry]:
+    def unreadable(self) -> list[UnreadableEntry]:
+        """Those with an id, then those without."""
+        found = [entry for entry in self.entries.values() if isinstance(entry, UnreadableEntry)]
+        for page in self.pages:
+            found += page.without_id
+        return found
+
+    @property
+    def entries(self) -> dict[int, Image | Server | UnreadableEntry]:
         """By ascending id, each as last seen."""
-        found: dict[int, Image | UnreadableEntry] = {}
+        found: dict[int, Image | Server | UnreadableEntry] = {}
         for page in self.pages:
             found |= page.by_id
         return dict(sorted(found.items()))
 
     @property
     def is_complete(self) -> bool:
-        """Whether no image can have been missed; of several pages without totals that is unknown."""
+        """Whether no entry can have been missed; of several pages without totals that is unknown."""
         return not changed_while_reading(self.pages) and reports_totals(self.pages)
 
-    def confirms(self, earlier: "_Reading") -> bool:
-        """Return whether it saw the same images, none of them moving."""
+    def confirms(self, earlier: "_Reading[P]") -> bool:
+        """Return whether it saw the same entries, none of them moving."""
         return [*self.entries] == [*earlier.entries] and not changed_while_reading(self.pages)
 
 
-def changed_while_reading(pages: Iterable[ImagesPage]) -> bool:
-    """Return whether a list sorted by descending id may have hidden an image while its pages were read.
+def changed_while_reading(pages: Iterable[Page]) -> bool:
+    """Return whether a list sorted by descending id may have hidden an entry while its pages were read.
 
-    An image is missed only if those before it moved up between two pages: then the list has become shorter,
-    or has an image twice because it had become longer before.
+    An entry is missed only if those before it moved up between two pages: then the list has become shorter,
+    or has an entry twice because it had become longer before.
     """
     pages = list(pages)
     totals = [total for page in pages if (total := page.pagination.total_entries) is not None]
@@ -79,6 +107,6 @@ def changed_while_reading(pages: Iterable[ImagesPage]) -> bool:
     return len(set(ids)) < len(ids) or any(later < earlier for earlier, later in pairwise(totals))
 
 
-def reports_totals(pages: Sequence[ImagesPage]) -> bool:
+def reports_totals(pages: Sequence[Page]) -> bool:
     """Return whether a change would be seen: several pages without totals can hide it."""
     return len(pages) < 2 or all(page.pagination.total_entries is not None for page in pages)

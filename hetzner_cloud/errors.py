@@ -22,7 +22,7 @@
     * ActionUnfinishedError: none failed, some still run: wait for them again
     * ActionNotFoundError: all others succeeded, some are unknown to the API
 
-`unreadable_entries` has one more. All of them survive pickling: every field is in `args`.
+`unreadable_entries` and `deletions` have more. All of them survive pickling: every field is in `args`.
 """
 
 from collections.abc import Mapping, Sequence

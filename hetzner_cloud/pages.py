@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from hetzner_cloud.models import Action, Id, Image, Meta, Pagination, describe_invalid
+from hetzner_cloud.servers import Server
 from hetzner_cloud.unreadable_entries import UnreadableEntry
 
 _MAX_ENTRIES = 1_000  # a page has 50; each that is invalid takes time and memory
@@ -34,7 +35,7 @@ class Page(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: ClassVar[str]
-    entry_model: ClassVar[type[Image] | type[Action]]
+    entry_model: ClassVar[type[Image] | type[Action] | type[Server]]
 
     meta: Meta | None = None
     _unreadable: tuple[UnreadableEntry, ...] = PrivateAttr(())  # private: a response cannot set it
@@ -45,7 +46,7 @@ class Page(BaseModel):
         return self.meta.pagination if self.meta else Pagination()
 
     @property
-    def entries(self) -> Sequence[Image] | Sequence[Action]:
+    def entries(self) -> Sequence[Image] | Sequence[Action] | Sequence[Server]:
         """Its entries that could be read."""
         raise NotImplementedError
 
@@ -122,6 +123,26 @@ class ImagesPage(Page):
         found: dict[int, Image | UnreadableEntry] = {
             image.id: image for image in sorted(self.images, key=attrgetter("is_protected"), reverse=True)
         }
+        return found | {entry.id: entry for entry in self._unreadable if entry.id is not None}
+
+
+class ServersPage(Page):
+    """One page of servers."""
+
+    key = "servers"
+    entry_model = Server
+
+    servers: Annotated[tuple[Server, ...], FailFast()]
+
+    @property
+    def entries(self) -> Sequence[Server]:
+        """The servers that could be read."""
+        return self.servers
+
+    @property
+    def by_id(self) -> dict[int, Server | UnreadableEntry]:
+        """Its servers by id; of several with one id, one that could not be read."""
+        found: dict[int, Server | UnreadableEntry] = {server.id: server for server in self.servers}
         return found | {entry.id: entry for entry in self._unreadable if entry.id is not None}
 
 

@@ -24,7 +24,7 @@ def rejection(
     if isinstance(error, RateLimitError):
         return error
     message = error.message
-    if _is_foreign(error):
+    if is_foreign(error):
         message += advice_on_endpoint(config)
     bound = settings.retry_max_delay_seconds
     if retry_after_seconds is not None and retry_after_seconds > bound and is_transient(error):
@@ -62,19 +62,19 @@ def raise_if_html(response: ApiResponse, headers: Mapping[str, str], config: Cli
         raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
 
 
+def is_foreign(error: ApiError) -> bool:
+    """Return whether the API itself would hardly send this: a redirect, or an error without its code."""
+    status = error.status_code or 0
+    has_code = error.code != f"http_{status}"
+    return status < 400 or (status < 500 and not has_code and status not in _WITHOUT_CODE)
+
+
 def advice_on_endpoint(config: ClientConfig) -> str:
     """Say that what responded is probably not the API."""
     return (
         ". This does not look like the Hetzner Cloud API: check the endpoint of "
         f"{config.credentials_label}, {config.endpoint}, and what is in between"
     )
-
-
-def _is_foreign(error: ApiError) -> bool:
-    """Return whether the API itself would hardly send this: a redirect, or an error without its code."""
-    status = error.status_code or 0
-    has_code = error.code != f"http_{status}"
-    return status < 400 or (status < 500 and not has_code and status not in _WITHOUT_CODE)
 
 
 def _describe_budget(known: RateLimitHeaders) -> str:

@@ -13,12 +13,17 @@ Choices = str | Iterable[str] | None
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request; `path` is what follows the endpoint, from its slash on; a query's name may repeat."""
+    """A request; `path` is what follows the endpoint, from its slash on; a query's name may repeat.
+
+    Attributes:
+        sent_once: Whether it is not sent again after a 429: what was decided before may no longer hold.
+    """
 
     method: str
     path: str
     query: Query = ()
     json: Mapping[str, bool] | None = None
+    sent_once: bool = False
 
     def __str__(self) -> str:
         """Name it in messages, e.g. `GET /images`."""

@@ -76,6 +76,17 @@ def parse_model(model: type[M], response: ApiResponse) -> M:
     raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
 
 
+def require_no_content(response: ApiResponse) -> None:
+    """Require the one success that a deletion documents: 204.
+
+    Raises:
+        InvalidResponseError: It is another one.
+    """
+    if (status := response.status_code) != 204:
+        message = f"{response.request} returned {status} instead of the documented 204"
+        raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
+
+
 def parse_error(response: ApiResponse, credentials_label: str = "this project") -> ApiError:
     """Return the error of an unsuccessful response, whatever its body; the label names a rejected token."""
     status, content = response.status_code, _error_content(response.body.content)
@@ -92,8 +103,10 @@ def error_class_for(status: int, code: str, request: str) -> type[ApiError]:
     match status, code:
         case ((401 | 403), "token_readonly"):
             return ReadOnlyTokenError
-        case 423, "locked" if request.endswith("/change_protection"):  # anything else does not wait for it
-            return LockedError
+        case 423, "locked" if request.endswith("/change_protection") or request.startswith("DELETE "):
+            return (
+                LockedError  # only a change waits for another action, and a deletion is told from protection
+            )
         case _ if status >= 500:
             return ServerError
         case _, "maintenance":

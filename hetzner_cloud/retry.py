@@ -3,12 +3,13 @@
 ================================================  ==========================================
 error                                             repeated
 ================================================  ==========================================
-no response, or a broken or undocumented one      yes: every request is idempotent
+no response, or a broken or undocumented one      yes: every request but a deletion is idempotent
 500 and above                                     yes
 409 `conflict`                                    yes
 `maintenance` below 500                           where its Retry-After says when
 423 `locked`                                      on change_protection only
 429                                               by the transport, as the bucket refills
+any of them, of a deletion                        never, see `hetzner_cloud.deletions`
 anything else                                     never: it would fail again
 ================================================  ==========================================
 

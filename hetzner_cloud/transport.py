@@ -67,14 +67,15 @@ class Transport:
     async def send(
         self, request: ApiRequest, *, pre_send_check: Callable[[], None] = lambda: None
     ) -> ApiResponse:
-        """Send a request once its turn has come; after a 429, again as the bucket refills.
+        """Send a request once its turn has come; after a 429 again as the bucket refills, if it may be.
 
         Args:
             request: The request.
             pre_send_check: Called when the turn has come; may raise to send nothing.
 
         Raises:
-            ApiError: The API returned an error; RateLimitError only after the settings' timeout.
+            ApiError: The API returned an error; RateLimitError only after the settings' timeout, or of a
+                request that is sent once.
             TransportError: No response was received, or not a whole one.
         """
         made_at = self._clock()
@@ -92,6 +93,8 @@ class Transport:
                 raise error
             limited_since = sent_at if limited_since is None else limited_since
             self._throttle.on_rate_limited(received.headers, str(request), sent_at=sent_at)
+            if request.sent_once:
+                raise error
             if self._throttle.is_patience_over(limited_since):
                 raise self._throttle.give_up(given_up(error, received.headers, self._settings))
 

@@ -9,6 +9,7 @@ from hetzner_cloud.errors import HetznerCloudError
 
 if TYPE_CHECKING:
     from hetzner_cloud.models import Action, Image
+    from hetzner_cloud.servers import Server
 
 _NAMED_IN_MESSAGE = 5
 
@@ -68,3 +69,12 @@ class UnreadableActionsError(UnreadableEntriesError):
         super().__init__(unreadable, len(actions) + len(unreadable), "actions")
         self.actions = list(actions)
         self.args = (self.actions, self.unreadable)
+
+
+class UnreadableServersError(UnreadableEntriesError):
+    """Some servers of a list could not be read: their images are unknown; `servers` has all others."""
+
+    def __init__(self, servers: Sequence["Server"], unreadable: Sequence[UnreadableEntry]) -> None:
+        super().__init__(unreadable, len(servers) + len(unreadable), "servers")
+        self.servers = list(servers)
+        self.args = (self.servers, self.unreadable)

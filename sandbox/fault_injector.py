@@ -37,17 +37,21 @@ class FaultInjector:
 
     def take_response_fault(self, operation: str, image_ids: Iterable[int]) -> Fault | None:
         """Return the fault of this response, if any; each call counts as one request."""
-        return self._take(operation, image_ids, of_action=False)
+        return self._take("response", operation, image_ids)
 
     def take_action_fault(self, image_id: int) -> Fault | None:
         """Return the fault of the action that this change starts, if any; each call counts as one request."""
-        return self._take("change_image_protection", (image_id,), of_action=True)
+        return self._take("action", "change_image_protection", (image_id,))
 
-    def _take(self, operation: str, image_ids: Iterable[int], *, of_action: bool) -> Fault | None:
+    def take_deletion_fault(self, image_id: int) -> Fault | None:
+        """Return the fault of this deletion, if any; each call counts as one request."""
+        return self._take("deletion", "delete_image", (image_id,))
+
+    def _take(self, affected: str, operation: str, image_ids: Iterable[int]) -> Fault | None:
         with self._lock:
             matching = (
                 armed
                 for armed in self._armed
-                if armed.fault.is_of_action is of_action and armed.fault.concerns(operation, image_ids)
+                if armed.fault.affects == affected and armed.fault.concerns(operation, image_ids)
             )
             return next((armed.fault for armed in matching if armed.fires()), None)

@@ -20,6 +20,12 @@ by default for the last three. These go wrong with the action that a change of p
 * action_status: it shows `code` as its status for ever, and does what it should
 * action_unknown: no list and no look-up finds it, and it does what it should
 * image_deleted: the image is gone when its change arrives
+
+These go wrong with a deletion of an image, if it is not rejected:
+
+* delete_without_effect: it is accepted with 204, and nothing is deleted
+* delete_late: it is accepted with 204, and the image is deleted `seconds` later, even if protected by then
+* protected_again: another user protects the image just before, so it is rejected with 423
 """
 
 import shlex
@@ -47,6 +53,7 @@ ActionFaultKind = Literal[
     "action_unknown",
     "image_deleted",
 ]
+DeletionFaultKind = Literal["delete_without_effect", "delete_late", "protected_again"]
 OperationName = Literal[
     "any",
     "poll",
@@ -61,6 +68,8 @@ OperationName = Literal[
     "get_image_action",
     "list_actions",
     "get_action",
+    "list_servers",
+    "list_prices",
 ]
 POLLS = frozenset(
     {"list_actions", "get_action", "list_image_actions", "get_image_action", "get_action_for_image"}
@@ -81,13 +90,13 @@ class Fault(BaseModel):
         message: The error's text.
         details: The error's details.
         body: The body to return instead of the kind's own.
-        seconds: How long a delay lasts.
+        seconds: How long a delay lasts, of a response or a deletion.
         takes_effect: Whether an action that fails still makes its change.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: ResponseFaultKind | ActionFaultKind
+    kind: ResponseFaultKind | ActionFaultKind | DeletionFaultKind
     operation: OperationName = "any"
     image_ids: frozenset[int] = frozenset()
     after: NonNegativeInt = 0
@@ -118,8 +127,10 @@ class Fault(BaseModel):
         return value.split(",") if isinstance(value, str) else value
 
     @property
-    def is_of_action(self) -> bool:
-        return self.kind in get_args(ActionFaultKind)
+    def affects(self) -> Literal["response", "action", "deletion"]:
+        if self.kind in get_args(ActionFaultKind):
+            return "action"
+        return "deletion" if self.kind in get_args(DeletionFaultKind) else "response"
 
     def concerns(self, operation: str, image_ids: Iterable[int]) -> bool:
         """Return whether it affects a request."""

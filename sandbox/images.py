@@ -9,8 +9,8 @@ from sandbox.settings import SandboxSettings
 ImageRecord = dict[str, Any]
 
 _YEAR_SECONDS = 365 * 86_400
-_FIRST_SERVER_ID = 40_000_001
-_SERVERS = ("db-1", "web-1", "web-2", "mail-1", "db-2", "ci-1", "vpn-1")
+FIRST_SERVER_ID = 40_000_001
+SERVER_NAMES = ("db-1", "web-1", "web-2", "mail-1", "db-2", "ci-1", "vpn-1")
 _OCCASIONS = ("before upgrade", "nightly", "golden image", "before migration", "after hardening")
 _LABELS: tuple[dict[str, str], ...] = (
     {"env": "prod", "role": "db"},
@@ -127,5 +127,5 @@ def _app(number: int, now: float) -> ImageRecord:
 
 
 def _server(number: int) -> dict[str, Any]:
-    which = number % len(_SERVERS)
-    return {"id": _FIRST_SERVER_ID + which, "name": _SERVERS[which]}
+    which = number % len(SERVER_NAMES)
+    return {"id": FIRST_SERVER_ID + which, "name": SERVER_NAMES[which]}

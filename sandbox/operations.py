@@ -9,6 +9,7 @@ from sandbox.labels import validate_labels
 from sandbox.listing import Record, paginate, sort_records
 from sandbox.request import OperationRequest
 from sandbox.sandbox import Sandbox
+from sandbox.servers import show_server
 
 OperationResponse = tuple[int, dict[str, Any] | None]
 Operation = Callable[[Sandbox, OperationRequest], OperationResponse]
@@ -16,7 +17,13 @@ Operation = Callable[[Sandbox, OperationRequest], OperationResponse]
 _TYPES = frozenset({"system", "app", "snapshot", "backup"})
 _STATUSES = frozenset({"available", "creating", "unavailable"})
 _ARCHITECTURES = frozenset({"x86", "arm"})
-_IMAGE_SORTS = frozenset({"id", "name", "created"})
+_SERVER_STATUSES = frozenset(
+    {
+        *("running", "initializing", "starting", "stopping", "off"),
+        *("deleting", "migrating", "rebuilding", "unknown"),
+    }
+)
+_SORTS = frozenset({"id", "name", "created"})
 _ACTION_SORTS = frozenset({"id", "command", "status", "started", "finished"})
 _ACTION_STATUSES = frozenset({"running", "success", "error"})
 _CHANGELOG = "https://docs.hetzner.cloud/changelog"
@@ -31,7 +38,7 @@ def list_images(sandbox: Sandbox, request: OperationRequest) -> OperationRespons
         images = [image for image in images if image.get("deprecation") is None]
     if (selector := request.label_selector()).requirements:
         images = [image for image in images if selector.matches(image.get("labels") or {})]
-    return 200, paginate("images", sort_records(images, request.sort_keys(_IMAGE_SORTS)), request)
+    return 200, paginate("images", sort_records(images, request.sort_keys(_SORTS)), request)
 
 
 def _filter_by_fields(images: Iterable[Record], request: OperationRequest) -> list[Record]:
@@ -64,7 +71,14 @@ def delete_image(sandbox: Sandbox, request: OperationRequest) -> OperationRespon
     protection = _snapshot_or_backup(sandbox, request).get("protection") or {}
     if protection.get("delete"):
         raise api_errors.protected()
-    sandbox.state.delete_image(request.image_id)
+    fault = sandbox.faults.take_deletion_fault(request.image_id)
+    if fault is None:
+        sandbox.state.delete_image(request.image_id)
+    elif fault.kind == "protected_again":
+        sandbox.set_protection(request.image_id, delete=True)
+        raise api_errors.protected()
+    elif fault.kind == "delete_late":
+        sandbox.state.delete_image_later(request.image_id, fault.seconds)
     return 204, None
 
 
@@ -107,6 +121,24 @@ def get_action(sandbox: Sandbox, request: OperationRequest) -> OperationResponse
     return 200, {"action": sandbox.state.action(request.action_id).as_json(sandbox.clock())}
 
 
+def list_servers(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
+    names, statuses = request.values("name"), request.choices("status", _SERVER_STATUSES)
+    selector = request.label_selector()
+    servers = [
+        server
+        for server in list(sandbox.servers.values())
+        if (not names or server.get("name") in names)
+        and (not statuses or server.get("status") in statuses)
+        and selector.matches(server.get("labels") or {})
+    ]
+    page = paginate("servers", sort_records(servers, request.sort_keys(_SORTS)), request)
+    return 200, page | {"servers": [show_server(server, sandbox.images) for server in page["servers"]]}
+
+
+def list_prices(sandbox: Sandbox, _request: OperationRequest) -> OperationResponse:
+    return 200, {"pricing": sandbox.prices}
+
+
 def _as_json(sandbox: Sandbox, actions: Iterable[ActionRecord]) -> list[Record]:
     now = sandbox.clock()
     return [action.as_json(now) for action in actions]
@@ -142,4 +174,6 @@ OPERATIONS: dict[str, tuple[str, str, Operation]] = {
     ),
     "list_actions": ("GET", "/actions", list_actions),
     "get_action": ("GET", "/actions/{action_id:id}", get_action),
+    "list_servers": ("GET", "/servers", list_servers),
+    "list_prices": ("GET", "/pricing", list_prices),
 }

@@ -7,7 +7,9 @@ from sandbox.bucket import Bucket
 from sandbox.clock import Clock
 from sandbox.fault_injector import FaultInjector
 from sandbox.images import ImageRecord
+from sandbox.prices import make_prices
 from sandbox.request_log import RequestRecord
+from sandbox.servers import ServerRecord
 from sandbox.settings import SandboxSettings
 from sandbox.state import State
 
@@ -19,7 +21,8 @@ class Sandbox:
 
     Attributes:
         settings: What it was made of.
-        state: Its images and actions.
+        state: Its images, actions and servers.
+        prices: What `GET /pricing` returns; can be changed.
         bucket: Its rate limit; `bucket.remaining` can be set.
         faults: The faults to inject.
         requests: The requests it received, in order.
@@ -36,6 +39,7 @@ class Sandbox:
         self.settings = SandboxSettings.model_validate(settings)
         self.clock = clock
         self.state = State(self.settings, clock)
+        self.prices = make_prices()
         refill_per_second = self.settings.rate_refill_per_second or self.settings.rate_limit / 3600
         self.bucket = Bucket(self.settings.rate_limit, refill_per_second, clock)
         self.faults = FaultInjector()
@@ -52,6 +56,11 @@ class Sandbox:
         return self.state.images
 
     @property
+    def servers(self) -> dict[int, ServerRecord]:
+        """All servers by id; `image` is an image's id, and is shown as that image, see `show_server`."""
+        return self.state.servers
+
+    @property
     def actions(self) -> list[dict[str, Any]]:
         """All actions as the API shows them now, oldest first; the unknown ones are left out."""
         return [action.as_json(self.clock()) for action in self.state.actions()]
@@ -63,6 +72,14 @@ class Sandbox:
     def add_snapshot(self, **fields: object) -> int:
         """Add a snapshot behind the client's back; `fields` are those of the API's image. Returns its id."""
         return self.state.add_snapshot(**fields)
+
+    def add_server(self, **fields: object) -> int:
+        """Add a server behind the client's back; its `image` is the id of an image. Returns its id."""
+        return self.state.add_server(**fields)
+
+    def delete_server(self, server_id: int) -> None:
+        """Delete a server behind the client's back; its snapshots stay."""
+        del self.state.servers[server_id]
 
     def delete_image(self, image_id: int) -> None:
         """Delete an image behind the client's back, whatever protects it."""

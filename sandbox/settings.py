@@ -33,6 +33,9 @@ class SandboxSettings(BaseModel):
     backups: NonNegativeInt = Field(0, description="how many backups there are")
     system_images: NonNegativeInt = Field(0, description="how many system images there are")
     apps: NonNegativeInt = Field(0, description="how many app images there are")
+    servers: NonNegativeInt = Field(
+        0, description="how many servers there are; the first, fourth … are made from the first snapshots"
+    )
     first_image_id: PositiveInt = Field(100_000_001, le=MAX_NUMBER, description="the first snapshot's id")
     first_action_id: PositiveInt = Field(
         504_538_401_287_250, le=MAX_NUMBER, description="the first action's id"

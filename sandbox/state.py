@@ -1,4 +1,4 @@
-"""The images and actions of one project, and how they change with time; knows nothing of HTTP."""
+"""The images, actions and servers of one project, and how they change with time; knows nothing of HTTP."""
 
 import heapq
 from collections import defaultdict
@@ -11,7 +11,8 @@ from threading import RLock
 from sandbox import api_errors
 from sandbox.actions import ActionRecord
 from sandbox.clock import Clock
-from sandbox.images import ImageRecord, make_image, seed_images
+from sandbox.images import FIRST_SERVER_ID, ImageRecord, make_image, seed_images
+from sandbox.servers import make_server, seed_servers
 from sandbox.settings import SandboxSettings
 
 
@@ -22,13 +23,15 @@ class State:
         self._settings = settings
         self.clock = clock
         self._lock = RLock()  # tests change things from their own thread while the server answers from its
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._turns = count()
         self._images = {image["id"]: image for image in seed_images(settings, clock())}
         self._image_ids = count(max(self._images, default=settings.first_image_id - 1) + 1)
         self._actions: dict[int, ActionRecord] = {}
         self._actions_by_image: defaultdict[int, list[ActionRecord]] = defaultdict(list)
         self._action_ids = count(settings.first_action_id)
+        self.servers = {server["id"]: server for server in seed_servers(settings, self._images, clock())}
+        self._server_ids = count(max(self.servers, default=FIRST_SERVER_ID - 1) + 1)
         self._finish_creating()
 
     @property
@@ -81,6 +84,18 @@ class State:
             self.image(image_id)
             del self._images[image_id]
 
+    def delete_image_later(self, image_id: int, seconds: float) -> None:
+        """Delete an image when so many seconds have passed, whatever protects it by then."""
+        with self._lock:
+            self._at(self.clock() + seconds, lambda: self._images.pop(image_id, None))
+
+    def add_server(self, **fields: object) -> int:
+        """Add a server; `fields` are those of the API's server, see `make_server`."""
+        with self._lock:
+            server = make_server(next(self._server_ids), self.clock(), **fields)
+            self.servers[server["id"]] = server
+            return int(server["id"])
+
     def add_snapshot(self, **fields: object) -> int:
         """Add a snapshot; `fields` are those of the API's image, see `make_image`."""
         with self._lock:
@@ -115,7 +130,7 @@ class State:
             if image["status"] == "creating":
                 self._at(self.clock() + self._settings.creating_seconds, partial(image.update, done))
 
-    def _at(self, when: float, change: Callable[[], None]) -> None:
+    def _at(self, when: float, change: Callable[[], object]) -> None:
         heapq.heappush(self._due, (when, next(self._turns), change))
 
     def _apply_due_changes(self) -> None:

@@ -26,7 +26,15 @@ WHOLE_PACKAGE = {  # tests of what no module does alone
     "tasks": {"endpoint_tasks"},
     "cli": {"help"},
 }
-WHOLE_PROJECT = {"architecture_page", "documents", "layers", "lock", "packaging", "systemd_units"}
+WHOLE_PROJECT = {
+    "architecture_page",
+    "deleting_requests",
+    "documents",
+    "layers",
+    "lock",
+    "packaging",
+    "systemd_units",
+}
 LEVELS = {package: level for level, layer in enumerate(reversed(LAYERS)) for package in layer}
 MAY_IMPORT_THE_SANDBOX = {"cli", "playground", "benchmarks"}
 WITHOUT_PREFECT = ("hetzner_cloud", "snapshot_protection")

@@ -28,7 +28,16 @@ from hetzner_cloud.errors import (
 from hetzner_cloud.requests import batched_ids
 from hetzner_cloud.settings import Settings
 from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
-from tests.support.api_json import ENDPOINT, MAX_ID, TOKEN, action_json, error_json, image_json, meta_json
+from tests.support.api_json import (
+    ENDPOINT,
+    MAX_ID,
+    TOKEN,
+    action_json,
+    error_json,
+    image_json,
+    meta_json,
+    server_json,
+)
 
 Call = Callable[[HetznerCloudClient], Awaitable[Any]]
 Query = list[tuple[str, str]]
@@ -125,12 +134,14 @@ def gone(**details: str) -> httpx.Response:
             [("id", "7"), ("id", "5"), *BY_ID, ("status", "running"), *PAGE_1],
         ),
         (lambda client: client.list_actions([7, 5, 7]), "/actions", [("id", "7"), ("id", "5")]),
+        (lambda client: client.list_servers(), "/servers", [("sort", "id:desc"), *PAGE_1]),
     ],
 )
 async def test_a_list_is_requested_exactly(
     hetzner: respx.MockRouter, client: HetznerCloudClient, call: Call, path: str, query: Query
 ) -> None:
-    name, item = ("images", image_json()) if path == "/images" else ("actions", action_json())
+    lists = {"/images": ("images", image_json()), "/servers": ("servers", server_json())}
+    name, item = lists.get(path, ("actions", action_json()))
     hetzner.get(path).respond(json={name: [item]})
     [found] = await call(client)
     assert found.id == item["id"]
@@ -328,6 +339,10 @@ def test_ids_are_batched_in_their_order_each_once() -> None:
         lambda client: client.list_image_actions(limit=True),
         lambda client: client.list_actions([1, None]),
         lambda client: client.list_actions([MAX_ID + 1]),
+        lambda client: client.delete_image(0),
+        lambda client: client.delete_image(True),
+        lambda client: client.delete_image("4711/actions/change_protection"),
+        lambda client: client.delete_image(4711, max_wait_seconds=0),
         lambda client: client.change_image_protection(0, delete=True),
         lambda client: client.change_image_protection(4711, delete=None),
         lambda client: client.change_image_protection(4711, delete=1),
@@ -384,6 +399,8 @@ def test_a_client_reads_its_settings_from_the_environment(monkeypatch: pytest.Mo
         (lambda client: client.get_image_action(13), "/images/actions/13"),
         (lambda client: client.list_actions([13]), "/actions"),
         (lambda client: client.change_image_protection(4711, delete=True), CHANGE),
+        (lambda client: client.list_servers(), "/servers"),
+        (lambda client: client.list_prices(), "/pricing"),
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}", b"[]", b'{"images": {}, "actions": {}}'])

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from hetzner_cloud.consistent_read import changed_while_reading, fetch_consistently
-from hetzner_cloud.pages import ImagesPage
-from hetzner_cloud.unreadable_entries import UnreadableImagesError
-from tests.support.api_json import image_json, meta_json
+from hetzner_cloud.consistent_read import changed_while_reading, fetch_images, fetch_servers
+from hetzner_cloud.pages import ImagesPage, ServersPage
+from hetzner_cloud.unreadable_entries import UnreadableImagesError, UnreadableServersError
+from tests.support.api_json import image_json, meta_json, server_json
 
 
 def page(*ids: int, meta: Any = None) -> ImagesPage:
@@ -71,7 +71,7 @@ SHRANK = listed([6, 5], [3, 2], totals=[6, 5])  # 4 moved up to page 1 when an e
 
 async def test_a_stable_list_is_read_once_and_returned_by_ascending_id() -> None:
     readings = Readings(listed([6, 5], [4, 3], totals=[4, 4]))
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [3, 4, 5, 6]
+    assert [image.id for image in await fetch_images(readings.read, readings.read)] == [3, 4, 5, 6]
     assert readings.made == 1
 
 
@@ -80,13 +80,13 @@ async def test_a_stable_list_is_read_once_and_returned_by_ascending_id() -> None
 )
 async def test_a_list_is_read_again_and_the_last_reading_is_returned_when(first: list[ImagesPage]) -> None:
     readings = Readings(first, listed([5, 4], [3, 2], totals=[4, 4]))
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
+    assert [image.id for image in await fetch_images(readings.read, readings.read)] == [2, 3, 4, 5]
     assert readings.made == 2
 
 
 async def test_a_list_that_never_stands_still_is_read_three_times() -> None:
     readings = Readings(SHRANK, SHRANK, listed([9, 8], [6, 5], totals=[6, 5]), SHRANK)
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [5, 6, 8, 9]
+    assert [image.id for image in await fetch_images(readings.read, readings.read)] == [5, 6, 8, 9]
     assert readings.made == 3
 
 
@@ -101,15 +101,13 @@ async def test_an_image_is_returned_as_it_was_last_seen() -> None:
         }
     )
     readings = Readings(SHRANK, [later])
-    assert [image.description for image in await fetch_consistently(readings.read, readings.read)][
-        -1
-    ] == "later"
+    assert [image.description for image in await fetch_images(readings.read, readings.read)][-1] == "later"
 
 
 async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings_agree() -> None:
     lost_one = listed([6, 5], [3, 2])
     readings = Readings(lost_one, listed([5, 4], [3, 2]), listed([5, 4], [3, 2]))
-    assert [image.id for image in await fetch_consistently(readings.read, readings.read)] == [2, 3, 4, 5]
+    assert [image.id for image in await fetch_images(readings.read, readings.read)] == [2, 3, 4, 5]
     assert readings.made == 3
 
 
@@ -127,7 +125,7 @@ async def test_an_image_that_cannot_be_read_comes_with_all_others_after_one_read
         [spoiled(image_json(5), bad, total=4), spoiled(image_json(3), image_json(0), total=4)]
     )
     with pytest.raises(UnreadableImagesError) as caught:
-        await fetch_consistently(readings.read, readings.read)
+        await fetch_images(readings.read, readings.read)
     assert [image.id for image in caught.value.images] == [3, 5]
     assert [entry.id for entry in caught.value.unreadable] == [4, None]
 
@@ -137,11 +135,58 @@ async def test_a_list_that_changed_is_read_again_when_an_image_cannot_be_read() 
     twice = [spoiled(image_json(5), bad, total=3), spoiled(bad, image_json(3), total=3)]
     whole = [spoiled(image_json(5), bad, total=3), spoiled(image_json(3), total=3)]
     with pytest.raises(UnreadableImagesError) as caught:
-        await fetch_consistently(Readings(twice, whole).read, Readings().read)
+        await fetch_images(Readings(twice, whole).read, Readings().read)
     assert [entry.id for entry in caught.value.unreadable] == [4]
 
 
 async def test_an_image_is_as_last_seen_when_only_an_earlier_page_could_not_be_read() -> None:
     pages = [spoiled(image_json(3, protection=None)), spoiled(image_json(3), image_json(2))]
     changed = Readings(pages, pages, pages)
-    assert [image.id for image in await fetch_consistently(changed.read, changed.read)] == [2, 3]
+    assert [image.id for image in await fetch_images(changed.read, changed.read)] == [2, 3]
+
+
+# Servers
+
+
+def servers(*entries: Any, total: int) -> ServersPage:
+    meta = {"pagination": {"total_entries": total}}
+    return ServersPage.model_validate({"servers": list(entries), "meta": meta})
+
+
+class ServerReadings:
+    """One reading of a list of servers after the other."""
+
+    def __init__(self, *readings: list[ServersPage]) -> None:
+        self.readings = list(readings)
+
+    async def read(self) -> list[ServersPage]:
+        return self.readings.pop(0)
+
+
+async def test_servers_are_read_again_when_their_list_became_shorter_and_each_is_returned_as_last_seen() -> (
+    None
+):
+    shrank = [servers(server_json(4), server_json(3), total=4), servers(server_json(1), total=3)]
+    again = [
+        servers(server_json(3, image=None), server_json(2), total=3),
+        servers(server_json(1), total=3),
+    ]
+    readings = ServerReadings(shrank, again)
+    found = await fetch_servers(readings.read, readings.read)
+    assert [(server.id, server.image_id) for server in found] == [(1, 4711), (2, 4711), (3, None)]
+    assert not readings.readings
+
+
+async def test_a_list_of_servers_that_never_stands_still_is_read_in_reverse_at_last() -> None:
+    moves = [servers(server_json(3), total=3), servers(server_json(3), total=3)]
+    reverse = ServerReadings([servers(server_json(1), total=2), servers(server_json(2), total=2)])
+    found = await fetch_servers(ServerReadings(moves, moves).read, reverse.read)
+    assert [server.id for server in found] == [1, 2]
+
+
+async def test_a_server_that_cannot_be_read_is_raised_with_all_others() -> None:
+    readings = ServerReadings([servers(server_json(3), {"id": 2}, server_json(0), total=3)])
+    with pytest.raises(UnreadableServersError) as caught:
+        await fetch_servers(readings.read, readings.read)
+    assert [server.id for server in caught.value.servers] == [3]
+    assert [entry.id for entry in caught.value.unreadable] == [2, None]

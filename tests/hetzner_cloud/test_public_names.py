@@ -9,7 +9,18 @@ from types import ModuleType
 import pytest
 
 import hetzner_cloud
-from hetzner_cloud import action_waiter, client, config, errors, models, throttle_log
+from hetzner_cloud import (
+    action_waiter,
+    client,
+    config,
+    deletions,
+    errors,
+    models,
+    prices,
+    servers,
+    throttle_log,
+    unreadable_entries,
+)
 
 FOLDER = Path(hetzner_cloud.__file__).parent
 SOURCES = sorted(FOLDER.glob("*.py"))
@@ -42,7 +53,9 @@ def test_every_imported_name_is_exported() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [errors, client, config, action_waiter], ids=lambda module: module.__name__
+    "module",
+    [errors, client, config, action_waiter, deletions, prices, servers, unreadable_entries],
+    ids=lambda module: module.__name__,
 )
 def test_every_public_class_is_exported_of(module: ModuleType) -> None:
     assert public_classes(module) <= set(hetzner_cloud.__all__)

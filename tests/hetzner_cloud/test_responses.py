@@ -103,6 +103,11 @@ def test_a_response_becomes_the_error_of_its_status_and_code(
     assert is_transient(error) is transient
 
 
+@pytest.mark.parametrize(("code", "kind"), [("locked", LockedError), ("protected", ProtectedError)])
+def test_a_lock_is_told_from_protection_when_a_deletion_is_rejected(code: str, kind: type[ApiError]) -> None:
+    assert type(parse_error(answer(423, error_json(code), "DELETE /images/4711"))) is kind
+
+
 def test_only_a_change_waits_for_another_action_to_finish() -> None:
     error = parse_error(answer(423, error_json("locked"), "GET /images"))
     assert type(error) is ProtectedError

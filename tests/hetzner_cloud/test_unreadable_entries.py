@@ -6,10 +6,18 @@ import pytest
 
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.retry import is_transient
-from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableEntry, UnreadableImagesError
-from tests.support.api_json import action_json, image_json
+from hetzner_cloud.servers import Server
+from hetzner_cloud.unreadable_entries import (
+    UnreadableActionsError,
+    UnreadableEntriesError,
+    UnreadableEntry,
+    UnreadableImagesError,
+    UnreadableServersError,
+)
+from tests.support.api_json import action_json, image_json, server_json
 
 IMAGE, ACTION = Image.model_validate(image_json(1)), Action.model_validate(action_json(1))
+SERVER = Server.model_validate(server_json(1))
 BAD = UnreadableEntry(id=17, type="snapshot", reason="protection: Field required")
 
 
@@ -28,11 +36,15 @@ def test_it_names_a_few_when_there_are_thousands() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [UnreadableImagesError([IMAGE], [BAD]), UnreadableActionsError([ACTION], [BAD])], ids=repr
+    "error",
+    [
+        UnreadableImagesError([IMAGE], [BAD]),
+        UnreadableActionsError([ACTION], [BAD]),
+        UnreadableServersError([SERVER], [BAD]),
+    ],
+    ids=repr,
 )
-def test_it_survives_pickling_with_all_that_it_has(
-    error: UnreadableImagesError | UnreadableActionsError,
-) -> None:
+def test_it_survives_pickling_with_all_that_it_has(error: UnreadableEntriesError) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.args) == (type(error), str(error), error.args)
     assert vars(again) == vars(error)

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from hetzner_cloud.client import HetznerCloudClient, _ActionResponse, _ImageResponse
+from hetzner_cloud.client import HetznerCloudClient, _ActionResponse, _ImageResponse, _PricingResponse
 from hetzner_cloud.config import ClientConfig
 from hetzner_cloud.errors import ApiError, HetznerCloudError, InvalidResponseError
 from hetzner_cloud.models import Action, Image
-from hetzner_cloud.pages import ActionsPage, ImagesPage, Page
+from hetzner_cloud.pages import ActionsPage, ImagesPage, Page, ServersPage
 from hetzner_cloud.responses import ApiResponse, parse_error, parse_model
 from hetzner_cloud.settings import Settings
 from snapshot_protection.error_info import ErrorInfo
@@ -45,6 +45,10 @@ NEARLY = st.recursive(
                 "image",
                 "actions",
                 "action",
+                "servers",
+                "pricing",
+                "currency",
+                "price_per_gb_month",
                 "meta",
                 "pagination",
                 "id",
@@ -83,7 +87,7 @@ HEADERS = st.dictionaries(
     ),
     NUMBERS,
 )
-MODELS = [ImagesPage, ActionsPage, _ImageResponse, _ActionResponse]
+MODELS = [ImagesPage, ActionsPage, ServersPage, _ImageResponse, _ActionResponse, _PricingResponse]
 CALLS: list[Callable[[HetznerCloudClient], Awaitable[object]]] = [
     lambda client: client.list_images(),
     lambda client: client.get_image(1),
@@ -93,6 +97,9 @@ CALLS: list[Callable[[HetznerCloudClient], Awaitable[object]]] = [
     lambda client: client.list_image_actions(ids=[2]),
     lambda client: client.get_image_action(2),
     lambda client: client.list_actions([2]),
+    lambda client: client.delete_image(1),
+    lambda client: client.list_servers(),
+    lambda client: client.list_prices(),
 ]
 THOROUGH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 DEEP, LONG = b"[" * 200_000, b'{"images": [{"id": ' + b"9" * 6_000 + b"}]}"
@@ -221,7 +228,7 @@ class _Redirects(RecordingHandler):
         self.send_header("Location", self.location)
         self.end_headers()
 
-    do_POST = do_GET  # noqa: N815 - http.server's own name
+    do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's own name
 
 
 class _Gigabyte(RecordingHandler):
@@ -243,7 +250,7 @@ async def test_an_endpoint_that_redirects_elsewhere_never_hands_on_the_token(sta
             endpoint = f"http://127.0.0.1:{redirects.server_port}/v1"
             async with HetznerCloudClient(ClientConfig(SecretStr(TOKEN), endpoint)) as client:
                 for call in CALLS:
-                    with pytest.raises(ApiError, match=f"answered with {status}"):
+                    with pytest.raises(HetznerCloudError, match=f"answered with {status}"):
                         await call(client)
             redirects.shutdown()
         elsewhere.shutdown()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flows.protect_snapshots import protect_snapshots
-from hetzner_cloud.consistent_read import fetch_consistently
+from hetzner_cloud.consistent_read import fetch_images
 from hetzner_cloud.pages import ImagesPage
 from hetzner_cloud.pagination import fetch_in_reverse, fetch_pages
 from sandbox import RequestRecord, Sandbox, serve
@@ -71,7 +71,7 @@ def test_no_snapshot_that_is_there_all_the_time_is_missed(
     moving = MovingList(count, changes, delays)
 
     async def read() -> set[int]:
-        images = await fetch_consistently(
+        images = await fetch_images(
             partial(fetch_pages, partial(moving.fetch, descending=True)),
             partial(fetch_in_reverse, partial(moving.fetch, descending=False)),
         )

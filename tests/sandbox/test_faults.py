@@ -216,6 +216,72 @@ def test_the_snapshot_is_gone_when_a_fault_deletes_it_before_its_change() -> Non
         assert list(sandbox.images) == [FIRST + 1]
 
 
+def test_an_image_is_still_there_when_its_deletion_has_no_effect() -> None:
+    with asked(snapshots=1) as (sandbox, client):
+        sandbox.faults.add(Fault(kind="delete_without_effect", times=1))
+        assert client.delete(f"/images/{FIRST}").status_code == 204
+        assert client.get(f"/images/{FIRST}").status_code == 200
+        assert client.delete(f"/images/{FIRST}").status_code == 204
+        assert error_of(client.get(f"/images/{FIRST}")) == (404, "not_found")
+
+
+def test_an_image_is_deleted_later_even_if_protected_by_then() -> None:
+    clock = ManualClock()
+    with asked(snapshots=1, clock=clock) as (sandbox, client):
+        sandbox.faults.add(Fault(kind="delete_late", seconds=30))
+        assert client.delete(f"/images/{FIRST}").status_code == 204
+        assert change(client, FIRST).status_code == 201
+        clock.advance(29)
+        assert protected(sandbox)
+        clock.advance(1)
+        assert ids_of(client.get("/images")) == []
+
+
+def test_a_deletion_is_rejected_when_another_user_protects_the_image_just_before() -> None:
+    with asked(snapshots=1) as (sandbox, client):
+        sandbox.faults.add(Fault(kind="protected_again", operation="delete_image"))
+        assert error_of(client.delete(f"/images/{FIRST}")) == (423, "protected")
+        assert protected(sandbox)
+        assert len(ids_of(client.get(f"/images/{FIRST}/actions"), "actions")) == 1
+
+
+@pytest.mark.parametrize("kind", ["delete_without_effect", "delete_late", "protected_again"])
+def test_a_fault_of_deletions_changes_no_rejection(kind: Any) -> None:
+    with asked(snapshots=1, protected=1, system_images=1) as (sandbox, client):
+        sandbox.faults.add(Fault(kind=kind, times=1))
+        assert error_of(client.delete(f"/images/{FIRST}")) == (423, "protected")
+        assert error_of(client.delete(f"/images/{FIRST + 1}")) == (422, "unsupported_error")
+        assert error_of(client.delete("/images/7")) == (404, "not_found")
+        assert len(sandbox.actions) == 0
+        assert sandbox.faults.take_deletion_fault(FIRST), "a rejected deletion has used it up"
+
+
+def test_a_fault_of_deletions_hits_no_change_and_one_of_actions_no_deletion() -> None:
+    with asked(snapshots=1) as (sandbox, client):
+        sandbox.faults.add(Fault(kind="delete_without_effect", times=1), Fault(kind="action_error", times=1))
+        assert change(client, FIRST).json()["action"]["status"] == "error"
+        assert client.delete(f"/images/{FIRST}").status_code == 204
+        assert list(sandbox.images) == [FIRST]
+
+
+@pytest.mark.parametrize("operation", ["list_servers", "list_prices"])
+def test_a_fault_is_of_one_operation_when_it_is(operation: Any) -> None:
+    with asked(snapshots=1) as (sandbox, client):
+        sandbox.faults.add(Fault(kind="error", status=503, operation=operation))
+        statuses = {path: client.get(path).status_code for path in ("/servers", "/pricing", "/images")}
+    assert [path for path, status in statuses.items() if status == 503] == [
+        "/servers" if operation == "list_servers" else "/pricing"
+    ]
+
+
+def test_an_image_is_deleted_when_only_the_response_is_lost() -> None:
+    with asked(snapshots=2) as (sandbox, client):
+        sandbox.faults.add(Fault(kind="drop_after", operation="delete_image"))
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            client.delete(f"/images/{FIRST}")
+        assert list(sandbox.images) == [FIRST + 1]
+
+
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [
@@ -231,6 +297,7 @@ def test_the_snapshot_is_gone_when_a_fault_deletes_it_before_its_change() -> Non
             ),
         ),
         ("delay seconds=0.5", Fault(kind="delay", seconds=0.5)),
+        ("delete_late seconds=5 times=1", Fault(kind="delete_late", seconds=5, times=1)),
     ],
 )
 def test_a_fault_is_read_when_it_is_written_as_on_the_command_line(spec: str, fault: Fault) -> None:

@@ -13,7 +13,7 @@ from tests.support.sandbox_client import FIRST, asked, change, error_of, protect
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("GET", "/servers", (404, "not_found")),
+        ("GET", "/volumes", (404, "not_found")),
         ("GET", "/images/ubuntu", (404, "not_found")),
         ("GET", "/images/1", (404, "not_found")),
         ("GET", "/images/1/actions", (404, "not_found")),

@@ -27,7 +27,14 @@ def description() -> Any:
 def sandbox() -> Iterator[Sandbox]:
     with serve(
         Sandbox(
-            snapshots=30, protected=2, creating=2, backups=2, system_images=20, apps=2, read_only_token="r"
+            snapshots=30,
+            protected=2,
+            creating=2,
+            backups=2,
+            system_images=20,
+            apps=2,
+            servers=30,
+            read_only_token="r",
         )
     ) as served:
         yield served
@@ -55,6 +62,8 @@ def faults_of(description: Any, answer: httpx.Response, method: str, template: s
         ("GET", f"/images/{UNKNOWN}", "/images/{id}", 404),
         ("PUT", f"/images/{FIRST}", "/images/{id}", 200),
         ("DELETE", f"/images/{FIRST}", "/images/{id}", 423),
+        ("DELETE", f"/images/{UNKNOWN}", "/images/{id}", 404),
+        ("DELETE", f"/images/{FIRST + 40}", "/images/{id}", 422),
         ("POST", CHANGE, "/images/{id}/actions/change_protection", 201),
         ("POST", CHANGE.replace("1/", "30/"), "/images/{id}/actions/change_protection", 404),
         ("GET", f"/images/{FIRST}/actions", "/images/{id}/actions", 200),
@@ -67,6 +76,11 @@ def faults_of(description: Any, answer: httpx.Response, method: str, template: s
         ("GET", "/actions", "/actions", 410),
         ("GET", "/actions/{action}", "/actions/{id}", 200),
         ("GET", f"/actions/{UNKNOWN}", "/actions/{id}", 404),
+        ("GET", "/servers?per_page=50", "/servers", 200),
+        ("GET", "/servers?page=2&sort=name:desc&status=running&status=off", "/servers", 200),
+        ("GET", "/servers?name=web-1", "/servers", 200),
+        ("GET", "/servers?status=asleep", "/servers", 422),
+        ("GET", "/pricing", "/pricing", 200),
     ],
 )
 def test_an_answer_is_of_the_documented_shape_when_it_comes(
@@ -108,11 +122,16 @@ def test_a_rejection_is_of_the_documented_shape_when_the_bucket_is_empty(
     assert faults_of(description, answer, "GET", "/images") == []
 
 
-def test_every_documented_operation_on_images_and_actions_is_served() -> None:
+def test_a_deletion_has_no_body_and_is_documented_so(sandbox: Sandbox, description: Any) -> None:
+    answer = ask(sandbox, "DELETE", f"/images/{FIRST + 2}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "content" not in description["paths"]["/images/{id}"]["delete"]["responses"]["204"]
+
+
+def test_every_documented_operation_is_served() -> None:
     documented = {
         (method.upper(), path.replace("{id}", "{}").replace("{action_id}", "{}"))
         for path, item in read_description()["paths"].items()
-        if path.startswith(("/images", "/actions"))
         for method in item.keys() & {"get", "put", "post", "delete"}
     }
     served = {

@@ -61,6 +61,19 @@ def action_json(action_id: int = 13, *, image_id: int = 4711, **more: Any) -> Js
     } | more
 
 
+def server_json(server_id: int = 42, **more: Any) -> Json:
+    """A server as the API answers it, with the fields that matter here and some that do not."""
+    return {
+        "id": server_id,
+        "name": "web-1",
+        "status": "running",
+        "created": "2016-01-30T23:50:00+00:00",
+        "image": image_json(4711),
+        "labels": {"env": "prod"},
+        "locked": False,
+    } | more
+
+
 def error_json(code: str, message: str = "what went wrong", details: Any = None) -> Json:
     """The body of an error."""
     return {"error": {"code": code, "message": message, "details": details}}

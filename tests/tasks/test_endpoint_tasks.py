@@ -14,9 +14,11 @@ from pydantic import SecretStr
 from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.errors import InvalidArgumentError, NotFoundError, ServerError
 from hetzner_cloud.models import Action, Image
+from hetzner_cloud.prices import Pricing
+from hetzner_cloud.servers import Server
 from playground.server import PrefectServer
 from sandbox import Fault, Sandbox
-from tasks import image_actions, images, waiting
+from tasks import image_actions, images, prices, servers, waiting
 from tests.support.fixtures import TOKEN
 from tests.support.flow_runs import run, task_runs_of
 from tests.support.loopback_servers import RecordingHandler, on_loopback
@@ -24,6 +26,8 @@ from tests.support.loopback_servers import RecordingHandler, on_loopback
 CREDENTIALS = HetznerCloudCredentials(token=SecretStr(TOKEN))
 IMAGE = {"id": 42, "type": "snapshot", "protection": {"delete": True}}
 ACTION = {"id": 7, "status": "success", "resources": [{"id": 42, "type": "image"}]}
+SERVER = {"id": 5, "name": "web-1", "image": {"id": 42}}
+PRICES = {"currency": "EUR", "image": {"price_per_gb_month": {"net": "0.0110", "gross": "0.0131"}}}
 TASKS: list[Task[..., Any]] = [
     images.list_images,
     images.get_image,
@@ -32,6 +36,8 @@ TASKS: list[Task[..., Any]] = [
     image_actions.change_image_protection,
     image_actions.list_image_actions,
     image_actions.get_image_action,
+    servers.list_servers,
+    prices.list_prices,
 ]
 
 
@@ -75,6 +81,14 @@ TASKS: list[Task[..., Any]] = [
             {"action": ACTION},
             Action.model_validate(ACTION),
         ),
+        (
+            servers.list_servers,
+            {},
+            "GET /servers",
+            {"servers": [SERVER]},
+            [Server.model_validate(SERVER)],
+        ),
+        (prices.list_prices, {}, "GET /pricing", {"pricing": PRICES}, Pricing.model_validate(PRICES)),
     ],
     ids=lambda value: value.name if isinstance(value, Task) else "",
 )
@@ -126,6 +140,8 @@ async def test_no_filter_is_sent_unless_one_is_given(api: respx.MockRouter) -> N
         (images.get_image, {"image_id": 2**53}),
         (images.get_image, {"image_id": "42"}),
         (images.get_image, {"image_id": True}),
+        (images.delete_image, {"image_id": 0}),
+        (images.delete_image, {"image_id": "42"}),
         (image_actions.list_actions_for_image, {"image_id": -1}),
         (image_actions.list_actions_for_image, {"image_id": 42, "sort": "age"}),
         (image_actions.list_actions_for_image, {"image_id": 42, "status": "done"}),
@@ -151,6 +167,10 @@ def test_an_endpoint_task_has_the_one_retry_policy_and_no_cache(task: Task[..., 
     assert isinstance(task.retry_delay_seconds, list)
     assert len(task.retry_delay_seconds) == 5
     assert task.cache_policy == NO_CACHE
+
+
+def test_a_deletion_has_no_retry_and_no_cache() -> None:
+    assert (images.delete_image.retries, images.delete_image.cache_policy) == (0, NO_CACHE)
 
 
 @flow
