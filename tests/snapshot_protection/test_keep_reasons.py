@@ -1,4 +1,4 @@
-"""Which snapshots of a group are kept and why: examples to check by hand, properties, and a second opinion."""
+"""Which snapshots of a group are kept and why: examples to check by hand, and properties."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,8 +27,8 @@ def kept(keep: Keep, group: Group, zone: str = "UTC", now: datetime = NOW) -> se
     return set(explain(keep, group, zone, now))
 
 
-# Each snapshot's id is its place in the list, from 1. The kinds of reason for each that is kept; all others are
-# candidates. Nothing keeps but what is named, and the newest one.
+# Each snapshot's id is its place in the list, from 1. Of each that is kept, the kinds of its reasons; all others
+# are candidates. Nothing keeps but the fields that are named, and the newest one is kept anyway.
 _EXAMPLES: dict[str, tuple[dict[str, Any], str, list[str], dict[int, set[str]]]] = {
     "summer time begins: the day has 23 hours": (
         {"daily": 2},
@@ -149,7 +149,7 @@ def test_a_person_who_checks_by_hand_finds_the_same_when(example: str) -> None:
 
 
 def test_of_one_snapshot_a_day_for_a_year_the_default_keeps_fourteen() -> None:
-    """Wednesday, 25 November 2026: 7 days, the Sundays of 3 weeks before, the last days of 5 months before."""
+    """Wednesday, 25 November 2026: 7 days, the Sundays of 2 weeks before, the last days of 5 months."""
     days = [datetime(2026, 11, 25, 3, tzinfo=UTC) - timedelta(days=age) for age in range(365)]
     dates = {(day, age): f"{day:%m-%d}" for age, day in enumerate(days, 1)}
     found = kept(Keep(), list(dates))

@@ -1,4 +1,4 @@
-"""Snapshots, policies and clocks for the tests of retention, and a slow second implementation to compare with."""
+"""Snapshots, policies and clocks for tests of retention, and a slow second implementation of it."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
