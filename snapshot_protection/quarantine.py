@@ -7,7 +7,6 @@ keeps is dropped, and what is a candidate by both versions was one in every run.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import reduce
 
 MAX_SNAPSHOTS = 200_000
 _MAX_GAP = timedelta(hours=48)
@@ -69,18 +68,18 @@ def begin(project: str, policy: str, candidates: Iterable[int], now: datetime) -
 
 
 def merge_quarantines(first: Quarantine, *others: Quarantine) -> Quarantine:
-    """Put together what overlapping runs know; for each candidate the most cautious of them decides."""
-    return reduce(_merge, sorted((first, *others), key=lambda one: one.observed))
+    """Put together what overlapping runs know; for each candidate the most cautious of them decides.
 
-
-def _merge(older: Quarantine, newer: Quarantine) -> Quarantine:
-    """Keep what was a candidate in both, and what became one after the older one observed."""
-    since = {
-        image_id: max(began, older.since.get(image_id, began))
-        for image_id, began in newer.since.items()
-        if image_id in older.since or began > older.observed
-    }
-    return replace(newer, since=since, folded=older.folded | newer.folded)
+    It was one since the latest of their first observations, if no run observed later than that it was none.
+    """
+    every = (first, *others)
+    since: dict[int, datetime] = {}
+    for image_id in {image_id for one in every for image_id in one.since}:
+        began = max(one.since[image_id] for one in every if image_id in one.since)
+        if all(image_id in one.since or one.observed < began for one in every):
+            since[image_id] = began
+    folded = frozenset().union(*(one.folded for one in every))
+    return replace(first, observed=max(one.observed for one in every), since=_bounded(since), folded=folded)
 
 
 def _bounded(since: Mapping[int, datetime]) -> dict[int, datetime]:

@@ -27,7 +27,7 @@ def kept(keep: Keep, group: Group, zone: str = "UTC", now: datetime = NOW) -> se
     return set(explain(keep, group, zone, now))
 
 
-# Each snapshot's id is its place in the list, from 1. Of each that is kept, the kinds of its reasons; all others
+# Each snapshot's id is its place in the list, from 1. Of each that is kept, the kinds of its reasons; others
 # are candidates. Nothing keeps but the fields that are named, and the newest one is kept anyway.
 _EXAMPLES: dict[str, tuple[dict[str, Any], str, list[str], dict[int, set[str]]]] = {
     "summer time begins: the day has 23 hours": (
