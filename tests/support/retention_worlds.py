@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hetzner_cloud.models import Image
 from snapshot_protection.exemptions import Exemption
 from snapshot_protection.policy import Keep, Policy, Rule
+from snapshot_protection.quarantine import Quarantine
 from snapshot_protection.requirements import Requirements
 from snapshot_protection.retention import ProjectLists
 from snapshot_protection.unreadable import Listing
@@ -89,3 +90,8 @@ TIMES = st.one_of(
     st.integers(-60, 60).map(lambda hours: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hours)),
 )
 GROUPS = st.lists(TIMES, max_size=25).map(lambda times: [(time, at) for at, time in enumerate(times, 1)])
+
+
+def record_of(since: dict[int, datetime], observed: datetime = NOW) -> Quarantine:
+    """Make the quarantine of project prod with the policy `default`."""
+    return Quarantine("prod", "default", observed, since)
