@@ -46,7 +46,7 @@ class PlannedDeletion(_Record):
         server: Its name, empty if that is not known.
         labels: As `key=value`, sorted.
         size: The stored size, GB; None if that is not known.
-        fingerprint: Of all that must not change until it is deleted; texts above are sanitized and cut.
+        fingerprint: Of all that must not change until it is deleted; the other strings are sanitized and cut.
     """
 
     project: str

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from hetzner_cloud.models import MAX_ID
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.embedding import embed, extract
+from snapshot_protection.prune_plan import PlannedDeletion
 
 KEPT_DAYS = 90
 _NAME = "pruned-snapshots"
@@ -28,6 +29,7 @@ class PrunedSnapshot(BaseModel):
         flow_run_id: The run.
         rule: The rule that did not keep it; cut.
         description: Its description; cut.
+        size: What was stored and billed, GB; None if that is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,18 +39,18 @@ class PrunedSnapshot(BaseModel):
     flow_run_id: UUID
     rule: _Cut = ""
     description: _Cut = ""
+    size: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
 
     @classmethod
-    def of(
-        cls, image_id: int, *, pruned: datetime, flow_run_id: UUID, rule: str, description: str
-    ) -> "PrunedSnapshot":
-        """Make it of texts of any length."""
+    def of(cls, deletion: PlannedDeletion, *, pruned: datetime, flow_run_id: UUID) -> "PrunedSnapshot":
+        """Make it of what was planned; strings are cut."""
         return cls(
-            image_id=image_id,
+            image_id=deletion.image_id,
             pruned=pruned,
             flow_run_id=flow_run_id,
-            rule=printable(rule, max_length=_MAX_DESCRIPTION),
-            description=printable(description, max_length=_MAX_DESCRIPTION),
+            rule=printable(deletion.rule, max_length=_MAX_DESCRIPTION),
+            description=printable(deletion.description, max_length=_MAX_DESCRIPTION),
+            size=deletion.size,
         )
 
 

@@ -1,6 +1,6 @@
 """Which snapshots of a project a policy keeps, and why; all others are candidates for pruning. Pure.
 
-A snapshot that cannot be judged is kept, and takes no place among those that are counted: what may be
+A snapshot that cannot be classified is kept, and takes no place among those that are counted: what may be
 incomplete, deleted soon or misdated never displaces another one.
 """
 
@@ -33,7 +33,7 @@ class UsesImage(Protocol):
 
 @dataclass(frozen=True)
 class ProjectLists:
-    """Both lists of a project; without both, nothing is judged and the whole project is kept."""
+    """Both lists of a project; without both, no candidate can be determined and the whole project is kept."""
 
     snapshots: Listing
     images_in_use: frozenset[int]
@@ -112,15 +112,15 @@ def dated(image: Image) -> Dated:
 
 
 def apply_retention(lists: ProjectLists, requirements: Requirements, now: datetime) -> Retention:
-    """Judge each snapshot of a project.
+    """Determine for each snapshot of a project why it is kept, if it is.
 
     Args:
         lists: The snapshots, and which images servers use.
         requirements: The policy, and the approved exemptions that hold.
         now: In UTC; ages are compared with it.
     """
-    judged = [_judge(one, requirements, now) for one in _list_once(lists.snapshots.snapshots)]
-    counted = _explain_groups(judged, requirements, now)
+    classified = [_classify(one, requirements, now) for one in _list_once(lists.snapshots.snapshots)]
+    counted = _explain_groups(classified, requirements, now)
     verdicts = {
         one.snapshot.id: Verdict(
             one.snapshot,
@@ -128,13 +128,13 @@ def apply_retention(lists: ProjectLists, requirements: Requirements, now: dateti
             one.group,
             (*one.reasons, *counted.get(one.snapshot.id, ()), *_in_use(one.snapshot, lists)),
         )
-        for one in judged
+        for one in classified
     }
     return Retention(requirements.project, verdicts)
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Classified:
     """A snapshot, before those of its group are compared."""
 
     snapshot: ListedSnapshot
@@ -157,9 +157,9 @@ def _list_once(listing: Iterable[ListedSnapshot]) -> Iterator[ListedSnapshot]:
             yield one
 
 
-def _judge(snapshot: ListedSnapshot, requirements: Requirements, now: datetime) -> _Judged:
+def _classify(snapshot: ListedSnapshot, requirements: Requirements, now: datetime) -> _Classified:
     if isinstance(snapshot, UnreadableSnapshot):
-        return _Judged(snapshot, reasons=(Reason("unreadable", snapshot.error.message),))
+        return _Classified(snapshot, reasons=(Reason("unreadable", snapshot.error.message),))
     rule = requirements.policy.require(requirements.project, snapshot).rule
     reasons = (
         *_kept_by_rule(rule),
@@ -168,8 +168,8 @@ def _judge(snapshot: ListedSnapshot, requirements: Requirements, now: datetime) 
     )
     source = _server_id(snapshot)
     if reasons or rule is None or source is None:
-        return _Judged(snapshot, rule, reasons=reasons)
-    return _Judged(snapshot, rule, Group(requirements.project, rule.name, source))
+        return _Classified(snapshot, rule, reasons=reasons)
+    return _Classified(snapshot, rule, Group(requirements.project, rule.name, source))
 
 
 def _kept_by_rule(rule: Rule | None) -> Iterator[Reason]:
@@ -205,11 +205,11 @@ def _in_use(snapshot: ListedSnapshot, lists: ProjectLists) -> Iterator[Reason]:
 
 
 def _explain_groups(
-    judged: Iterable[_Judged], requirements: Requirements, now: datetime
+    classified: Iterable[_Classified], requirements: Requirements, now: datetime
 ) -> dict[int, tuple[Reason, ...]]:
     groups: defaultdict[Group, list[Dated]] = defaultdict(list)
     rules: dict[Group, Rule] = {}
-    for one in judged:
+    for one in classified:
         if one.group and one.rule and isinstance(one.snapshot, Image):
             groups[one.group].append(dated(one.snapshot))
             rules[one.group] = one.rule

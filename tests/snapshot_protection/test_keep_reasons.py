@@ -140,7 +140,7 @@ _EXAMPLES: dict[str, tuple[dict[str, Any], str, list[str], dict[int, set[str]]]]
 
 
 @pytest.mark.parametrize("example", _EXAMPLES)
-def test_a_person_who_checks_by_hand_finds_the_same_when(example: str) -> None:
+def test_an_example_that_was_checked_by_hand_holds_when(example: str) -> None:
     fields, zone, times, expected = _EXAMPLES[example]
     group = [(datetime.fromisoformat(time).astimezone(UTC), at) for at, time in enumerate(times, 1)]
     now = NOW if max(group)[0] <= NOW else datetime(2027, 6, 1, tzinfo=UTC)
@@ -203,8 +203,8 @@ def test_what_is_kept_stays_kept_when_candidates_are_deleted(
     survivors = kept(keep, group, zone)
     candidates = sorted({image_id for _, image_id in group} - survivors)
     deleted = data.draw(st.sets(st.sampled_from(candidates)) if candidates else st.just(set()))
-    for gone in (deleted, set(candidates)):
-        left = [one for one in group if one[1] not in gone]
+    for removed in (deleted, set(candidates)):
+        left = [one for one in group if one[1] not in removed]
         assert kept(keep, left, zone) == survivors
 
 

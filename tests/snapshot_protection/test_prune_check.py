@@ -158,8 +158,8 @@ def test_the_last_of_a_group_is_left_even_if_retention_did_not_keep_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def keeps_nothing(project: ProjectLists, wanted: Requirements, now: datetime) -> Retention:
-        judged = apply_retention(project, wanted, now)
-        return Retention("prod", {at: replace(one, reasons=()) for at, one in judged.verdicts.items()})
+        classified = apply_retention(project, wanted, now)
+        return Retention("prod", {at: replace(one, reasons=()) for at, one in classified.verdicts.items()})
 
     monkeypatch.setattr(prune_check, "apply_retention", keeps_nothing)
     expected = Obstacle("kept", "no newer snapshot of its group would remain")

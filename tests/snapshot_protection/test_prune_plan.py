@@ -121,6 +121,12 @@ def test_a_snapshot_that_changed_is_not_the_one_that_was_approved(
     assert (before.digest == now.digest) is not bool(changed)
 
 
+def test_a_label_that_changed_invisibly_is_a_change() -> None:
+    before, now = (_plan(snapshot(1, labels={"env": "dev", "z": value})) for value in ("b", "b\x00"))
+    assert describe_differences(before, now) == ["snapshot 1 of prod: other details"]
+    assert select_approved(before, now) == ()
+
+
 def test_what_an_approved_plan_does_not_have_is_not_approved() -> None:
     approved, now = _plan(snapshot(1), snapshot(2)), _plan(snapshot(2), snapshot(3))
     assert _ids(select_approved(approved, now)) == [2]
@@ -197,7 +203,7 @@ def test_a_request_says_what_of_which_project_is_to_be_deleted() -> None:
     assert make_prune_plan(POLICY, PruneLimits(), []).summary == "nothing"
 
 
-def test_a_policy_of_which_no_rule_prunes_is_said_to_prune_nothing() -> None:
+def test_a_policy_of_which_no_rule_prunes_is_reported() -> None:
     assert describe_nothing_to_prune(POLICY) == ""
     assert describe_nothing_to_prune(NamedPolicy("mixed", Policy(rules=[KEPT, RULE]))) == ""
     policy = NamedPolicy("kept", Policy(rules=[KEPT, Rule(name="any")]))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from snapshot_protection import pruned_record as subject
 from snapshot_protection.embedding import embed
+from snapshot_protection.prune_plan import PlannedDeletion
 from snapshot_protection.pruned_record import PrunedRecord, PrunedSnapshot, merge_pruned, next_pruned_record
 from tests.support.retention_worlds import NOW
 
@@ -17,9 +18,7 @@ DAY = timedelta(days=1)
 
 
 def pruned(image_id: int, time: datetime = NOW, run: int = 1) -> PrunedSnapshot:
-    return PrunedSnapshot.of(
-        image_id, pruned=time, flow_run_id=UUID(int=run), rule="nightly", description="before the upgrade"
-    )
+    return PrunedSnapshot(image_id=image_id, pruned=time, flow_run_id=UUID(int=run), rule="nightly", size=2.3)
 
 
 def record(*snapshots: PrunedSnapshot) -> PrunedRecord:
@@ -45,12 +44,28 @@ def test_what_is_not_in_the_format_is_not_read(text: str) -> None:
     assert PrunedRecord.load(embed("pruned-snapshots", text)) is None
 
 
-def test_texts_of_any_length_are_stored_cut_and_on_one_line() -> None:
-    one = PrunedSnapshot.of(
-        1, pruned=NOW, flow_run_id=UUID(int=1), rule="r" * 99, description="a\nb \ud800" + "c" * 99
+def test_what_was_planned_is_recorded_with_its_strings_cut() -> None:
+    deletion = PlannedDeletion(
+        project="prod",
+        image_id=1,
+        rule="r" * 99,
+        server_id=7,
+        type="snapshot",
+        status="available",
+        created=NOW - 99 * DAY,
+        description="d" * 99,
+        size=2.3,
+        fingerprint="f",
     )
-    assert len(one.rule) == len(one.description) == 40
-    assert one.description.startswith("a b c")
+    one = PrunedSnapshot.of(deletion, pruned=NOW, flow_run_id=UUID(int=1))
+    assert one.model_dump() == {
+        "image_id": 1,
+        "pruned": NOW,
+        "flow_run_id": UUID(int=1),
+        "rule": "r" * 39 + "…",
+        "description": "d" * 39 + "…",
+        "size": 2.3,
+    }
     assert PrunedRecord.load(record(one).dump()) == record(one)
 
 

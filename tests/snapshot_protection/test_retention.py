@@ -55,7 +55,7 @@ def unreadable(image_id: int) -> UnreadableSnapshot:
     return UnreadableSnapshot(image_id, ErrorInfo(code=UNREADABLE, message="could not be read: protection"))
 
 
-def judge(*images: ListedSnapshot, now: datetime = NOW) -> Retention:
+def classify(*images: ListedSnapshot, now: datetime = NOW) -> Retention:
     return apply_retention(ProjectLists(Listing(images), frozenset()), requirements(), now)
 
 
@@ -122,7 +122,7 @@ def test_what_is_not_certain_is_kept_and_takes_no_place_of_another(
 
 
 def test_a_snapshot_that_could_not_be_read_is_kept_with_the_cause() -> None:
-    retention = judge(unreadable(3), snapshot(1))
+    retention = classify(unreadable(3), snapshot(1))
     assert retention.verdicts[3].kept_by == "could not be read: protection"
     assert retention.verdicts[3].rule == ""
     assert kinds(retention, 3) == ["unreadable"]
@@ -141,6 +141,12 @@ def test_an_approved_exemption_keeps_a_snapshot_and_a_rule_that_does_not_protect
     assert candidates(retention) == [2]
 
 
+def test_a_rule_that_does_not_prune_keeps_also_what_need_not_be_protected() -> None:
+    scratch = Rule(name="scratch", label_selector="env=dev", protect=False)
+    retention = apply_retention(lists(snapshot(1), snapshot(2)), requirements(scratch), NOW)
+    assert kinds(retention, 1) == kinds(retention, 2) == ["rule_keeps"]
+
+
 def test_the_image_of_a_server_is_kept_and_counts_like_any_other() -> None:
     servers = [Server(1), Server(3), Server(None), Server(3), Server(99)]
     project = ProjectLists.of(Listing([snapshot(one) for one in (1, 2, 3)]), servers)
@@ -151,12 +157,12 @@ def test_the_image_of_a_server_is_kept_and_counts_like_any_other() -> None:
     assert candidates(retention) == [2]
 
 
-def test_without_both_lists_nothing_can_be_judged() -> None:
+def test_without_both_lists_no_candidate_can_be_determined() -> None:
     with pytest.raises(TypeError):
         ProjectLists(Listing([]))  # type: ignore[call-arg]
 
 
-def test_servers_are_told_apart_by_id_and_never_by_name() -> None:
+def test_servers_are_distinguished_by_id_and_never_by_name() -> None:
     renamed = snapshot(1, created_from={"id": 1, "name": "old name"})
     namesake = snapshot(2, created_from={"id": 2, "name": "web-1"})
     retention = apply_retention(lists(renamed, namesake, snapshot(3)), requirements(_only_the_newest()), NOW)
@@ -177,8 +183,8 @@ def test_each_rule_counts_its_own_snapshots_of_a_server() -> None:
     assert kinds(retention, 3) == ["last"]
 
 
-def test_an_entry_that_is_no_snapshot_is_not_judged() -> None:
-    retention = judge(snapshot(1), snapshot(2, type="backup"), snapshot(3, type="system"))
+def test_an_entry_that_is_no_snapshot_is_not_considered() -> None:
+    retention = classify(snapshot(1), snapshot(2, type="backup"), snapshot(3, type="system"))
     assert list(retention.verdicts) == [1]
 
 
