@@ -7,7 +7,7 @@ https://docs.hetzner.cloud/reference/cloud#image-actions
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 
 from hetzner_cloud.sanitize import printable
@@ -56,6 +57,13 @@ def _strings_of(value: object) -> dict[str, str]:
     """Return the labels that are strings, as all of them should be."""
     items = value.items() if isinstance(value, dict) else ()
     return {name: text for name, text in items if isinstance(text, str)}
+
+
+def _find_unreadable(image: dict[str, Any]) -> tuple[str, ...]:
+    labels = image.get("labels")
+    are_strings = isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values())
+    readable = {"labels": are_strings, "description": isinstance(image.get("description"), str)}
+    return tuple(name for name, is_readable in readable.items() if not is_readable)
 
 
 def _string_or_empty(value: object) -> str:
@@ -153,7 +161,7 @@ class Protection(_Model):
 class CreatedFrom(_Model):
     """The server that a snapshot was created from; it may be deleted."""
 
-    id: Annotated[int | None, Lenient] = None
+    id: Annotated[StrictInt | None, Lenient] = None
     name: Text = ""
 
 
@@ -174,6 +182,8 @@ class Image(_Model):
         disk_size: The size of its disk, GB.
         image_size: The size that is stored and billed, GB; None while creating.
         bound_to: The id of the server that a backup belongs to.
+        unreadable_fields: Which of `labels` and `description` are missing or not as documented, so that they
+            may lack something here.
     """
 
     id: Id
@@ -195,6 +205,14 @@ class Image(_Model):
     deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
     labels: Annotated[dict[str, str], BeforeValidator(_strings_of)] = Field(default_factory=dict)
+    unreadable_fields: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_unreadable(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the response has
+        if not isinstance(value, dict) or "unreadable_fields" in value:
+            return value
+        return {**value, "unreadable_fields": _find_unreadable(value)}
 
     @property
     def is_snapshot(self) -> bool:

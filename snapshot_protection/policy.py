@@ -7,12 +7,11 @@ never takes protection away.
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
@@ -129,17 +128,17 @@ class Rule(BaseModel):
             (not self.projects or any(fnmatchcase(project, glob) for glob in self.projects))
             and (not self.server or self._matches_server(image))
             and (not self.description or fnmatchcase(image.description, self.description))
-            and (not self.label_selector or self._matches_labels(image.labels))
+            and (not self.label_selector or self._matches_labels(image))
         )
 
     def _matches_server(self, image: Image) -> bool:
         server = image.created_from.name if image.created_from else ""
         return bool(server) and fnmatchcase(server, self.server)
 
-    def _matches_labels(self, labels: Mapping[str, Any]) -> bool:
-        if not all(isinstance(value, str) for value in labels.values()):
+    def _matches_labels(self, image: Image) -> bool:
+        if "labels" in image.unreadable_fields:
             return False  # what is not readable would fulfil key!=value
-        return _parsed(self.label_selector).matches(labels)
+        return _parsed(self.label_selector).matches(image.labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which snapshots of a project a policy keeps, and why; all others are candidates for pruning. Pure.
 
-A snapshot that cannot be classified is kept, and takes no place among those that are counted: what may be
+A snapshot of which something is not certain is kept, and is not counted in its group: what may be
 incomplete, deleted soon or misdated never displaces another one.
 """
 
@@ -185,6 +185,8 @@ def _kept_by_contents(image: Image, now: datetime) -> Iterator[Reason]:
     if image.status != "available":
         status = printable(image.status) or "unknown"
         yield Reason("not_available", f"not available, but {status}")
+    if image.unreadable_fields:  # a rule that keeps it might match what could not be read
+        yield Reason("unreadable", f"could not be read: {', '.join(image.unreadable_fields)}")
     if _server_id(image) is None:
         yield Reason("no_source", "the server it was created from is not known")
     if image.created is None or image.created < _EARLIEST:
@@ -221,6 +223,7 @@ def _explain_groups(
 
 
 def _server_id(image: Image) -> int | None:
-    """Return the id of the server it was created from; None for one that no server can have."""
-    source = image.created_from.id if image.created_from else None
-    return source if source is not None and 1 <= source <= MAX_ID else None
+    """Return the id of the server it was created from; None if no server can have it, or it has no name."""
+    source = image.created_from
+    is_known = source is not None and source.id is not None and 1 <= source.id <= MAX_ID and source.name
+    return source.id if source and is_known else None

@@ -164,7 +164,7 @@ def test_of_one_snapshot_a_day_for_a_year_the_default_keeps_fourteen() -> None:
     assert {text for (_, age), text in dates.items() if age in found} == week | {"11-15", "11-08"} | months
 
 
-def test_each_reason_says_what_it_means() -> None:
+def test_each_reason_describes_what_keeps() -> None:
     group = [(datetime(2026, 11, 1 + at, tzinfo=UTC), at) for at in range(3)]
     found = explain(Keep(last=1, within_days=23, daily=1, weekly=4, monthly=1, yearly=1), group)
     assert {image_id: [str(one) for one in reasons] for image_id, reasons in found.items()} == {

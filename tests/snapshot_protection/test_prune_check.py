@@ -102,7 +102,7 @@ def test_a_snapshot_that_is_no_longer_listed_is_deleted() -> None:
 
 def test_a_snapshot_whose_newer_siblings_were_deleted_is_left() -> None:
     assert _obstacle(snapshot(1)) == Obstacle("kept", "the newest")
-    others = [snapshot(2, status="creating"), snapshot(3, created_from={"id": 2})]
+    others = [snapshot(2, status="creating"), snapshot(3, created_from={"id": 2, "name": "b"})]
     assert _obstacle(snapshot(1), *others) == Obstacle("kept", "the newest")
 
 

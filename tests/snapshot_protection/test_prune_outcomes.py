@@ -41,7 +41,7 @@ def test_a_dry_run_reports_one_outcome_for_each_snapshot() -> None:
     }
 
 
-def test_each_says_why_it_is_kept_or_when_it_is_due() -> None:
+def test_each_outcome_has_why_it_is_kept_or_when_it_is_due() -> None:
     found = outcomes()
     assert found[4].due == NOW + 6 * DAY
     assert found[5].due is None

@@ -193,7 +193,7 @@ def test_a_request_is_read_as_it_was_stored() -> None:
     assert PruneApprovalRequest.load(request.dump().replace("prune-approval", "unprotect-approval")) is None
 
 
-def test_a_request_says_what_of_which_project_is_to_be_deleted() -> None:
+def test_a_request_names_how_many_of_which_project_are_to_be_deleted() -> None:
     planned = _planned(snapshot(1), snapshot(2, image_size=None), snapshot(3, image_size=7.77))
     other = planned[0].model_copy(update={"project": "dev"})
     plan = make_prune_plan(POLICY, PruneLimits(), [planned, [], [other]])

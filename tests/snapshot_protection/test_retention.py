@@ -91,6 +91,14 @@ def _only_the_newest(**fields: Any) -> Rule:
         ({"created_from": {"id": None, "name": "web-1"}}, ["no_source"]),
         ({"created_from": {"id": 0, "name": "web-1"}}, ["no_source"]),
         ({"created_from": {"id": -1, "name": "web-1"}}, ["no_source"]),
+        ({"created_from": {"id": 1, "name": None}}, ["no_source"]),
+        ({"created_from": {"id": 1}}, ["no_source"]),
+        ({"created_from": {"id": True, "name": "web-1"}}, ["no_source"]),
+        ({"labels": {"env": "dev", "keep": None}}, ["no_rule", "unreadable"]),
+        ({"labels": None}, ["no_rule", "unreadable"]),
+        ({"description": None}, ["unreadable"]),
+        ({"description": ["keep"]}, ["unreadable"]),
+        ({"description": ""}, []),
         ({"status": "creating"}, ["not_available"]),
         ({"status": "unavailable"}, ["not_available"]),
         ({"status": None}, ["not_available"]),
@@ -126,6 +134,14 @@ def test_a_snapshot_that_could_not_be_read_is_kept_with_the_cause() -> None:
     assert retention.verdicts[3].kept_by == "could not be read: protection"
     assert retention.verdicts[3].rule == ""
     assert kinds(retention, 3) == ["unreadable"]
+
+
+def test_what_a_rule_before_might_keep_is_not_pruned_by_one_without_conditions() -> None:
+    rules = [Rule(name="keep", label_selector="keep"), Rule(name="rest", prune=True, keep=keep())]
+    images = [snapshot(1, labels={"keep": 1}), snapshot(2, labels={"keep": "1"}), snapshot(3), snapshot(4)]
+    retention = apply_retention(lists(*images), requirements(*rules), NOW)
+    assert candidates(retention) == [3]
+    assert retention.verdicts[1].kept_by == "could not be read: labels"
 
 
 def test_an_approved_exemption_keeps_a_snapshot_and_a_rule_that_does_not_protect_does_not() -> None:
@@ -200,7 +216,7 @@ def test_a_snapshot_that_is_listed_twice_counts_once_and_with_other_contents_not
 
 
 def test_the_newer_ones_of_a_group_are_those_that_would_remain() -> None:
-    images = [snapshot(1), snapshot(2), snapshot(3), snapshot(4, created_from={"id": 2})]
+    images = [snapshot(1), snapshot(2), snapshot(3), snapshot(4, created_from={"id": 2, "name": "b"})]
     exempted = [snapshot(5), snapshot(6, status="creating")]
     retention = apply_retention(lists(*images, *exempted), requirements(exempt=[exempt(5)]), NOW)
     assert [retention.newer_of_group(one) for one in (1, 2, 3, 4, 5, 6)] == [[2, 3], [3], [], [], [], []]
