@@ -7,7 +7,7 @@ https://docs.hetzner.cloud/reference/cloud#image-actions
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 
 from hetzner_cloud.sanitize import printable
@@ -51,6 +52,13 @@ def _none_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> objec
 
 def _empty_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
     return _none_if_invalid(value, read) or ()
+
+
+def _find_unreadable(image: dict[str, Any]) -> tuple[str, ...]:
+    labels = image.get("labels")
+    are_strings = isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values())
+    readable = {"labels": are_strings, "description": isinstance(image.get("description"), str)}
+    return tuple(name for name, is_readable in readable.items() if not is_readable)
 
 
 def _string_or_empty(value: object) -> str:
@@ -149,7 +157,7 @@ class Protection(_Model):
 class CreatedFrom(_Model):
     """The server that a snapshot was created from; it may be deleted."""
 
-    id: Annotated[int | None, Lenient] = None
+    id: Annotated[StrictInt | None, Lenient] = None
     name: Text = ""
 
 
@@ -171,6 +179,7 @@ class Image(_Model):
         image_size: The size that is stored and billed, GB; None while creating.
         bound_to: The id of the server that a backup belongs to.
         labels: None if any of them could not be read: what is left would fulfil selectors such as !key.
+        unreadable_fields: Which of `labels` and `description` are missing or not as documented.
     """
 
     id: Id
@@ -192,6 +201,14 @@ class Image(_Model):
     deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
     labels: Annotated[dict[StrictStr, StrictStr] | None, Lenient] = None
+    unreadable_fields: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_unreadable(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the response has
+        if not isinstance(value, dict) or "unreadable_fields" in value:
+            return value
+        return {**value, "unreadable_fields": _find_unreadable(value)}
 
     @property
     def is_snapshot(self) -> bool:

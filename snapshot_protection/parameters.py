@@ -6,6 +6,7 @@ from hetzner_cloud.validation import validate_id
 from snapshot_protection.exemptions import MAX_HOURS
 
 _MAX_GRACE_HOURS = 24 * 366 * 100
+_MAX_QUARANTINE_DAYS = 36_600
 _MIN_REASON_LENGTH = 10
 
 
@@ -68,3 +69,23 @@ def validate_image_ids(image_ids: object) -> list[int]:
     if not isinstance(image_ids, list | tuple) or not image_ids:
         raise InvalidArgumentError("Name at least one snapshot by its id.")
     return list(dict.fromkeys(validate_id(image_id, "A snapshot's id") for image_id in image_ids))
+
+
+def validate_quarantine_days(days: object) -> float:
+    """Return how long a snapshot must have been a candidate for pruning, in days, from 0 to 100 years.
+
+    Raises:
+        InvalidArgumentError: It is anything else.
+    """
+    if not isinstance(days, int | float) or isinstance(days, bool) or not 0 <= days <= _MAX_QUARANTINE_DAYS:
+        raise InvalidArgumentError(f"The quarantine must be 0 days or more, not {printable_repr(days)}.")
+    return days
+
+
+def validate_max_deletions(number: object) -> int:
+    """Return how many snapshots of a project a run may prune, from 1 on.
+
+    Raises:
+        InvalidArgumentError: It is anything else.
+    """
+    return validate_count(number, "deletions")

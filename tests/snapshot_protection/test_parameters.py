@@ -61,3 +61,21 @@ def test_each_id_is_taken_once() -> None:
 def test_ids_are_rejected_when_they_are(image_ids: object) -> None:
     with pytest.raises(InvalidArgumentError):
         parameters.validate_image_ids(image_ids)
+
+
+@pytest.mark.parametrize("days", [0, 0.5, 7, 36_600])
+def test_a_quarantine_is_accepted_when_it_is(days: float) -> None:
+    assert parameters.validate_quarantine_days(days) == days
+
+
+@pytest.mark.parametrize("days", [-0.1, -7, 36_601, float("nan"), float("inf"), 10**400, "7", None, True])
+def test_a_quarantine_is_rejected_when_it_is(days: object) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^The quarantine must be 0 days or more, not "):
+        parameters.validate_quarantine_days(days)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "2", None, True])
+def test_a_limit_of_deletions_is_rejected_when_it_is(number: object) -> None:
+    assert parameters.validate_max_deletions(1) == 1
+    with pytest.raises(InvalidArgumentError, match=r"^The number of deletions must be 1 or more, not "):
+        parameters.validate_max_deletions(number)
