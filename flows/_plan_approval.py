@@ -59,7 +59,7 @@ class PlanApproval:
 
     async def _load(self) -> ApprovalRequest | None:
         """Load what this run was resumed for; None at its start, and when it is retried."""
-        asked = await load_request(self._artifact, self.flow_run_id)
+        asked = await load_request(self._artifact, self.flow_run_id, ApprovalRequest.load)
         if asked is None or asked.used or not await has_suspended(asked.key, self.flow_run_id):
             return None
         return asked

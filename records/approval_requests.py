@@ -1,5 +1,7 @@
 """What a flow run requests approval for: stored before it suspends, read when it was resumed."""
 
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact
@@ -7,25 +9,35 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
 
-from snapshot_protection.unprotect_plan import ApprovalRequest
+
+class Requested(Protocol):
+    """What is needed of a request for approval."""
+
+    @property
+    def attempt(self) -> int: ...
+    def dump(self) -> str: ...
 
 
-async def load_request(key: str, flow_run_id: UUID) -> ApprovalRequest | None:
+T = TypeVar("T")
+
+
+async def load_request(key: str, flow_run_id: UUID, parse: Callable[[str], T | None]) -> T | None:
     """Load the last request of this flow run; None before the first one.
 
     Args:
         key: The artifact's key.
         flow_run_id: The flow run, which starts from the top each time it is resumed.
+        parse: Extracts the request from the page; None if there is nothing that can be read.
     """
     wanted = ArtifactFilter(
         key=ArtifactFilterKey(any_=[key]), flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id])
     )
     async with get_client() as client:
         found = await client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1)
-    return ApprovalRequest.load(str(found[0].data)) if found else None
+    return parse(str(found[0].data)) if found else None
 
 
-async def save_request(key: str, request: ApprovalRequest, page: str) -> None:
+async def save_request(key: str, request: Requested, page: str) -> None:
     """Store a request as the newest of this flow run, on a page that shows it."""
     await acreate_markdown_artifact(
         f"{page}\n\n{request.dump()}\n", key=key, description=f"What was planned, attempt {request.attempt}."

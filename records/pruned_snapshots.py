@@ -1,0 +1,49 @@
+"""Which snapshots of a project were pruned, for 90 days: each version has all that is still needed."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from prefect.client.orchestration import PrefectClient, get_client
+
+from records.record_versions import add_version, read_last_versions, read_versions
+from snapshot_protection.pruned_record import (
+    KEPT_DAYS,
+    PrunedRecord,
+    PrunedSnapshot,
+    merge_pruned,
+    next_pruned_record,
+)
+from snapshot_protection.wording import pluralize
+
+_VERSIONS = 5  # the last one has all; more, in case that it is unreadable or written by two runs at once
+
+
+async def load_pruned(project: str) -> Mapping[int, PrunedSnapshot]:
+    """Load what was pruned, by image id; a version that cannot be read is left out.
+
+    Without it an audit reports the snapshot as missing: nothing is hidden.
+    """
+    async with get_client() as client:
+        return await _load(client, project)
+
+
+async def record_pruned(project: str, pruned: Iterable[PrunedSnapshot], now: datetime) -> None:
+    """Store what a run pruned, with all that is still needed of earlier ones."""
+    async with get_client() as client:
+        record = next_pruned_record(project, await _load(client, project), pruned, now)
+        count = pluralize(len(record.snapshots), "snapshot")
+        page = f"{count} pruned in the last {KEPT_DAYS} days.\n\n{record.dump()}\n"
+        await add_version(client, _key(project), page, description=f"What was pruned in {project}.")
+
+
+async def _load(client: PrefectClient, project: str) -> Mapping[int, PrunedSnapshot]:
+    last = await read_last_versions(client, [_key(project)])
+    pages = {one.id: one for one in last.values()}
+    if pages:
+        pages |= {one.id: one for one in await read_versions(client, [_key(project)], limit=_VERSIONS)}
+    records = (PrunedRecord.load(one.page) for one in pages.values())
+    return merge_pruned(record for record in records if record and record.project == project)
+
+
+def _key(project: str) -> str:
+    return f"snapshot-pruned-{project}"

@@ -1,0 +1,47 @@
+"""What a run that prunes is doing: written before each change, so that it outlives a killed run. Pure."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from snapshot_protection.embedding import embed, extract
+from snapshot_protection.prune_plan import PlannedDeletion
+
+_NAME = "prune-progress"
+
+
+class PruneProgress(BaseModel):
+    """The progress of one flow run in one project.
+
+    Attributes:
+        in_progress: What it may have left unprotected, or deleted; None between two snapshots.
+        finished: What was done before, a line for each snapshot.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: str
+    flow_run_id: UUID
+    in_progress: PlannedDeletion | None = None
+    finished: tuple[str, ...] = ()
+
+    def dump(self) -> str:
+        """Embed it into an HTML comment, which a rendered page does not show."""
+        return embed(_NAME, self.model_dump_json())
+
+    @classmethod
+    def load(cls, page: str) -> "PruneProgress | None":
+        """Extract what `dump` has embedded into a page; None if there is nothing that can be read."""
+        stored = extract(_NAME, page)
+        try:
+            return cls.model_validate_json(stored) if stored is not None else None
+        except ValidationError:
+            return None
+
+    def begin(self, planned: PlannedDeletion) -> "PruneProgress":
+        """Return what is recorded right before the first change of a snapshot."""
+        return self.model_copy(update={"in_progress": planned})
+
+    def finish(self, description: str) -> "PruneProgress":
+        """Return what is recorded when nothing of the snapshot is pending."""
+        return self.model_copy(update={"in_progress": None, "finished": (*self.finished, description)})
