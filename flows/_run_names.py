@@ -32,3 +32,9 @@ def _run_name(verb: str, projects: Sequence[str]) -> str:
 def unprotect_run_name() -> str:
     """Name the run in progress that removes protection."""
     return _run_name("unprotect", [flow_run.parameters["project"]])
+
+
+def prune_run_name() -> str:
+    """Name the prune run in progress; a dry run has a name that says so."""
+    parameters = flow_run.parameters
+    return _run_name("prune-dry-run" if parameters["dry_run"] else "prune", parameters["projects"])

@@ -5,6 +5,7 @@ FLOW_NAMES = (
     "audit-snapshot-protection",
     "protect-on-workers",
     "unprotect-snapshots",
+    "prune-snapshots",
 )
 
 

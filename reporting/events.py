@@ -1,5 +1,7 @@
 """The events that automations can trigger on, see deploy/automation.py and docs/automations."""
 
+from collections.abc import Sequence
+
 from prefect.events import emit_event
 
 from snapshot_protection.audit_report import AuditReport
@@ -8,6 +10,7 @@ from snapshot_protection.unprotect_report import UnprotectReport
 
 UNPROTECTED = "hetzner-cloud.snapshots.unprotected"
 PROTECTION_REMOVED = "hetzner-cloud.snapshots.protection-removed"
+LEFT_UNPROTECTED = "hetzner-cloud.snapshots.left-unprotected"
 MISSING = "hetzner-cloud.snapshots.missing"
 AUDITED = "hetzner-cloud.snapshots.audited"
 _MAX_IDS = 100
@@ -70,6 +73,15 @@ def emit_protection_removed(report: UnprotectReport) -> None:
                 "until": report.until.isoformat(),
             },
         )
+
+
+def emit_left_unprotected(project: str, image_ids: Sequence[int], reason: str) -> None:
+    """Emit that a run removed the protection of snapshots, neither deleted nor could protect them again."""
+    _emit(
+        LEFT_UNPROTECTED,
+        project,
+        {"count": len(image_ids), "image_ids": list(image_ids[:_MAX_IDS]), "reason": reason},
+    )
 
 
 def _emit(event: str, project: str, payload: dict[str, object]) -> None:

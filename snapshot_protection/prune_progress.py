@@ -1,8 +1,9 @@
 """What a run that prunes is doing: written before each change, so that it outlives a killed run. Pure."""
 
+from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from snapshot_protection.embedding import embed, extract
 from snapshot_protection.prune_plan import PlannedDeletion
@@ -15,6 +16,7 @@ class PruneProgress(BaseModel):
 
     Attributes:
         in_progress: What it may have left unprotected, or deleted; None between two snapshots.
+        began: When it began with that; None if nothing is in progress.
         finished: What was done before, a line for each snapshot.
     """
 
@@ -23,6 +25,7 @@ class PruneProgress(BaseModel):
     project: str
     flow_run_id: UUID
     in_progress: PlannedDeletion | None = None
+    began: AwareDatetime | None = None
     finished: tuple[str, ...] = ()
 
     def dump(self) -> str:
@@ -38,10 +41,12 @@ class PruneProgress(BaseModel):
         except ValidationError:
             return None
 
-    def begin(self, planned: PlannedDeletion) -> "PruneProgress":
+    def begin(self, planned: PlannedDeletion, now: datetime) -> "PruneProgress":
         """Return what is recorded right before the first change of a snapshot."""
-        return self.model_copy(update={"in_progress": planned})
+        return self.model_copy(update={"in_progress": planned, "began": now})
 
     def finish(self, description: str) -> "PruneProgress":
         """Return what is recorded when nothing of the snapshot is pending."""
-        return self.model_copy(update={"in_progress": None, "finished": (*self.finished, description)})
+        return self.model_copy(
+            update={"in_progress": None, "began": None, "finished": (*self.finished, description)}
+        )

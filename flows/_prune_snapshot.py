@@ -1,0 +1,235 @@
+"""One snapshot of an approved plan: judged again, unprotected, deleted once; protected again if anything else."""
+
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+
+from blocks.credentials import HetznerCloudCredentials
+from flows._observe_project import PruneOptions, read_lists
+from flows._protect_again import finish_despite_cancellation, look, protect_again
+from hetzner_cloud.config import normalize_endpoint
+from hetzner_cloud.errors import (
+    AuthenticationError,
+    HetznerCloudError,
+    NotFoundError,
+    ProtectedError,
+    ReadOnlyTokenError,
+)
+from hetzner_cloud.models import Image
+from records.prune_locks import PruneLock
+from records.prune_progress import ProgressRecord
+from records.pruned_snapshots import record_pruned
+from reporting.events import emit_left_unprotected
+from reporting.run_logging import run_logger
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.prune_check import find_obstacle
+from snapshot_protection.prune_outcomes import PruneOutcomeName
+from snapshot_protection.prune_plan import PlannedDeletion, PrunePlan
+from snapshot_protection.pruned_record import PrunedSnapshot
+from snapshot_protection.quarantine import Quarantine
+from tasks.image_actions import change_image_protection
+from tasks.images import delete_image, get_image
+from tasks.waiting import wait_for_image_actions
+
+_MUST_NOT_CHANGE = ("type", "status", "created", "created_from", "labels", "description", "deleted")
+_REJECTED = (AuthenticationError, ReadOnlyTokenError)
+
+
+class UnexpectedStateError(HetznerCloudError):
+    """A snapshot is not as it must be right before, or after, its deletion."""
+
+
+class NotRunningError(HetznerCloudError):
+    """Prefect no longer calls this flow run Running; nothing more may be changed."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of one snapshot.
+
+    Attributes:
+        error: Why, for all that is not pruned.
+    """
+
+    outcome: PruneOutcomeName
+    error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True)
+class Applying:
+    """What all snapshots of a project have in common while a plan is applied.
+
+    Attributes:
+        plan: What was approved, without what is no longer planned.
+        quarantine: As this run has recorded it.
+    """
+
+    project: str
+    credentials: HetznerCloudCredentials
+    plan: PrunePlan
+    quarantine: Quarantine
+    options: PruneOptions
+    flow_run_id: UUID
+    lock: PruneLock
+    record: ProgressRecord
+
+
+@dataclass
+class SnapshotPruning:
+    """Prunes one snapshot.
+
+    Attributes:
+        is_unprotecting: Whether a request to remove its protection was accepted.
+        is_deleting: Whether a request to delete it was sent.
+    """
+
+    applying: Applying
+    planned: PlannedDeletion
+    is_unprotecting: bool = False
+    is_deleting: bool = False
+
+    @property
+    def image_id(self) -> int:
+        """The snapshot."""
+        return self.planned.image_id
+
+    @property
+    def credentials(self) -> HetznerCloudCredentials:
+        """The project."""
+        return self.applying.credentials
+
+    async def prune(self) -> Ended:
+        """Prune it, if it is still due and unchanged.
+
+        Raises:
+            Exception: Before anything was changed, or what was done could not be recorded: the run must stop
+                in this project.
+        """
+        listed = await self._judge_again()
+        if isinstance(listed, Ended):
+            return listed
+        await self._write_ahead()
+        try:
+            ended = await self._unprotect_and_delete(listed)
+        except BaseException as error:
+            ended = await finish_despite_cancellation(partial(self._undo, error))
+            if not isinstance(error, Exception):  # a cancellation, or a signal
+                raise
+            return ended
+        return await finish_despite_cancellation(partial(self._record, ended))
+
+    async def _judge_again(self) -> Image | Ended:
+        applying, options = self.applying, self.applying.options
+        lists = await read_lists(self.credentials, applying.project)
+        endpoint = normalize_endpoint(self.credentials.endpoint)
+        requirements = await options.requirements.read(applying.project, endpoint)
+        obstacle = find_obstacle(
+            self.planned, applying.plan, lists, requirements, applying.quarantine, options.clock()
+        )
+        if obstacle:
+            return Ended(obstacle.outcome, ErrorInfo(message=obstacle.reason))
+        listed = (one for one in lists.snapshots.snapshots if one.id == self.image_id)
+        return next(one for one in listed if isinstance(one, Image))
+
+    async def _write_ahead(self) -> None:
+        """Record what is about to be changed, and see that this run still may."""
+        applying = self.applying
+        progress = applying.record.progress.begin(self.planned, applying.options.clock())
+        await applying.record.store(progress)
+        await applying.lock.renew()
+        async with get_client() as client:
+            run = await client.read_flow_run(applying.flow_run_id)
+        if run.state is None or not run.state.is_running():
+            state = run.state.name if run.state else "unknown"
+            raise NotRunningError(f"Prefect calls this run {state}: nothing more is changed.", "not_running")
+
+    async def _unprotect_and_delete(self, listed: Image) -> Ended:
+        if listed.is_protected and (ended := await self._unprotect()):
+            return ended
+        try:
+            image = await get_image(self.credentials, self.image_id)
+        except NotFoundError as error:
+            return self._deleted_or_raise(error)
+        self._require_unchanged(listed, image)
+        return await self._delete()
+
+    async def _unprotect(self) -> Ended | None:
+        """Remove the protection and wait; returns what became of it if it must not be deleted."""
+        try:
+            action = await change_image_protection(self.credentials, self.image_id, delete=False)
+        except NotFoundError as error:
+            return self._deleted_or_raise(error)
+        except _REJECTED as error:
+            seen = await look(self.credentials, self.image_id)
+            if seen.state != "protected":
+                raise
+            return Ended("failed", ErrorInfo.of(error))
+        self.is_unprotecting = True
+        run_logger().warning("Removing the protection of snapshot %d to delete it: %s", self.image_id, action)
+        timeout_seconds = self.applying.options.timeout_seconds
+        wait = partial(wait_for_image_actions, self.credentials, [action])
+        await wait(timeout_seconds=timeout_seconds, show_progress=False)
+        return None
+
+    async def _delete(self) -> Ended:
+        self.is_deleting = True
+        try:
+            result = await delete_image(self.credentials, self.image_id)
+        except ProtectedError as error:
+            seen = await look(self.credentials, self.image_id)
+            if seen.state != "protected":
+                raise
+            return Ended("reprotected", ErrorInfo.of(error))
+        if result == "already_deleted":
+            return Ended("deleted")
+        if result == "accepted" and (seen := await look(self.credentials, self.image_id)).state != "deleted":
+            reason = seen.error.message if seen.error else f"it is {seen.state}"
+            raise UnexpectedStateError(
+                f"The API accepted its deletion, and it does not seem to be deleted: {reason}", "not_deleted"
+            )
+        run_logger().warning("Deleted snapshot %d", self.image_id)
+        return Ended("pruned")
+
+    def _deleted_or_raise(self, error: NotFoundError) -> Ended:
+        if error.code != "not_found":  # a gateway's 404 has no such code
+            raise error
+        return Ended("deleted", ErrorInfo(message="it was deleted meanwhile"))
+
+    def _require_unchanged(self, listed: Image, image: Image) -> None:
+        changed = [name for name in _MUST_NOT_CHANGE if getattr(listed, name) != getattr(image, name)]
+        if changed:
+            raise UnexpectedStateError(f"Changed meanwhile: other {', '.join(changed)}", "changed")
+        if image.is_protected:
+            raise UnexpectedStateError("It is still protected, or again", "still_protected")
+
+    async def _undo(self, cause: BaseException) -> Ended:
+        run_logger().warning("Protecting snapshot %d again: %r", self.image_id, cause)
+        timeout_seconds = self.applying.options.timeout_seconds
+        seen = await protect_again(self.credentials, self.image_id, timeout_seconds=timeout_seconds)
+        why = ErrorInfo.of(cause) if isinstance(cause, Exception) else ErrorInfo(message="cancelled")
+        if seen.state == "deleted":
+            return await self._record(Ended("pruned" if self.is_deleting else "deleted", why))
+        if seen.state == "protected":
+            return await self._record(Ended("reprotected" if self.is_unprotecting else "failed", why))
+        text = f"{why.message}; then it could not be protected again"
+        text += f": {seen.error.message}" if seen.error else ""
+        return await self._leave(why.model_copy(update={"message": text}))
+
+    async def _leave(self, error: ErrorInfo) -> Ended:
+        """Report what is left unprotected; it stays on record as in progress for the next run."""
+        run_logger().error("Snapshot %d is left unprotected: %s", self.image_id, error.message)
+        emit_left_unprotected(self.applying.project, [self.image_id], error.message)
+        return Ended("left_unprotected", error)
+
+    async def _record(self, ended: Ended) -> Ended:
+        """Record what became of it; until that is done, it stays on record as in progress."""
+        applying, now = self.applying, self.applying.options.clock()
+        if ended.outcome == "pruned":
+            pruned = PrunedSnapshot.of(self.planned, pruned=now, flow_run_id=applying.flow_run_id)
+            await record_pruned(applying.project, [pruned], now)
+        await applying.record.store(
+            applying.record.progress.finish(f"snapshot {self.image_id}: {ended.outcome.replace('_', ' ')}")
+        )
+        return ended
