@@ -1,4 +1,4 @@
-"""Protecting a snapshot that a run has, or may have, unprotected: verified, and not ended by a cancellation."""
+"""Protecting a snapshot again that a run has, or may have, unprotected; cancellations do not end it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -34,21 +34,30 @@ async def finish_despite_cancellation(work: Callable[[], Coroutine[Any, Any, T]]
 
     When a signal ends the event loop, every task is cancelled once, that of the work too: it starts again.
     """
-    held_back: BaseException | None = None
-    for _ in range(1 + _MAX_RESTARTS):
-        running = asyncio.ensure_future(work())
-        while not running.done():
-            try:
-                await asyncio.shield(running)
-            except Exception:  # noqa: BLE001, S110 - the work's own: raised below
-                pass
-            except BaseException as error:  # noqa: BLE001 - raised below
-                held_back = error
-        if not running.cancelled() and not _was_interrupted(running):
+    running, held_back = await _finish(work)
+    for _ in range(_MAX_RESTARTS):
+        if not (running.cancelled() or _was_interrupted(running)):
             break
-    if held_back is not None and not running.cancelled() and running.exception() is None:
+        running, again = await _finish(work)
+        held_back = again or held_back
+    result = running.result()
+    if held_back is not None:
         raise held_back
-    return running.result()
+    return result
+
+
+async def _finish(
+    work: Callable[[], Coroutine[Any, Any, T]],
+) -> tuple["asyncio.Task[T]", BaseException | None]:
+    """Do the work in a task of its own; returns it, and what was to end it in the meantime."""
+    held_back: BaseException | None = None
+    running = asyncio.create_task(work())
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except BaseException as error:  # noqa: BLE001 - it goes on when the work is finished
+            held_back = error
+    return running, held_back
 
 
 async def protect_again(
@@ -97,7 +106,7 @@ async def _protect(
     return None
 
 
-def _was_interrupted(running: "asyncio.Future[T]") -> bool:
+def _was_interrupted(running: "asyncio.Task[T]") -> bool:
     """Return whether a signal was raised inside of the work."""
     error = running.exception()
     return error is not None and not isinstance(error, Exception)

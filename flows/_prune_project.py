@@ -148,9 +148,12 @@ async def _apply(
 async def _prune_each(applying: Applying, applied: _Applied) -> ErrorInfo | None:
     """Prune one after the other; returns why the run stopped before the last one."""
     for planned in (one for one in applying.plan.snapshots if one.project == applying.project):
+        pruning = SnapshotPruning(applying, planned)
         try:
-            ended = await SnapshotPruning(applying, planned).prune()
+            ended = await pruning.prune()
         except Exception as error:  # noqa: BLE001 - reported, with what was done before
+            if pruning.ended:
+                applied.record(planned.image_id, pruning.ended)
             return _stopped(error)
         applied.record(planned.image_id, ended)
         if ended.outcome == "left_unprotected" or (ended.error and ended.error.token_rejected):
@@ -206,6 +209,7 @@ async def _recover_one(
         return "", None
     image_id, now = planned.image_id, options.clock()
     text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
+    run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
     seen = await look(credentials, image_id)
     if seen.state == "protected":
         return "", None

@@ -1,4 +1,4 @@
-"""One snapshot of an approved plan: judged again, unprotected, deleted once; protected again if anything else."""
+"""One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -83,12 +83,14 @@ class SnapshotPruning:
     Attributes:
         is_unprotecting: Whether a request to remove its protection was accepted.
         is_deleting: Whether a request to delete it was sent.
+        ended: What became of it, also where that could not be recorded.
     """
 
     applying: Applying
     planned: PlannedDeletion
     is_unprotecting: bool = False
     is_deleting: bool = False
+    ended: Ended | None = None
 
     @property
     def image_id(self) -> int:
@@ -219,12 +221,14 @@ class SnapshotPruning:
 
     async def _leave(self, error: ErrorInfo) -> Ended:
         """Report what is left unprotected; it stays on record as in progress for the next run."""
+        self.ended = Ended("left_unprotected", error)
         run_logger().error("Snapshot %d is left unprotected: %s", self.image_id, error.message)
         emit_left_unprotected(self.applying.project, [self.image_id], error.message)
-        return Ended("left_unprotected", error)
+        return self.ended
 
     async def _record(self, ended: Ended) -> Ended:
         """Record what became of it; until that is done, it stays on record as in progress."""
+        self.ended = ended
         applying, now = self.applying, self.applying.options.clock()
         if ended.outcome == "pruned":
             pruned = PrunedSnapshot.of(self.planned, pruned=now, flow_run_id=applying.flow_run_id)

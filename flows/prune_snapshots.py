@@ -39,12 +39,12 @@ async def prune_snapshots(
     approval: bool = True,  # noqa: FBT001, FBT002 - as above
     timeout_seconds: float = 900,
 ) -> PruneReport:
-    """Delete the snapshots that the policy does not keep, once each has been a candidate for days in every run.
+    """Delete the snapshots that the policy does not keep, if each has been a candidate in every run for days.
 
     A dry run changes nothing: it reports what would be deleted and when, and keeps the record of candidates;
-    run it every night. Otherwise the run plans, suspends until someone approves the plan in the UI, plans again,
-    and deletes one snapshot at a time in each project: judged again, unprotected, deleted, verified. Anything
-    unexpected protects the snapshot again. Needs a token that may read and write.
+    run it every night. Otherwise the run plans, suspends until someone approves the plan in the UI, plans
+    again, and deletes one snapshot at a time in each project: judged again, unprotected, deleted, verified.
+    Anything unexpected protects the snapshot again. Needs a token that may read and write.
 
     Args:
         projects: The names of the credentials blocks to take. Empty: every saved one.

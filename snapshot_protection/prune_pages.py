@@ -49,7 +49,9 @@ _PLAN_COLUMNS = ("project", "snapshot", "rule", "description", "server", "create
 
 def render_plan(request: PruneApprovalRequest) -> str:
     """Render a plan as a page: its terms, what changed in it, and each snapshot."""
-    return "\n".join([*_introduction(request), "", *_plan_table(request.plan.snapshots)]) + "\n"
+    return (
+        "\n".join([*_introduction(request), "", *_plan_table(request.plan.snapshots[:MAX_TABLE_ROWS])]) + "\n"
+    )
 
 
 def render_form(request: PruneApprovalRequest) -> str:
@@ -106,16 +108,18 @@ def sort_outcomes(outcomes: Iterable[PruneOutcome]) -> list[PruneOutcome]:
 def _table(project: ProjectPruneReport, report: PruneReport, now: datetime) -> RenderedTable:
     shown = sort_outcomes(project.outcomes)[:MAX_TABLE_ROWS]
     more = len(project.outcomes) - len(shown)
+    others = f"; {more} more are kept" if more else ""
     return RenderedTable(
         [build_row(outcome, now) for outcome in shown],
-        description=f"One row for each snapshot, most severe first{f'; {more} more are kept' if more else ''}.",
+        description=f"One row for each snapshot, most severe first{others}.",
         key=f"{'prune-plan' if report.dry_run else 'pruned'}-snapshots-{project.project}",
         project=project.project,
     )
 
 
 def _summary(report: PruneReport) -> Iterator[str]:
-    yield f"## {'Dry run: ' if report.dry_run else ''}{escape_markdown(format_message(report), max_length=2_000)}"
+    headline = escape_markdown(format_message(report), max_length=2_000)
+    yield f"## {'Dry run: ' if report.dry_run else ''}{headline}"
     yield ""
     yield f"* **Policy:** {escape_markdown(report.policy)}"
     yield f"* **Quarantine:** {report.quarantine_days:g} days"
