@@ -8,6 +8,8 @@ Projects = Annotated[tuple[str, ...], Parameter(name="--project", metavar="NAME"
 LabelSelector = Annotated[str, Parameter(metavar="SELECTOR")]
 PolicyName = Annotated[str, Parameter(name="--policy", metavar="NAME")]
 Seconds = Annotated[float, Parameter(metavar="SECONDS")]
+Days = Annotated[float, Parameter(metavar="DAYS")]
+Number = Annotated[int, Parameter(metavar="NUMBER")]
 Hours = Annotated[float, Parameter(metavar="HOURS")]
 
 
@@ -126,3 +128,47 @@ def unprotect(
 
         ensure_server(for_run=no_approval)
         return unprotect_at_once(parameters) if no_approval else start_unprotecting(parameters)
+
+
+def prune(
+    *,
+    projects: Projects = (),
+    policy: PolicyName = "default",
+    apply: bool = False,
+    quarantine_days: Days = 7,
+    max_deletions: Number = 10,
+    no_approval: bool = False,
+    timeout_seconds: Seconds = 900,
+) -> int:
+    """Report which snapshots a policy does not keep, and since when; with --apply, delete what is due.
+
+    With --apply, it starts a run of the deployment prune-snapshots/on-demand, which waits for approval.
+
+    Exit status 0 if it was started; otherwise, if every project could be read and nothing failed.
+
+    Args:
+        projects: the name of a credentials block; may be repeated; without it: every saved one
+        policy: the saved policy whose rules with prune select what may be deleted (default: default)
+        apply: delete what is due; without it, nothing is changed
+        quarantine_days: how long a snapshot must have been a candidate in every run (default: 7)
+        max_deletions: how many snapshots of a project are deleted, at most (default: 10)
+        no_approval: with --apply, do it at once, in this process
+        timeout_seconds: how long to wait for each action (default: 900)
+    """
+    from cli.prefect_environment import prefect_environment
+
+    parameters = {
+        "projects": list(projects),
+        "policy": policy,
+        "dry_run": not apply,
+        "quarantine_days": quarantine_days,
+        "max_deletions": max_deletions,
+        "timeout_seconds": timeout_seconds,
+    }
+    is_started_here = no_approval or not apply
+    with prefect_environment():
+        from cli.prefect_server import ensure_server
+        from cli.prune import prune_here, start_pruning
+
+        ensure_server(for_run=is_started_here)
+        return prune_here(parameters) if is_started_here else start_pruning(parameters)

@@ -14,9 +14,16 @@ from cli.tables import make_console
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
 from snapshot_protection.protection_report import ProtectionReport, SnapshotsNotProtectedError
+from snapshot_protection.prune_report import PruneReport, SnapshotsNotPrunedError
 from snapshot_protection.unprotect_report import SnapshotsNotUnprotectedError, UnprotectReport
 
-Report = TypeVar("Report", ProtectionReport, AuditReport, UnprotectReport)
+Report = TypeVar("Report", ProtectionReport, AuditReport, UnprotectReport, PruneReport)
+_FAILURES = (
+    SnapshotsNotProtectedError,
+    SnapshotsNotUnprotectedError,
+    SnapshotsNotPrunedError,
+    AuditFailedError,
+)
 
 
 def run_flow(
@@ -31,7 +38,7 @@ def run_flow(
     """
     try:
         report = asyncio.run(flow_run)
-    except (SnapshotsNotProtectedError, SnapshotsNotUnprotectedError, AuditFailedError) as error:
+    except _FAILURES as error:
         print_table(cast("Report", error.report), make_console())
         return _fail(error)
     except HetznerCloudError as error:

@@ -1,6 +1,7 @@
 """Reports as tables on a terminal, in a file or in a pipe."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,6 +14,11 @@ from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.outcomes import severity
 from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_table import COLUMNS, MAX_TABLE_ROWS, build_row
+from snapshot_protection.prune_outcomes import PruneOutcome
+from snapshot_protection.prune_pages import COLUMNS as PRUNE_COLUMNS
+from snapshot_protection.prune_pages import build_row as build_prune_row
+from snapshot_protection.prune_pages import sort_outcomes
+from snapshot_protection.prune_report import PruneReport
 from snapshot_protection.unprotect_pages import build_row as build_unprotect_row
 from snapshot_protection.unprotect_report import UnprotectReport
 
@@ -65,6 +71,22 @@ def print_unprotect(report: UnprotectReport, console: Console) -> None:
         for outcome in report.outcomes
     ]
     _print_table(rows, UNPROTECT_COLUMNS, console)
+
+
+def print_prune(report: PruneReport, console: Console) -> None:
+    """Print the outcomes of a prune run, the most severe last, where they are seen."""
+    now = datetime.now(UTC)
+    rows: list[tuple[Row, str]] = [
+        ({"project": outcome.project, **build_prune_row(outcome, now)}, _prune_style(outcome))
+        for outcome in sort_outcomes(report.outcomes)[:MAX_TABLE_ROWS][::-1]
+    ]
+    _print_table(rows, PRUNE_COLUMNS, console)
+
+
+def _prune_style(outcome: PruneOutcome) -> str:
+    if outcome.needs_attention:
+        return "bold red"
+    return "dim" if outcome.outcome in {"kept", "in_use"} else ""
 
 
 def _print_table(rows: Sequence[tuple[Row, str]], columns: Sequence[str], console: Console) -> None:

@@ -1,21 +1,13 @@
 """Removing protection from the shell: with approval by a run of the deployment, without in this process."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-from prefect.deployments import arun_deployment
-from prefect.exceptions import ObjectNotFound
-from prefect.settings import get_current_settings
-from rich.text import Text
-
+from cli.deployment_run import start_run
 from cli.flow_run import run_flow
-from cli.tables import make_console, print_unprotect
+from cli.tables import print_unprotect
 from flows._unprotect_project import UnprotectRequest
 from flows.unprotect_snapshots import unprotect_snapshots
-from hetzner_cloud.errors import InvalidArgumentError
-from records.prefect_errors import describe_prefect_error
 from snapshot_protection.unprotect_report import format_message
 
 _DEPLOYMENT = "unprotect-snapshots/with-approval"
@@ -28,27 +20,4 @@ def unprotect_at_once(parameters: Mapping[str, Any]) -> int:
 
 def start_unprotecting(parameters: Mapping[str, Any]) -> int:
     """Start the run that waits for approval; returns the exit status, 0 if it was started."""
-    try:
-        UnprotectRequest.validate(**parameters)
-        run = asyncio.run(arun_deployment(_DEPLOYMENT, parameters=dict(parameters), timeout=0))
-    except InvalidArgumentError as error:
-        return _fail(str(error))
-    except ObjectNotFound:
-        return _fail(f"There is no deployment {_DEPLOYMENT}: run `make deploy`.")
-    except httpx.HTTPError as error:
-        return _fail(f"The run could not be started: {describe_prefect_error(error)}.")
-    ui_url = get_current_settings().ui_url
-    link = f": {ui_url}/runs/flow-run/{run.id}" if ui_url else "."
-    console = make_console()
-    console.print(f"Started flow run '{run.name}' ({run.id}).", soft_wrap=True, highlight=False)
-    console.print(
-        f"It plans, then waits as Suspended until someone else approves it with Resume on its page{link}",
-        soft_wrap=True,
-        highlight=False,
-    )
-    return 0
-
-
-def _fail(text: str) -> int:
-    make_console(stderr=True).print(Text(f"Failed: {text}", style="bold red"), soft_wrap=True)
-    return 1
+    return start_run(_DEPLOYMENT, parameters, lambda: UnprotectRequest.validate(**parameters))

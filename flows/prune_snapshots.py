@@ -65,8 +65,7 @@ async def prune_snapshots(
     """
     try:
         check_environment()
-        limits = PruneLimits(validate_quarantine_days(quarantine_days), validate_max_deletions(max_deletions))
-        timeout_seconds = validate_timeout(timeout_seconds)
+        limits, timeout_seconds = validate_parameters(quarantine_days, max_deletions, timeout_seconds)
         if not dry_run:
             _validate_approval(limits, required=approval, deployed=is_deployed())
         named_policy = await load_policy(policy)
@@ -77,6 +76,18 @@ async def prune_snapshots(
         return await (pruning.look() if dry_run else pruning.apply(with_approval=approval))
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
+
+
+def validate_parameters(
+    quarantine_days: object, max_deletions: object, timeout_seconds: object
+) -> tuple[PruneLimits, float]:
+    """Return the limits of a run, and the bound of each wait.
+
+    Raises:
+        InvalidArgumentError: One of them is not usable.
+    """
+    limits = PruneLimits(validate_quarantine_days(quarantine_days), validate_max_deletions(max_deletions))
+    return limits, validate_timeout(timeout_seconds)
 
 
 @dataclass(frozen=True)

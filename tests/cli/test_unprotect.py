@@ -37,7 +37,7 @@ def test_a_run_that_cannot_be_started_is_one_line_that_says_why(
     async def fail(*_arguments: object, **_named: object) -> None:
         raise error
 
-    monkeypatch.setattr("cli.unprotect.arun_deployment", fail)
+    monkeypatch.setattr("cli.deployment_run.arun_deployment", fail)
     assert start_unprotecting(PARAMETERS) == 1
     assert capsys.readouterr().err == f"Failed: {text}\n"
 

@@ -7,6 +7,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.states import Cancelling
 
+from flows._prune_project import Recovery
 from flows.protect_snapshots import protect_snapshots
 from flows.prune_snapshots import prune_snapshots
 from records.prune_locks import Holder, acquire_lock
@@ -191,8 +192,6 @@ async def test_a_snapshot_whose_newer_sibling_is_gone_is_kept(
 
 
 def _after(work: Any) -> Any:
-    from flows._prune_project import Recovery
-
     async def recover(*args: object) -> Recovery:
         await work(*args)
         return Recovery()
