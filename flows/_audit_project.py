@@ -15,6 +15,7 @@ from hetzner_cloud.models import Image
 from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
 from records.baselines import BaselineStore
 from records.exemptions import load_exemptions
+from records.pruned_snapshots import load_perhaps_pruned
 from snapshot_protection.audit import compare_with_baseline
 from snapshot_protection.audit_baseline import AuditBaseline, changed_policy, with_policy
 from snapshot_protection.audit_evidence import lacks_evidence, with_evidence
@@ -53,15 +54,20 @@ class AuditOptions:
     policy_name: str
     limiter: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, _MAX_CONCURRENT_REQUESTS))
 
-    async def load_requirements(self, project: str) -> AuditRequirements:
-        """Load what is required of a project's snapshots now.
+    async def load_requirements(self, project: str, last_listed: datetime | None) -> AuditRequirements:
+        """Load what is required of a project's snapshots now, and what was pruned.
+
+        Args:
+            project: The project.
+            last_listed: When those that are missing now were listed; None if none is.
 
         Raises:
             UnreadableExemptionsError: Which snapshots are exempt is unknown.
         """
         async with self.limiter:
             exemptions = await load_exemptions(project, expired_days=_EXPIRED_DAYS)
-        return AuditRequirements(project, self.policy, self.policy_name, exemptions)
+            pruned = await load_perhaps_pruned(project, last_listed) if last_listed else {}
+        return AuditRequirements(project, self.policy, self.policy_name, exemptions, pruned)
 
 
 async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit:
@@ -85,7 +91,7 @@ async def _audit(
     history = await options.baselines.load(name) if project.keeps_history else AuditHistory()
     listed = datetime.now(UTC)
     listing = await _list(name, credentials, options.label_selector)
-    requirements = await options.load_requirements(name)
+    requirements = await options.load_requirements(name, _last_listed(history, listing))
     findings = compare_with_baseline(
         listing.snapshots,
         history.baseline,
@@ -104,6 +110,14 @@ async def _audit(
             **_policy_fields(requirements, history.baseline, listing, listed),
         }
     )
+
+
+def _last_listed(history: AuditHistory, listing: Listing) -> datetime | None:
+    """Return when earlier audits have listed what is not listed now; None if nothing is missing."""
+    before = history.baseline
+    if before is None or before.snapshots.keys() <= {one.id for one in listing.snapshots}:
+        return None
+    return before.listed
 
 
 def _policy_fields(

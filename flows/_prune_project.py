@@ -59,7 +59,10 @@ class Recovery:
 async def recover_projects(
     projects: Iterable[Project], options: PruneOptions, run: ThisRun
 ) -> Mapping[str, Recovery]:
-    """Protect what runs that are gone have left as in progress, in each project where there is any."""
+    """Protect what runs that are gone have left as in progress, in each project where there is any.
+
+    A dry run only records what was deleted, and reports what is unprotected.
+    """
     chosen = list(projects)
 
     async def recover(project: Project) -> Recovery:
@@ -190,14 +193,14 @@ async def _recover(name: str, credentials: HetznerCloudCredentials, options: Pru
     exempt = (await options.requirements.read(name, endpoint)).exemptions
     pruned = await load_pruned(name)
     lines: list[str] = []
-    for progress in interrupted:
-        planned = progress.in_progress
-        if planned is None or planned.image_id in exempt or planned.image_id in pruned:
-            continue
-        line, error = await _recover_one(credentials, progress, options)
-        lines += [line] if line else []
-        if error:
-            return Recovery(tuple(lines), error)
+    for record in interrupted:
+        planned = record.progress.in_progress
+        if planned and planned.image_id not in {*exempt, *pruned}:
+            line, error = await _recover_one(credentials, record.progress, options)
+            lines += [line] if line else []
+            if error:
+                return Recovery(tuple(lines), error)
+        await record.settle()
     return Recovery(tuple(lines))
 
 
@@ -217,6 +220,9 @@ async def _recover_one(
         found = PrunedSnapshot.of(planned, pruned=began or now, flow_run_id=progress.flow_run_id)
         await record_pruned(progress.project, [found], now)
         return f"{text}, is deleted: recorded as pruned", None
+    if options.dry_run:
+        reason = f"{text}, is {seen.state}: protect it, or start a run that is not dry"
+        return "", ErrorInfo(code=LEFT_UNPROTECTED, message=reason)
     seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
     if seen.state in {"protected", "deleted"}:
         return f"{text}, is {seen.state} now", None

@@ -98,8 +98,10 @@ class _PruneRun:
 
     async def look(self) -> PruneReport:
         """Report what would be deleted."""
+        recovered = await recover_projects(self.projects, self.options, self.run)
         observed = await observe_projects(self.projects, self.options)
-        return await self._finish(self._report([one.report for one in observed]))
+        reports = _with_recovered([one.report for one in observed], recovered)
+        return await self._finish(self._report(reports))
 
     async def apply(self, *, with_approval: bool) -> PruneReport:
         """Delete what is planned and, where that is required, approved."""

@@ -42,9 +42,17 @@ class ProgressRecord:
             await client.update_artifact(self.artifact_id, ArtifactUpdate(data=_render(progress)))
         self.progress = progress
 
+    async def settle(self) -> None:
+        """Delete the record of a run that is gone, once it is known what became of its snapshot.
 
-async def load_interrupted(project: str) -> list[PruneProgress]:
-    """Load what earlier runs have recorded as in progress, the newest first.
+        If that run goes on after all, it cannot record its next change, and does not make it.
+        """
+        async with get_client() as client:
+            await client.delete_artifact(self.artifact_id)
+
+
+async def load_interrupted(project: str) -> list[ProgressRecord]:
+    """Load the records of earlier runs that have something in progress, the newest first.
 
     Only for a run that holds the project's lock, or the run in progress may be among them.
     """
@@ -53,8 +61,12 @@ async def load_interrupted(project: str) -> list[PruneProgress]:
         found = await client.read_artifacts(
             artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=_MAX_READ
         )
-    loaded = (PruneProgress.load(str(artifact.data)) for artifact in found)
-    return [one for one in loaded if one and one.project == project and one.in_progress]
+    loaded = [(artifact.id, PruneProgress.load(str(artifact.data))) for artifact in found]
+    return [
+        ProgressRecord(artifact_id, progress)
+        for artifact_id, progress in loaded
+        if progress and progress.project == project and progress.in_progress
+    ]
 
 
 def progress_key(project: str) -> str:

@@ -74,6 +74,10 @@ def _merge_pair(earlier: SnapshotFinding, later: SnapshotFinding, project: Proje
         later: The finding of the later one.
         project: The later one's project.
     """
+    if later.is_missing and (
+        pruned := next((one for one in (later, earlier) if one.finding == "pruned"), None)
+    ):
+        return pruned
     if later.is_unreadable:
         return later.model_copy(update={"last_known": _last_known(earlier, later)})
     merged = _choose(earlier, later, project)

@@ -17,6 +17,7 @@ FindingName = Literal[
     "in_grace_period",
     "missing",
     "missing_exempt",
+    "pruned",
     "exempt",
     "newly_protected",
     "new",
@@ -66,7 +67,7 @@ class SnapshotFinding(BaseModel):
     @property
     def is_missing(self) -> bool:
         """Whether an earlier audit has listed it, and it is no longer listed."""
-        return self.finding in {"missing", "missing_protected", "missing_exempt"}
+        return self.finding in {"missing", "missing_protected", "missing_exempt", "pruned"}
 
     @property
     def is_counted(self) -> bool:

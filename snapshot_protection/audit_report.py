@@ -27,6 +27,7 @@ LABELS: Mapping[FindingName, str] = {
     "in_grace_period": "⚪ in its time of grace",
     "missing": "⚪ missing, was not protected",
     "missing_exempt": "⚪ missing, was exempt",
+    "pruned": "⚪ pruned",
     "exempt": "⚪ exempt",
     "newly_protected": "🟢 newly protected",
     "new": "🟢 new, protected",

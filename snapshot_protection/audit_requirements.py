@@ -16,6 +16,7 @@ from snapshot_protection.audit_baseline import AuditBaseline, BaselineEntry, Pol
 from snapshot_protection.audit_finding import FindingName
 from snapshot_protection.exemptions import Exemption
 from snapshot_protection.policy import NamedPolicy
+from snapshot_protection.pruned_record import PrunedSnapshot
 
 
 class Excuse(NamedTuple):
@@ -39,12 +40,14 @@ class AuditRequirements:
     Attributes:
         policy_key: The name that the audit was given; a policy of this name is perhaps not saved.
         exemptions: The approved exemptions by image id, also those that have expired.
+        pruned: What prune runs have deleted, by image id.
     """
 
     project: str = ""
     policy: NamedPolicy = field(default_factory=NamedPolicy)
     policy_key: str = "default"
     exemptions: Mapping[int, Exemption] = field(default_factory=dict)
+    pruned: Mapping[int, PrunedSnapshot] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
@@ -103,7 +106,9 @@ class ExcuseFinder:
         return Excuse(reason=suspicion)
 
     def of_missing(self, image_id: int, known: BaselineEntry) -> Excuse:
-        """Return what excuses that a snapshot is missing: what exempted it when it was last listed."""
+        """Return what excuses that a snapshot is missing: it was pruned, or exempt when last listed."""
+        if pruned := self.requirements.pruned.get(image_id):
+            return Excuse("pruned", f"pruned {pruned}", by_rule=self.was_excused_by_rule(known))
         exemption = self.requirements.exemptions.get(image_id)
         if known.state == "missing":
             is_approved = known.approved

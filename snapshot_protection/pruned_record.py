@@ -41,6 +41,11 @@ class PrunedSnapshot(BaseModel):
     description: _Cut = ""
     size: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
 
+    def __str__(self) -> str:
+        """Describe it for a report."""
+        rule = f" by rule '{self.rule}'" if self.rule else ""
+        return f"{self.pruned:%Y-%m-%d %H:%M} UTC{rule}, flow run {self.flow_run_id}"
+
     @classmethod
     def of(cls, deletion: PlannedDeletion, *, pruned: datetime, flow_run_id: UUID) -> "PrunedSnapshot":
         """Make it of what was planned; strings are cut."""

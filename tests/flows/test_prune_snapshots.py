@@ -8,6 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Cancelling
 
 from flows._prune_project import Recovery
+from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from flows.prune_snapshots import prune_snapshots
 from records.prune_locks import Holder, acquire_lock
@@ -82,6 +83,23 @@ async def test_what_is_due_is_deleted_one_at_a_time_and_recorded(project: PruneP
     assert {one.flow_run_id for one in recorded.values()} == {done.record.id}
     assert set(recorded) == {first, second}
     assert "4.6 GB freed" in (done.state.message or "")
+
+
+async def test_an_audit_reports_what_was_pruned_and_not_as_missing(project: PruneProject) -> None:
+    await run(audit_snapshot_protection, projects=[project.name])
+    await project.age()
+    await project.prune(max_deletions=1)
+    first, second = project.candidates
+    project.sandbox.delete_image(second)
+    done = await run(audit_snapshot_protection, projects=[project.name])
+    [audit] = done.result.projects
+    found = {one.image_id: one for one in audit.findings}
+    assert found[first].finding == "pruned"
+    assert "by rule 'nightly', flow run " in found[first].reason
+    assert found[second].finding == "missing_protected"
+    assert [one.image_id for one in audit.missing_protected] == [second]
+    again = await run(audit_snapshot_protection, projects=[project.name])
+    assert {one.image_id: one.finding for one in again.result.projects[0].findings}[first] == "pruned"
 
 
 async def test_the_oldest_are_deleted_first_and_the_rest_is_queued(project: PruneProject) -> None:
