@@ -35,9 +35,9 @@ def begin(server: PrefectServer, project: PruneProject, log: Path) -> subprocess
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a run for gone at once."""
-    monkeypatch.setattr("records.prune_locks.GONE_AFTER", timedelta(0))
-    monkeypatch.setattr("records.prune_locks.FINISHED_GONE_AFTER", timedelta(0))
+    """Take a run for gone at once; the Prefect server tells the time in whole seconds."""
+    for name in ("GONE_AFTER", "FINISHED_GONE_AFTER"):
+        monkeypatch.setattr(f"records.prune_locks.{name}", timedelta(seconds=-2))
 
 
 @pytest.mark.usefixtures("no_patience")
