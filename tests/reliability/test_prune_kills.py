@@ -1,20 +1,27 @@
 """A prune run is killed, or told to end: one protection run later every survivor is protected."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prefect.settings import temporary_settings
+from pydantic import SecretStr
 
+from blocks.credentials import HetznerCloudCredentials
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
-from playground.server import PrefectServer
+from playground.server import PrefectServer, prefect_server
 from records.pruned_snapshots import load_pruned
+from sandbox import Sandbox
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import run
+from tests.support.migrated_database import make_home
 from tests.support.prune_runs import PruneProject, make_prune_project, prune_report_of
 from tests.support.shell import ROOT, environment_of
 from tests.support.waits import until, until_async
@@ -31,6 +38,12 @@ def begin(server: PrefectServer, project: PruneProject, log: Path) -> subprocess
     command = [sys.executable, "-m", "cli", "prune", *arguments]
     with log.open("w") as output:
         return subprocess.Popen(command, cwd=ROOT, env=environment_of(server), stdout=output, stderr=output)
+
+
+def save_without_forgetting(name: str, sandbox: Sandbox) -> HetznerCloudCredentials:
+    block = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
+    block.save(name, _sync=True)
+    return block
 
 
 @pytest.fixture
@@ -106,3 +119,24 @@ async def test_a_run_that_is_told_to_end_protects_again_before_it_does(
     assert process.returncode == 128 + number, printed
     assert not project.unprotected, printed
     assert project.newest in project.left
+
+
+async def test_a_run_whose_prefect_server_goes_away_leaves_nothing_unprotected(
+    make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(prefect_server(make_home(tmp_path / "home")))
+        with temporary_settings(server.settings):
+            project = await make_prune_project(
+                make_sandbox, save_without_forgetting, latency_seconds=0.02, action_seconds=1
+            )
+            await project.age()
+        process = begin(server, project, tmp_path / "run.log")
+        with process:
+            await until_async(lambda: project.unprotected or process.poll() is not None)
+            await asyncio.to_thread(stack.close)
+            await until_async(lambda: not project.unprotected)
+            process.kill()  # Prefect tries for minutes to record its state
+    printed = (tmp_path / "run.log").read_text()
+    assert project.sandbox.calls("change_image_protection"), printed
+    assert not project.unprotected, printed
