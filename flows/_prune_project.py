@@ -50,10 +50,12 @@ class Recovery:
     Attributes:
         lines: One for each snapshot that was protected again, or is known to be deleted.
         error: Why a snapshot could not be protected again.
+        is_settled: Whether nothing that was begun can still take effect.
     """
 
     lines: tuple[str, ...] = ()
     error: ErrorInfo | None = None
+    is_settled: bool = True
 
 
 async def recover_projects(
@@ -196,39 +198,37 @@ async def _recover(name: str, credentials: HetznerCloudCredentials, options: Pru
     for record in interrupted:
         planned = record.progress.in_progress
         if planned and planned.image_id not in {*exempt, *pruned}:
-            line, error = await _recover_one(credentials, record.progress, options)
-            lines += [line] if line else []
-            if error:
-                return Recovery(tuple(lines), error)
+            recovered = await _recover_one(credentials, record.progress, options)
+            lines += recovered.lines
+            if recovered.error:
+                return Recovery(tuple(lines), recovered.error)
+            if not recovered.is_settled:
+                continue
         await record.settle()
     return Recovery(tuple(lines))
 
 
 async def _recover_one(
     credentials: HetznerCloudCredentials, progress: PruneProgress, options: PruneOptions
-) -> tuple[str, ErrorInfo | None]:
+) -> Recovery:
     planned, began = progress.in_progress, progress.began
     if planned is None:
-        return "", None
+        return Recovery()
     image_id, now = planned.image_id, options.clock()
     text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
     run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
     seen = await look(credentials, image_id)
-    if seen.state == "protected":
-        return "", None
+    if seen.state != "deleted" and not options.dry_run:  # or its change still runs
+        seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
     if seen.state == "deleted":
         found = PrunedSnapshot.of(planned, pruned=began or now, flow_run_id=progress.flow_run_id)
         await record_pruned(progress.project, [found], now)
-        return f"{text}, is deleted: recorded as pruned", None
-    if options.dry_run:
-        reason = f"{text}, is {seen.state}: protect it, or start a run that is not dry"
-        return "", ErrorInfo(code=LEFT_UNPROTECTED, message=reason)
-    seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
-    if seen.state in {"protected", "deleted"}:
-        return f"{text}, is {seen.state} now", None
-    reason = f"{text}, could not be protected again{f': {seen.error.message}' if seen.error else ''}"
+        return Recovery((f"{text}, is deleted: recorded as pruned",))
+    if seen.state == "protected":
+        return Recovery((f"{text}, is protected",), is_settled=not options.dry_run)
+    reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
     emit_left_unprotected(progress.project, [image_id], reason)
-    return "", ErrorInfo(code=LEFT_UNPROTECTED, message=reason)
+    return Recovery(error=ErrorInfo(code=LEFT_UNPROTECTED, message=f"{reason}. Protect it"))
 
 
 @asynccontextmanager

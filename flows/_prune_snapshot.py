@@ -1,5 +1,6 @@
 """One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -34,6 +35,7 @@ from tasks.images import delete_image, get_image
 from tasks.waiting import wait_for_image_actions
 
 _MUST_NOT_CHANGE = ("type", "status", "created", "created_from", "labels", "description", "deleted")
+_MAX_CHECK_SECONDS = 15.0
 _REJECTED = (AuthenticationError, ReadOnlyTokenError)
 
 
@@ -140,9 +142,13 @@ class SnapshotPruning:
         applying = self.applying
         progress = applying.record.progress.begin(self.planned, applying.options.clock())
         await applying.record.store(progress)
-        await applying.lock.renew()
+        await self._require_running()
+
+    async def _require_running(self) -> None:
+        """See that the lock is still this run's, and that Prefect calls it Running."""
+        await self.applying.lock.require()
         async with get_client() as client:
-            run = await client.read_flow_run(applying.flow_run_id)
+            run = await client.read_flow_run(self.applying.flow_run_id)
         if run.state is None or not run.state.is_running():
             state = run.state.name if run.state else "unknown"
             raise NotRunningError(f"Prefect calls this run {state}: nothing more is changed.", "not_running")
@@ -155,6 +161,8 @@ class SnapshotPruning:
         except NotFoundError as error:
             return self._deleted_or_raise(error)
         self._require_unchanged(listed, image)
+        async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected meanwhile
+            await self._require_running()
         return await self._delete()
 
     async def _unprotect(self) -> Ended | None:

@@ -7,10 +7,11 @@ WebSocket, and a run from a shell sends none.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from time import time
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -59,11 +60,16 @@ class Holder(BaseModel):
 
 @dataclass
 class PruneLock:
-    """A lock that this run holds."""
+    """A lock that this run holds.
+
+    Attributes:
+        renewed: When it was renewed last, by this machine's clock, which goes on while the process is frozen.
+    """
 
     variable_id: UUID
     name: str
     holder: Holder
+    renewed: float = field(default_factory=time)
 
     async def renew(self) -> None:
         """Show that this run is alive, and that the lock is still its own.
@@ -75,16 +81,35 @@ class PruneLock:
         async with get_client() as client:
             response = await _request(client, "PATCH", self.variable_id, {"value": _value(self.holder)})
         if response is None:
-            raise LockLostError(
-                f"The variable {self.name} is gone or another run's: this run was taken for gone after "
-                f"{GONE_AFTER.total_seconds():.0f} s. Run it again.",
-                "prune_lock_lost",
-            )
+            raise self._lost()
+        self.renewed = time()
+
+    async def require(self) -> None:
+        """See that the lock is still this run's own; only one that was not renewed in time is renewed.
+
+        A server on SQLite often returns 503 to a renewal, and its repetition takes seconds.
+
+        Raises:
+            LockLostError: It is not.
+        """
+        if abs(time() - self.renewed) > 2 * RENEW_SECONDS:
+            await self.renew()
+            return
+        async with get_client() as client:
+            if await _request(client, "GET", self.variable_id) is None:
+                raise self._lost()
 
     async def release(self) -> None:
         """Let the next run prune; a lock that is another run's by now is left alone."""
         async with get_client() as client:
             await _request(client, "DELETE", self.variable_id)
+
+    def _lost(self) -> LockLostError:
+        return LockLostError(
+            f"The variable {self.name} is gone or another run's: this run was taken for gone after "
+            f"{GONE_AFTER.total_seconds():.0f} s. Run it again.",
+            "prune_lock_lost",
+        )
 
 
 async def acquire_lock(project: str, holder: Holder) -> PruneLock:
@@ -134,7 +159,7 @@ async def _create(client: PrefectClient, name: str, holder: Holder) -> Variable 
 
 async def _request(
     client: PrefectClient,
-    method: Literal["PATCH", "DELETE"],
+    method: Literal["GET", "PATCH", "DELETE"],
     variable_id: UUID,
     content: Mapping[str, Any] | None = None,
 ) -> httpx.Response | None:

@@ -11,9 +11,9 @@ from flows._prune_project import Recovery
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from flows.prune_snapshots import prune_snapshots
-from records.prune_locks import Holder, acquire_lock
+from records.prune_locks import Holder, acquire_lock, lock_name
 from records.pruned_snapshots import load_pruned
-from sandbox import Fault
+from sandbox import Fault, ManualClock
 from snapshot_protection.policy import Rule
 from tests.support.deployed_runs import execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
@@ -365,6 +365,27 @@ async def test_a_cancelled_run_protects_again_before_it_ends(
     assert project.left == [*project.candidates, project.newest]
     assert not project.unprotected
     assert not project.deletions
+
+
+async def test_a_run_that_loses_its_lock_after_it_removed_protection_protects_again(
+    make_sandbox: MakeSandbox, save_project: SaveProject
+) -> None:
+    clock = ManualClock()
+    project = await make_prune_project(make_sandbox, save_project, action_seconds=1, clock=clock)
+    await project.age()
+    running = asyncio.create_task(project.prune())
+    while not project.sandbox.calls("change_image_protection"):  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.001)
+    async with get_client() as client:
+        await client.delete_variable_by_name(lock_name(project.name))
+    while not running.done():
+        clock.advance(1)
+        await asyncio.sleep(0.01)
+    done = await running
+    first, second = project.candidates
+    assert prune_outcomes_of(done) == {first: "reprotected", second: "queued", project.newest: "kept"}
+    assert not project.deletions
+    assert not project.unprotected
 
 
 async def test_a_protection_run_protects_what_a_killed_prune_left(project: PruneProject) -> None:

@@ -63,9 +63,12 @@ async def test_a_run_without_a_sign_of_life_loses_its_lock_and_notices_it(
     let_pass(monkeypatch, "GONE_AFTER", "FINISHED_GONE_AFTER")
     second = await acquire_lock(project, await a_run())
     with pytest.raises(LockLostError):
-        await silent.renew()
+        await silent.require()
+    silent.renewed = 0.0
+    with pytest.raises(LockLostError):
+        await silent.require()
     await silent.release()
-    await second.renew()
+    await second.require()
 
 
 @pytest.mark.parametrize("state", ["crashed", "deleted"])
