@@ -12,10 +12,10 @@ from prefect.variables import Variable
 
 from playground.server import PrefectServer, free_port
 from tests.support.deploying import TRIGGER_OF_0_4_0, deploy_from, edit, line_of, new_version
-from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed, make_deploy
+from tests.support.deployments import AUDIT, EVERY, PROTECT, deployed, make_deploy
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
-NAMES = [AUDIT, PROTECT, BATCH, FAN_OUT]
+NAMES = EVERY
 AUTOMATION = 'automation "Protect unprotected snapshots"'
 
 

@@ -11,12 +11,12 @@ from prefect.client.schemas.actions import (
 
 from playground.server import PrefectServer
 from tests.support.deploying import deploy_as_0_4_0, deploy_from, edit, line_of
-from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
+from tests.support.deployments import AUDIT, EVERY, FAN_OUT, PROTECT, deployed
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
 
 
-NAMES = [AUDIT, PROTECT, BATCH, FAN_OUT]
+NAMES = EVERY
 
 
 async def test_concurrency_limits_are_removed_and_reported(
