@@ -13,7 +13,9 @@ from blocks.snapshot_policy import load_policy
 from flows._conclusion import with_unpublished
 from flows._observe_project import PruneOptions, observe_projects
 from flows._prune_approval import PruneApproval
-from flows._prune_project import Recovery, ThisRun, apply_plan, recover_projects
+from flows._prune_lock import ThisRun
+from flows._prune_project import apply_plan
+from flows._prune_recovery import Recovery, recover_projects
 from flows._requirements import RunRequirements
 from flows._run_context import is_deployed, returned_state
 from flows._run_names import prune_run_name

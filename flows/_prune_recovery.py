@@ -1,0 +1,115 @@
+"""What runs that were killed have left in progress: protected by the next run, or recorded as pruned."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from blocks.credentials import HetznerCloudCredentials
+from blocks.projects import Project
+from flows._observe_project import PruneOptions
+from flows._projects import for_each_project, run_isolated
+from flows._protect_again import look, protect_again
+from flows._prune_lock import ThisRun, locked
+from hetzner_cloud.config import normalize_endpoint
+from records.prune_locks import AnotherRunPrunesError
+from records.prune_progress import load_interrupted
+from records.pruned_snapshots import load_pruned, record_pruned
+from reporting.events import emit_left_unprotected
+from reporting.run_logging import run_logger
+from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.prune_progress import PruneProgress
+from snapshot_protection.pruned_record import PrunedSnapshot
+
+LEFT_UNPROTECTED = "left_unprotected"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What became of what runs that are gone had left in a project.
+
+    Attributes:
+        lines: One for each snapshot that was protected again, or is known to be deleted.
+        error: Why a snapshot could not be protected again.
+        is_settled: Whether nothing that was begun can still take effect.
+    """
+
+    lines: tuple[str, ...] = ()
+    error: ErrorInfo | None = None
+    is_settled: bool = True
+
+
+async def recover_projects(
+    projects: Iterable[Project], options: PruneOptions, run: ThisRun
+) -> Mapping[str, Recovery]:
+    """Protect what runs that are gone have left as in progress, in each project where there is any.
+
+    A dry run only records what was deleted, and reports what is unprotected.
+    """
+    chosen = list(projects)
+
+    async def recover(project: Project) -> Recovery:
+        return await run_isolated(
+            project,
+            lambda credentials: _recover_locked(project.name, credentials, options, run),
+            lambda error: Recovery(error=error if project.credentials else None),  # else reported already
+        )
+
+    found = await for_each_project(chosen, recover)
+    return {project.name: recovery for project, recovery in zip(chosen, found, strict=True)}
+
+
+async def _recover_locked(
+    name: str, credentials: HetznerCloudCredentials, options: PruneOptions, run: ThisRun
+) -> Recovery:
+    if not await load_interrupted(name):
+        return Recovery()
+    try:
+        async with locked(name, run):
+            return await recover_project(name, credentials, options)
+    except AnotherRunPrunesError as error:  # what is in progress is that run's
+        run_logger().info("%s", error)
+        return Recovery()
+
+
+async def recover_project(name: str, credentials: HetznerCloudCredentials, options: PruneOptions) -> Recovery:
+    """Protect what is on record as in progress; only for the run that holds the lock."""
+    interrupted = await load_interrupted(name)
+    if not interrupted:
+        return Recovery()
+    endpoint = normalize_endpoint(credentials.endpoint)
+    exempt = (await options.requirements.read(name, endpoint)).exemptions
+    pruned = await load_pruned(name)
+    lines: list[str] = []
+    for record in interrupted:
+        planned = record.progress.in_progress
+        if planned and planned.image_id not in {*exempt, *pruned}:
+            recovered = await _recover_one(credentials, record.progress, options)
+            lines += recovered.lines
+            if recovered.error:
+                return Recovery(tuple(lines), recovered.error)
+            if not recovered.is_settled:
+                continue
+        await record.settle()
+    return Recovery(tuple(lines))
+
+
+async def _recover_one(
+    credentials: HetznerCloudCredentials, progress: PruneProgress, options: PruneOptions
+) -> Recovery:
+    planned, began = progress.in_progress, progress.began
+    if planned is None:
+        return Recovery()
+    image_id, now = planned.image_id, options.clock()
+    text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
+    run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
+    seen = await look(credentials, image_id)
+    if seen.state != "deleted" and not options.dry_run:  # or its change still runs
+        seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
+    if seen.state == "deleted":
+        found = PrunedSnapshot.of(planned, pruned=began or now, flow_run_id=progress.flow_run_id)
+        await record_pruned(progress.project, [found], now)
+        return Recovery((f"{text}, is deleted: recorded as pruned",))
+    if seen.state == "protected":
+        return Recovery((f"{text}, is protected",), is_settled=not options.dry_run)
+    reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
+    emit_left_unprotected(progress.project, [image_id], reason)
+    return Recovery(error=ErrorInfo(code=LEFT_UNPROTECTED, message=f"{reason}. Protect it"))

@@ -1,0 +1,188 @@
+"""One snapshot is pruned: whatever happens meanwhile, no survivor is left unprotected."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.states import Cancelling
+
+from flows._prune_recovery import Recovery
+from flows.protect_snapshots import protect_snapshots
+from flows.prune_snapshots import prune_snapshots
+from records.prune_locks import lock_name
+from sandbox import Fault, ManualClock
+from snapshot_protection.policy import Rule
+from tests.support.deployed_runs import execute
+from tests.support.fixtures import MakeSandbox, SaveProject
+from tests.support.flow_runs import run
+from tests.support.prune_runs import (
+    KEEP_ONE,
+    PruneProject,
+    make_prune_project,
+    prune_outcomes_of,
+)
+
+
+@pytest.fixture
+async def project(make_sandbox: MakeSandbox, save_project: SaveProject) -> PruneProject:
+    return await make_prune_project(make_sandbox, save_project)
+
+
+async def test_a_snapshot_whose_newer_sibling_is_gone_is_kept(
+    project: PruneProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await project.age()
+    first, second = project.candidates
+
+    async def delete_the_newest(*_args: object, **_kwargs: object) -> None:
+        project.sandbox.images.pop(project.newest, None)
+
+    monkeypatch.setattr("flows._prune_project.recover_project", _after(delete_the_newest))
+    done = await project.prune()
+    assert project.deletions == [first]
+    assert prune_outcomes_of(done)[second] == "kept"
+    assert not project.unprotected
+
+
+def _after(work: Any) -> Any:
+    async def recover(*args: object) -> Recovery:
+        await work(*args)
+        return Recovery()
+
+    return recover
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (Fault(kind="delete_without_effect", times=1), "reprotected"),
+        (Fault(kind="protected_again", times=1), "reprotected"),
+        (Fault(kind="action_without_effect", times=1), "reprotected"),
+        (Fault(kind="action_error", times=1), "reprotected"),
+        (Fault(kind="drop_after", operation="delete_image", times=1), "pruned"),
+        (Fault(kind="drop", operation="delete_image", times=1), "reprotected"),
+        (Fault(kind="error", operation="delete_image", status=403, code="forbidden", times=1), "reprotected"),
+        (Fault(kind="error", operation="get_image", status=500, times=20), "reprotected"),
+    ],
+    ids=str,
+)
+async def test_whatever_goes_wrong_no_survivor_is_left_unprotected(
+    project: PruneProject, fault: Fault, outcome: str
+) -> None:
+    await project.age()
+    project.sandbox.faults.add(fault)
+    done = await project.prune(max_deletions=1, timeout_seconds=5)
+    assert prune_outcomes_of(done)[project.candidates[0]] == outcome, done.state.message
+    assert done.state.is_completed() == (outcome == "pruned")
+    assert not project.unprotected
+
+
+async def test_a_read_only_token_stops_the_project_at_its_first_refusal(
+    project: PruneProject,
+) -> None:
+    await project.age()
+    project.sandbox.faults.add(
+        Fault(kind="error", operation="change_image_protection", status=403, code="token_readonly")
+    )
+    done = await project.prune()
+    first, second = project.candidates
+    assert done.state.is_failed()
+    assert prune_outcomes_of(done) == {first: "failed", second: "queued", project.newest: "kept"}
+    assert len(project.writes) == 1
+    assert not project.unprotected
+
+
+async def test_a_snapshot_that_cannot_be_protected_again_is_reported_as_left_unprotected(
+    project: PruneProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await project.age()
+    emitted: list[object] = []
+    monkeypatch.setattr("flows._prune_snapshot.emit_left_unprotected", lambda *args: emitted.append(args))
+    project.sandbox.faults.add(Fault(kind="error", operation="delete_image", status=403, code="forbidden"))
+    project.sandbox.faults.add(
+        Fault(kind="error", operation="change_image_protection", status=401, code="unauthorized", after=1)
+    )
+    done = await project.prune()
+    first, second = project.candidates
+    assert done.state.is_failed()
+    assert prune_outcomes_of(done)[first] == "left_unprotected"
+    assert prune_outcomes_of(done)[second] == "queued"
+    assert len(emitted) == 1
+    project.sandbox.faults.clear()
+    again = await project.prune()
+    assert not project.unprotected
+    assert again.state.is_completed(), again.state.message
+
+
+async def test_a_run_that_prefect_no_longer_calls_running_changes_nothing(
+    project: PruneProject,
+) -> None:
+    await project.age()
+    run_id = await project.start(approval=False)
+    seen = len(project.sandbox.calls("list_servers"))
+    running = asyncio.create_task(execute(prune_snapshots, run_id))
+    while len(project.sandbox.calls("list_servers")) == seen:  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.001)
+    async with get_client() as client:
+        await client.set_flow_run_state(run_id, Cancelling(), force=True)
+    await running
+    assert not project.writes
+
+
+async def test_a_cancelled_run_protects_again_before_it_ends(
+    make_sandbox: MakeSandbox, save_project: SaveProject
+) -> None:
+    project = await make_prune_project(make_sandbox, save_project, action_seconds=0.5)
+    await project.age()
+    running = asyncio.create_task(project.prune())
+    while not project.sandbox.calls("change_image_protection"):  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.001)
+    running.cancel()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert project.left == [*project.candidates, project.newest]
+    assert not project.unprotected
+    assert not project.deletions
+
+
+async def test_a_run_that_loses_its_lock_after_it_removed_protection_protects_again(
+    make_sandbox: MakeSandbox, save_project: SaveProject
+) -> None:
+    clock = ManualClock()
+    project = await make_prune_project(make_sandbox, save_project, action_seconds=1, clock=clock)
+    await project.age()
+    running = asyncio.create_task(project.prune())
+    while not project.sandbox.calls("change_image_protection"):  # noqa: ASYNC110 - the sandbox tells nobody
+        await asyncio.sleep(0.001)
+    async with get_client() as client:
+        await client.delete_variable_by_name(lock_name(project.name))
+    while not running.done():
+        clock.advance(1)
+        await asyncio.sleep(0.01)
+    done = await running
+    first, second = project.candidates
+    assert prune_outcomes_of(done) == {first: "reprotected", second: "queued", project.newest: "kept"}
+    assert not project.deletions
+    assert not project.unprotected
+
+
+async def test_a_protection_run_protects_what_a_killed_prune_left(project: PruneProject) -> None:
+    project.sandbox.set_protection(project.candidates[0], delete=False)
+    done = await run(protect_snapshots, projects=[project.name], policy=project.policy)
+    assert done.state.is_completed()
+    assert not project.unprotected
+
+
+async def test_a_snapshot_of_a_rule_that_does_not_protect_is_deleted_without_removing_protection(
+    project: PruneProject,
+) -> None:
+    await project.save_policy(Rule(name="nightly", prune=True, protect=False, keep=KEEP_ONE))
+    await project.age()
+    for image_id in project.candidates:
+        project.sandbox.set_protection(image_id, delete=False)
+    done = await project.prune()
+    assert done.state.is_completed()
+    assert not project.sandbox.calls("change_image_protection")
+    assert project.deletions == project.candidates
