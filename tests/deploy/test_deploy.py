@@ -158,7 +158,7 @@ async def test_a_deployment_that_the_server_rejects_does_not_stop_the_others(
     new_version(checkout, 9)
     edit(checkout, "    version: ", "    parameters: {projects: 7}\n    version: ")
     text = (checkout / "prefect.yaml").read_text()
-    first, rest = text.split("  - name: on-demand")
+    first, rest = text.split("  - name: on-demand", 1)
     rest = rest.replace("    parameters: {projects: 7}\n", "")
     (checkout / "prefect.yaml").write_text(f"{first}  - name: on-demand{rest}")
     done = run_deploy(checkout, prefect_api)

@@ -65,8 +65,8 @@ async def test_b_a_deploy_that_is_killed_after_any_write_leaves_each_deployment_
         new_version(checkout, 1)
         edit(
             checkout,
-            f"{len(killed_after)} 4 * * *" if killed_after else "15 4 * * *",
-            f"{len(killed_after) + 1} 4 * * *",
+            f'"{len(killed_after)} 4 * * *"' if killed_after else '"15 4 * * *"',
+            f'"{len(killed_after) + 1} 4 * * *"',
         )
         before = {name: await deployed(name) for name in NAMES}
         write = deploy_until(checkout, prefect_api, len(killed_after) + 1, signal.SIGKILL)
