@@ -40,10 +40,9 @@ async def finish_despite_cancellation(work: Callable[[], Coroutine[Any, Any, T]]
             break
         running, again = await _finish(work)
         held_back = again or held_back
-    result = running.result()
     if held_back is not None:
         raise held_back
-    return result
+    return running.result()
 
 
 async def _finish(

@@ -1,6 +1,7 @@
 """One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -117,11 +118,12 @@ class SnapshotPruning:
         await self._write_ahead()
         try:
             ended = await self._unprotect_and_delete(listed)
-        except BaseException as error:
-            ended = await finish_despite_cancellation(partial(self._undo, error))
-            if not isinstance(error, Exception):  # a cancellation, or a signal
-                raise
-            return ended
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is part of the outcome
+            return await finish_despite_cancellation(partial(self._undo, error))
+        except BaseException as error:  # a cancellation, or a signal
+            with suppress(Exception):  # what cannot be recorded stays on record as in progress
+                await finish_despite_cancellation(partial(self._undo, error))
+            raise
         return await finish_despite_cancellation(partial(self._record, ended))
 
     async def _judge_again(self) -> Image | Ended:
