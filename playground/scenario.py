@@ -50,9 +50,7 @@ def save_policy() -> None:
 
 def audit() -> str:
     """Run an audit of all projects on the worker; return its state and message."""
-    run = cast(
-        "FlowRun", run_deployment(_AUDIT, timeout=_RUN_SECONDS, poll_interval=1, as_subflow=False)
-    )
+    run = cast("FlowRun", run_deployment(_AUDIT, timeout=_RUN_SECONDS, poll_interval=1, as_subflow=False))
     return _describe(run)
 
 
