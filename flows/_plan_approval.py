@@ -76,7 +76,7 @@ class PlanApproval:
         """Store what is requested before the process ends, and suspend."""
         await self._publish(request)
         run_logger().info(
-            "%s. Approve or reject it with Resume on this run's page, within 24 hours; the plan is the artifact %s.",
+            "%s. Approve or reject it with Resume on this run's page, within 24 hours; see the artifact %s.",
             describe_request(request.plan),
             self._artifact,
         )

@@ -1,4 +1,4 @@
-"""What a visitor finds in the playground: two projects, a policy, findings, and a run that waits for approval."""
+"""What the playground has to show: projects, a policy, findings, and a run that waits for approval."""
 
 import time
 from typing import cast

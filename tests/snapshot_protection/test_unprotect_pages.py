@@ -1,4 +1,4 @@
-"""What is read before the protection of snapshots is removed: the plan, and the form that requests approval."""
+"""What is read before protection is removed: the plan, and the form that requests approval."""
 
 from datetime import UTC, datetime
 
