@@ -26,8 +26,8 @@ _PLAN_COLUMNS = ("snapshot", "plan", "description", "server", "created", "GB")
 
 def render_plan(request: ApprovalRequest) -> str:
     """Render a plan as a page: what it was requested for, what changed in it, and each snapshot."""
-    waits = [] if request.used else [_WAITS, ""]
-    return "\n".join([*_introduction(request), "", *waits, *_table(request.plan.snapshots)]) + "\n"
+    waits = [] if request.used else ["", _WAITS]
+    return "\n".join([*_introduction(request), "", *_table(request.plan.snapshots), *waits]) + "\n"
 
 
 def render_form(request: ApprovalRequest) -> str:
@@ -78,7 +78,7 @@ def _introduction(request: ApprovalRequest) -> list[str]:
         lines += [f"**The plan changed before it was applied; this is attempt {request.attempt}:**", ""]
         lines += [f"* {escape_markdown(difference)}" for difference in request.differences]
         lines += [""]
-    return [*lines, *_terms(plan), f"* **Plan:** {escape_markdown(plan.summary)}"]
+    return [*lines, *_terms(plan), "", f"**Plan:** {escape_markdown(plan.summary)}"]
 
 
 def _terms(plan: UnprotectPlan) -> list[str]:

@@ -24,7 +24,7 @@ def _request(*snapshots: PlannedSnapshot, used: bool = False) -> ApprovalRequest
 def test_the_form_lists_all_that_is_known_of_a_snapshot_as_its_dialog_is_too_narrow_for_a_table() -> None:
     form = render_form(_request(_WHOLE, PlannedSnapshot(image_id=2, change="deleted")))
     assert form.startswith("## Remove protection from 2 snapshots of prod\n")
-    assert "* **Plan:** 1 unprotect, 1 deleted\n" in form
+    assert "\n\n**Plan:** 1 unprotect, 1 deleted\n\n" in form
     [known] = [line for line in form.splitlines() if line.startswith("* **1**")]
     assert known.replace("\\", "") == (
         "* **1** unprotect: before upgrade, of db-1, created 2026-11-25 04:15 UTC, 2.50 GB"
