@@ -11,7 +11,10 @@ from snapshot_protection.unprotect_report import (
     UnprotectOutcome,
     UnprotectReport,
     describe,
+    format_counts,
+    format_expiry,
     format_message,
+    next_step,
 )
 from snapshot_protection.wording import pluralize
 
@@ -45,19 +48,12 @@ def render_form(request: ApprovalRequest) -> str:
 def render_unprotect_report(report: UnprotectReport) -> RenderedReport:
     """Render the report of the run."""
     outcomes = sorted(report.outcomes, key=lambda outcome: MOST_SEVERE_FIRST.index(outcome.outcome))
-    lines = [
-        f"## {escape_markdown(format_message(report), max_length=1_000)}",
-        "",
-        *_terms(report.plan),
-        f"* **Approved by (as stated):** {escape_markdown(report.approved_by) or 'no approval was required'}",
-        f"* **Exempt until:** {report.until:%Y-%m-%d %H:%M} UTC",
-    ]
     project = report.plan.project
     return RenderedReport(
         message=format_message(report),
         log_lines=tuple(_log(outcomes)),
         summary=RenderedSummary(
-            "\n".join(lines) + "\n", description="Run summary.", key=f"unprotect-summary-{project}"
+            _render_summary(report), description="Run summary.", key=f"unprotect-summary-{project}"
         ),
         tables=(
             RenderedTable(
@@ -68,6 +64,21 @@ def render_unprotect_report(report: UnprotectReport) -> RenderedReport:
             ),
         ),
     )
+
+
+def _render_summary(report: UnprotectReport) -> str:
+    approved_by = escape_markdown(report.approved_by) or "no approval was required"
+    expiry = escape_markdown(format_expiry(report), max_length=1_000)
+    lines = [
+        f"## {escape_markdown(format_counts(report))}",
+        "",
+        *_terms(report.plan),
+        f"* **Approved by (as stated):** {approved_by}",
+        *([f"* **Then:** {expiry}"] if expiry else []),
+    ]
+    if step := next_step(report):
+        lines += ["", escape_markdown(step, max_length=1_000)]
+    return "\n".join(lines) + "\n"
 
 
 def _introduction(request: ApprovalRequest) -> list[str]:
