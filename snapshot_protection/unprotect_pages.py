@@ -74,7 +74,7 @@ def _render_summary(report: UnprotectReport) -> str:
         "",
         *_terms(report.plan),
         f"* **Approved by (as stated):** {approved_by}",
-        *([f"* **Then:** {expiry}"] if expiry else []),
+        *([f"* **Exempt:** {expiry}"] if expiry else []),
     ]
     if step := next_step(report):
         lines += ["", escape_markdown(step, max_length=1_000)]

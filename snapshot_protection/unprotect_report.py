@@ -96,7 +96,8 @@ def determine_outcomes(
 
 def format_message(report: UnprotectReport) -> str:
     """Format the final state's message."""
-    text = "; ".join(filter(None, (format_counts(report), format_expiry(report))))
+    text, expiry = format_counts(report), format_expiry(report)
+    text += f"; exempt {expiry}" if expiry else ""
     return text if report.succeeded else f"{text}. {next_step(report)}"
 
 
@@ -113,7 +114,7 @@ def format_expiry(report: UnprotectReport) -> str:
     if not any(outcome.snapshot.is_exempted for outcome in report.outcomes):
         return ""
     again = report.protects_again or "the next protection run"
-    return f"exempt until {report.until:%Y-%m-%d %H:%M} UTC, then protected again by {again}"
+    return f"until {report.until:%Y-%m-%d %H:%M} UTC, then protected again by {again}"
 
 
 def next_step(report: UnprotectReport) -> str:
