@@ -50,7 +50,6 @@ def forget_environment(home: Path) -> None:
     for name in list(os.environ):
         if name.startswith("PREFECT_") or name.upper() in {*_CERTIFICATES, *_PROXIES}:
             del os.environ[name]
-    home.parent.mkdir(parents=True, exist_ok=True)  # Prefect creates the home, and warns without its parent
     os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_PROFILES_PATH"] = str(home / "profiles.toml")  # over one that a .env file names
 

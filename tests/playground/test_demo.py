@@ -22,7 +22,7 @@ def processes_in(folder: Path) -> Iterator[str]:
 
 
 def test_the_demo_protects_all_is_quiet_and_leaves_nothing_running_when_run_twice(tmp_path: Path) -> None:
-    home = tmp_path / "of a fresh checkout" / "demo"
+    home = tmp_path / "demo"
     for _ in range(2):
         command = [sys.executable, "-m", "cli", "demo", "--home", str(home)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
