@@ -12,9 +12,10 @@ from pydantic import SecretStr
 from blocks.credentials import HetznerCloudCredentials
 from blocks.snapshot_policy import DEFAULT, SnapshotPolicy
 from sandbox import Sandbox
-from snapshot_protection.policy import Rule
+from snapshot_protection.policy import Policy, Rule
 
 CI_RULE = "CI builds"
+POLICY = Policy(rules=[Rule(name=CI_RULE, server="ci-*", protect=False)])
 PROD, STAGING = "prod", "staging"
 _AUDIT = "audit-snapshot-protection/nightly"
 _UNPROTECT = "unprotect-snapshots/with-approval"
@@ -45,7 +46,7 @@ def save_project(name: str, sandbox: Sandbox) -> None:
 
 def save_policy() -> None:
     """Save the policy that all runs follow: what CI servers build need not be protected."""
-    SnapshotPolicy(rules=[Rule(name=CI_RULE, server="ci-*", protect=False)]).save(DEFAULT, overwrite=True)
+    SnapshotPolicy(rules=POLICY.rules, timezone=POLICY.timezone).save(DEFAULT, overwrite=True)
 
 
 def audit() -> str:
