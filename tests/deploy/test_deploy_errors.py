@@ -19,9 +19,9 @@ from deploy.record import Record
 from playground.server import PrefectServer
 from tests.support.counting_proxy import counting_proxy
 from tests.support.deploying import deploy_from, line_of, new_version, start_deploy
-from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed, make_deploy
+from tests.support.deployments import AUDIT, BATCH, EVERY, FAN_OUT, PROTECT, deployed, make_deploy
 
-_NAMES = [AUDIT, PROTECT, BATCH, FAN_OUT]
+_NAMES = EVERY
 _STATUSES = (401, 403, 404, 500)
 
 

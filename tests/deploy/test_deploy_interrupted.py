@@ -27,10 +27,10 @@ from tests.support.deploying import (
     set_by_operator,
     start_deploy,
 )
-from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
+from tests.support.deployments import EVERY, FAN_OUT, PROTECT, deployed
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
-NAMES = [AUDIT, PROTECT, BATCH, FAN_OUT]
+NAMES = EVERY
 _BLOCK_TYPE = "/api/block_"  # registering the block type again changes nothing
 
 

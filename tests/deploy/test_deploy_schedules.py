@@ -11,12 +11,12 @@ from prefect.client.schemas.actions import (
 
 from playground.server import PrefectServer
 from tests.support.deploying import deploy_as_0_4_0, deploy_from, edit, line_of
-from tests.support.deployments import AUDIT, BATCH, FAN_OUT, PROTECT, deployed
+from tests.support.deployments import AUDIT, EVERY, FAN_OUT, PROTECT, deployed
 
 pytestmark = [pytest.mark.usefixtures("nothing_deployed"), pytest.mark.e2e]
 
 
-NAMES = [AUDIT, PROTECT, BATCH, FAN_OUT]
+NAMES = EVERY
 
 
 async def test_concurrency_limits_are_removed_and_reported(
@@ -41,7 +41,7 @@ async def test_concurrency_limits_are_removed_and_reported(
     async with get_client() as client:  # others may use it
         assert (await client.read_global_concurrency_limit_by_name("shared")).limit == 5
         await client.delete_global_concurrency_limit_by_name("shared")
-    assert [line_of(deploy_from(checkout, prefect_api), name) for name in NAMES] == ["unchanged"] * 4
+    assert [line_of(deploy_from(checkout, prefect_api), name) for name in NAMES] == ["unchanged"] * len(NAMES)
 
 
 async def test_a_schedule_is_created_renamed_or_deleted_as_prefect_yaml_does(

@@ -27,6 +27,8 @@ BATCH = "protect-snapshots/batch"
 
 
 FAN_OUT = "protect-on-workers/fan-out"
+UNPROTECT = "unprotect-snapshots/with-approval"
+EVERY = [AUDIT, PROTECT, BATCH, FAN_OUT, UNPROTECT]
 
 
 POOL = "hetzner-cloud"
