@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 import httpx
-from prefect.exceptions import PrefectHTTPStatusError, TerminationSignal
+from prefect.exceptions import PrefectHTTPStatusError
 from rich.console import Console
 from rich.text import Text
 
@@ -37,7 +41,7 @@ def run_flow(
         The exit status: 0 if the run is Completed, 130 or 143 if it was interrupted by a signal, else 1.
     """
     try:
-        report = asyncio.run(flow_run)
+        report = _run_to_end(flow_run)
     except _FAILURES as error:
         print_table(cast("Report", error.report), make_console())
         return _fail(error)
@@ -47,12 +51,46 @@ def run_flow(
         if isinstance(error, RuntimeError) and "API" not in str(error):
             raise
         raise CommandFailedError(_describe_loss(error)) from None
-    except (KeyboardInterrupt, TerminationSignal) as error:
+    except KeyboardInterrupt as error:
         _fail("interrupted. The log names what was started. Run it again: what is protected costs nothing.")
         return exit_status_of(error)
     print_table(report, make_console())
     make_console().print(Text(f"Completed: {format_message(report)}", style="bold green"), soft_wrap=True)
     return 0
+
+
+def _run_to_end(flow_run: Coroutine[Any, Any, Report]) -> Report:
+    """Run a flow in a thread of its own; a signal cancels it, and is raised when it has ended.
+
+    A signal's handler runs in the main thread, wherever that is. If it raises in an event loop, a callback
+    can be lost, and with it a task, for whose end the loop then waits forever. A second signal waits for
+    nothing.
+    """
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+    done: Future[Report] = Future()
+
+    async def follow() -> Report:
+        task = asyncio.current_task()
+        started.set_result((asyncio.get_running_loop(), cast("asyncio.Task[Any]", task)))
+        return await flow_run
+
+    def run() -> None:
+        try:
+            done.set_result(asyncio.run(follow()))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the main thread
+            done.set_exception(error)
+
+    thread = Thread(target=copy_context().run, args=(run,), name="flow", daemon=True)
+    try:
+        thread.start()
+        return done.result()
+    except KeyboardInterrupt:
+        if thread.is_alive():
+            loop, task = started.result()
+            with suppress(RuntimeError):  # the loop is closed: it has just ended
+                loop.call_soon_threadsafe(task.cancel)
+            wait([done])
+        raise
 
 
 def _describe_loss(error: Exception) -> str:

@@ -17,6 +17,7 @@ from snapshot_protection.unprotect_plan import (
     ApprovalRequest,
     UnprotectPlan,
     describe_differences,
+    describe_request,
     list_rejections,
 )
 from snapshot_protection.wording import first_ones
@@ -74,6 +75,11 @@ class PlanApproval:
     async def _ask_first(self, request: ApprovalRequest) -> Decision:
         """Store what is requested before the process ends, and suspend."""
         await self._publish(request)
+        run_logger().info(
+            "%s. Approve or reject it with Resume on this run's page, within 24 hours; see the artifact %s.",
+            describe_request(request.plan),
+            self._artifact,
+        )
         return await self._ask(request)
 
     async def _ask(self, request: ApprovalRequest) -> Decision:

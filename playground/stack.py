@@ -5,15 +5,21 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
-from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.settings import temporary_settings
-from pydantic import SecretStr
 from rich.console import Console
 
-from blocks.credentials import HetznerCloudCredentials
+from playground.scenario import (
+    PROD,
+    STAGING,
+    audit,
+    interfere,
+    make_prod,
+    make_staging,
+    request_unprotecting,
+    save_policy,
+    save_project,
+)
 from playground.server import (
     ROOT,
     WORKER_LIMIT,
@@ -26,8 +32,6 @@ from playground.server import (
 from sandbox import Sandbox, serve
 
 _PORT = 4200
-_AUDIT = "audit-snapshot-protection/nightly"
-_AUDIT_SECONDS = 120
 _CONSOLE = Console(highlight=False)
 
 
@@ -42,23 +46,20 @@ def run_playground(home: Path, port: int | None = None) -> None:
         ServerNotStartedError: The port or the folder is in use.
     """
     _print("Starting a Prefect server, and sandboxes of two Hetzner Cloud projects ...")
-    prod = Sandbox(
-        project="shop", snapshots=26, protected=23, backups=3, latency_seconds=0.05, action_seconds=3
-    )
-    staging = Sandbox(project="test", snapshots=12, protected=9, first_image_id=200_000_001, action_seconds=3)
+    prod, staging = make_prod(), make_staging()
     with (
         prefect_server(home, port=port or _default_port(), empty_home=True) as server,
         serve(prod),
         serve(staging),
         temporary_settings(server.settings),
     ):
-        _save("prod", prod)
-        _save("staging", staging)
+        save_project(PROD, prod)
+        save_project(STAGING, staging)
+        save_policy()
         _print(f"Deploying, and starting a worker with --limit {WORKER_LIMIT} ...")
         _deploy(server)
         with worker(server, home):
-            _audit_twice(prod)
-            _print(_WELCOME.format(url=server.ui_url, api=server.environment["PREFECT_API_URL"]))
+            _play(prod, server)
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
             _print("\nEnding the worker, the sandboxes and the server ...")
@@ -68,32 +69,23 @@ def _default_port() -> int:
     return _PORT if is_free(_PORT) else free_port()
 
 
-def _save(name: str, sandbox: Sandbox) -> None:
-    block = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
-    block.save(name, overwrite=True)
-
-
 def _deploy(server: PrefectServer) -> None:
     subprocess.run([sys.executable, "-m", "deploy"], cwd=ROOT, env=server.environment, check=True)
 
 
-def _audit_twice(prod: Sandbox) -> None:
-    """Simulate another user between two audits, so that the second one has findings."""
+def _play(prod: Sandbox, server: PrefectServer) -> None:
+    """Let happen what a visitor is to find, and say where to find it."""
     _print("Running the first audit ...")
-    _audit()
-    snapshots = sorted(image["id"] for image in prod.images.values() if image["type"] == "snapshot")
-    prod.set_protection(snapshots[7], delete=False)
-    prod.delete_image(snapshots[11])
-    prod.add_snapshot(description="shop db-1 before migration", labels={"env": "prod"})
-    _print(
-        "Somebody lifts a protection, deletes a snapshot and makes a new one. Running the second audit ..."
-    )
-    _audit()
-
-
-def _audit() -> None:
-    run = cast("FlowRun", run_deployment(_AUDIT, timeout=_AUDIT_SECONDS, poll_interval=1, as_subflow=False))
-    _print(f"  {run.state.name}: {run.state.message}" if run.state else "  it did not start")
+    _print(f"  {audit()}")
+    _print("Simulating another user, who removes a protection, deletes a snapshot and creates one ...")
+    interfere(prod)
+    _print("Running the second audit ...")
+    _print(f"  {audit()}")
+    _print("Requesting to remove the protection of two snapshots ...")
+    run_id, state = request_unprotecting(prod)
+    _print(f"  {state}")
+    run_url = f"{server.ui_url}/runs/flow-run/{run_id}"
+    _print(_WELCOME.format(url=server.ui_url, run_url=run_url, api=server.environment["PREFECT_API_URL"]))
 
 
 def _print(text: str) -> None:
@@ -101,16 +93,21 @@ def _print(text: str) -> None:
 
 
 _WELCOME = """
-All is ready: {url}
+Ready: {url}
 
   Artifacts     what the audits found: snapshot-audit-summary, audited-snapshots-prod
+  Runs          unprotect-prod is Suspended and waits for your approval. Open it, look at its
+                artifact unprotect-plan-prod, and click Resume: apply or reject
+                {run_url}
   Deployments   on-demand and nightly: Run, Custom run shows the form
   Automations   enable "Protect unprotected snapshots", then run the audit
-  Blocks        the credentials of the projects prod and staging
+  Blocks        the credentials of the projects prod and staging; the policy default, by which
+                snapshots of CI servers are exempt
 
 From another terminal, with .venv activated:
 
   export PREFECT_API_URL={api}
   prefect deployment run protect-snapshots/on-demand -p 'projects=["prod"]'
+  hetzner-snapshots policy show
 
 Ctrl-C ends all of it."""

@@ -39,9 +39,8 @@ async def load_request(key: str, flow_run_id: UUID, parse: Callable[[str], T | N
 
 async def save_request(key: str, request: Requested, page: str) -> None:
     """Store a request as the newest of this flow run, on a page that shows it."""
-    await acreate_markdown_artifact(
-        f"{page}\n\n{request.dump()}\n", key=key, description=f"What was planned, attempt {request.attempt}."
-    )
+    description = f"The plan to remove protection, attempt {request.attempt}."
+    await acreate_markdown_artifact(f"{page}\n\n{request.dump()}\n", key=key, description=description)
 
 
 async def has_suspended(key: str, flow_run_id: UUID) -> bool:

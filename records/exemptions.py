@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
 
 from hetzner_cloud.errors import HetznerCloudError
+from records.record_versions import add_version
 from snapshot_protection.exemptions import MAX_HOURS, Exemption, ExemptionRecord, merge
 from snapshot_protection.markdown import escape_markdown
 
@@ -50,11 +50,13 @@ async def load_exemptions(
 async def save_exemptions(record: ExemptionRecord) -> None:
     """Store the exemptions of this run as a new version of the project's artifact."""
     lines = "\n".join(f"* Snapshot {one.image_id} {escape_markdown(str(one))}" for one in record.exemptions)
-    await acreate_markdown_artifact(
-        f"Approved by this run:\n\n{lines}\n\n{record.dump()}\n",
-        key=_key(record.project),
-        description=f"Which snapshots of {record.project} may be unprotected until when.",
-    )
+    async with get_client() as client:
+        await add_version(
+            client,
+            _key(record.project),
+            f"Approved by one run:\n\n{lines}\n\n{record.dump()}\n",
+            description=f"Which snapshots of {record.project} may be unprotected until when.",
+        )
 
 
 def _key(project: str) -> str:

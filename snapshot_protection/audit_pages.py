@@ -216,8 +216,8 @@ def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
 def _columns_of_some(shown: Sequence[SnapshotFinding]) -> Mapping[str, list[str]]:
     """Make the cells of the columns that only some tables have: the last one stands first."""
     columns = {
-        EVIDENCE_COLUMN: [finding.evidence for finding in shown],
         REASON_COLUMN: ["" if finding.is_unreadable else finding.reason for finding in shown],
+        EVIDENCE_COLUMN: [finding.evidence for finding in shown],  # goes first: a reason may be long
     }
     return {column: cells for column, cells in columns.items() if any(cells)}
 

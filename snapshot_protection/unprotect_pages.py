@@ -11,26 +11,35 @@ from snapshot_protection.unprotect_report import (
     UnprotectOutcome,
     UnprotectReport,
     describe,
+    format_counts,
+    format_expiry,
     format_message,
+    next_step,
 )
+from snapshot_protection.wording import pluralize
 
 _MAX_IN_FORM = 20
 _DECISIONS = (
-    "**apply** removes their protection now. They are exempt for the time above; then they are protected "
-    "again, unless they were deleted. **reject** ends the run without any change."
+    "**apply** removes the protection now. The snapshots are exempt for the time above; then they are "
+    "protected again, unless they were deleted. **reject** ends the run without any change."
 )
+_WAITS = "*Waits for approval: approve or reject it with Resume on the flow run's page, within 24 hours.*"
 _PLAN_COLUMNS = ("snapshot", "plan", "description", "server", "created", "GB")
 
 
 def render_plan(request: ApprovalRequest) -> str:
     """Render a plan as a page: what it was requested for, what changed in it, and each snapshot."""
-    return "\n".join([*_introduction(request), "", *_table(request.plan.snapshots)]) + "\n"
+    waits = [] if request.used else ["", _WAITS]
+    return "\n".join([*_introduction(request), "", *_table(request.plan.snapshots), *waits]) + "\n"
 
 
 def render_form(request: ApprovalRequest) -> str:
-    """Render what stands above the form that requests approval; of many snapshots it shows the first 20."""
+    """Render what stands above the form that requests approval; of many snapshots it shows the first 20.
+
+    A list, because the dialog is too narrow for a table: it would cut what the decision depends on.
+    """
     snapshots = request.plan.snapshots
-    lines = [*_introduction(request), "", *_table(snapshots[:_MAX_IN_FORM])]
+    lines = [*_introduction(request), "", *map(_item, snapshots[:_MAX_IN_FORM])]
     if len(snapshots) > _MAX_IN_FORM:
         lines += ["", f"And {len(snapshots) - _MAX_IN_FORM} more: see the plan among the run's artifacts."]
     return "\n".join([*lines, "", _DECISIONS]) + "\n"
@@ -39,19 +48,12 @@ def render_form(request: ApprovalRequest) -> str:
 def render_unprotect_report(report: UnprotectReport) -> RenderedReport:
     """Render the report of the run."""
     outcomes = sorted(report.outcomes, key=lambda outcome: MOST_SEVERE_FIRST.index(outcome.outcome))
-    lines = [
-        f"## {escape_markdown(format_message(report), max_length=1_000)}",
-        "",
-        *_terms(report.plan),
-        f"* **Approved by (as stated):** {escape_markdown(report.approved_by) or 'no approval was required'}",
-        f"* **Exempt until:** {report.until:%Y-%m-%d %H:%M} UTC",
-    ]
     project = report.plan.project
     return RenderedReport(
         message=format_message(report),
         log_lines=tuple(_log(outcomes)),
         summary=RenderedSummary(
-            "\n".join(lines) + "\n", description="Run summary.", key=f"unprotect-summary-{project}"
+            _render_summary(report), description="Run summary.", key=f"unprotect-summary-{project}"
         ),
         tables=(
             RenderedTable(
@@ -64,14 +66,30 @@ def render_unprotect_report(report: UnprotectReport) -> RenderedReport:
     )
 
 
+def _render_summary(report: UnprotectReport) -> str:
+    approved_by = escape_markdown(report.approved_by) or "no approval was required"
+    expiry = escape_markdown(format_expiry(report), max_length=1_000)
+    lines = [
+        f"## {escape_markdown(format_counts(report))}",
+        "",
+        *_terms(report.plan),
+        f"* **Approved by (as stated):** {approved_by}",
+        *([f"* **Exempt:** {expiry}"] if expiry else []),
+    ]
+    if step := next_step(report):
+        lines += ["", escape_markdown(step, max_length=1_000)]
+    return "\n".join(lines) + "\n"
+
+
 def _introduction(request: ApprovalRequest) -> list[str]:
     plan = request.plan
-    lines = [f"## Remove protection in {escape_markdown(plan.project)}: {escape_markdown(plan.summary)}", ""]
+    count = pluralize(len(plan.snapshots), "snapshot")
+    lines = [f"## Remove protection from {count} of {escape_markdown(plan.project)}", ""]
     if request.differences:
         lines += [f"**The plan changed before it was applied; this is attempt {request.attempt}:**", ""]
         lines += [f"* {escape_markdown(difference)}" for difference in request.differences]
         lines += [""]
-    return lines + _terms(plan)
+    return [*lines, *_terms(plan), "", f"**Plan:** {escape_markdown(plan.summary)}"]
 
 
 def _terms(plan: UnprotectPlan) -> list[str]:
@@ -83,14 +101,33 @@ def _table(snapshots: Iterable[PlannedSnapshot]) -> list[str]:
     for one in snapshots:
         cells = [
             str(one.image_id),
-            one.change.replace("_", " ") + (f": {one.note}" if one.note else ""),
+            _change(one),
             one.description,
             one.server,
-            f"{one.created:%Y-%m-%d %H:%M} UTC" if one.created else "",
+            _created(one),
             f"{one.size:.2f}" if one.size is not None else "",
         ]
         lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
     return lines
+
+
+def _item(one: PlannedSnapshot) -> str:
+    known = [
+        one.description,
+        f"of {one.server}" if one.server else "",
+        f"created {_created(one)}" if one.created else "",
+        f"{one.size:.2f} GB" if one.size is not None else "",
+    ]
+    details = ", ".join(escape_markdown(part) for part in known if part)
+    return f"* **{one.image_id}** {escape_markdown(_change(one))}" + (f": {details}" if details else "")
+
+
+def _change(one: PlannedSnapshot) -> str:
+    return one.change.replace("_", " ") + (f": {one.note}" if one.note else "")
+
+
+def _created(one: PlannedSnapshot) -> str:
+    return f"{one.created:%Y-%m-%d %H:%M} UTC" if one.created else ""
 
 
 def build_row(outcome: UnprotectOutcome) -> dict[str, str | int]:

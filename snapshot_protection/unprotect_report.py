@@ -96,17 +96,31 @@ def determine_outcomes(
 
 def format_message(report: UnprotectReport) -> str:
     """Format the final state's message."""
+    text, expiry = format_counts(report), format_expiry(report)
+    text += f"; exempt {expiry}" if expiry else ""
+    return text if report.succeeded else f"{text}. {next_step(report)}"
+
+
+def format_counts(report: UnprotectReport) -> str:
+    """Format how many snapshots have which outcome."""
     names = [outcome.outcome for outcome in report.outcomes]
     counts = [(name, names.count(name)) for name in MOST_SEVERE_FIRST if name in names]
     listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts)
-    text = f"{pluralize(len(names), 'snapshot')} of {report.plan.project}: {listed}"
-    if any(outcome.snapshot.is_exempted for outcome in report.outcomes):
-        again = report.protects_again or "the next protection run"
-        text += f"; exempt until {report.until:%Y-%m-%d %H:%M} UTC, then protected again by {again}"
-    if report.succeeded:
-        return text
-    first = next(outcome for outcome in report.outcomes if outcome.needs_attention)
-    return f"{text}. {describe(first)}. Run it again for what is still protected."
+    return f"{pluralize(len(names), 'snapshot')} of {report.plan.project}: {listed}"
+
+
+def format_expiry(report: UnprotectReport) -> str:
+    """Format until when the snapshots are exempt, and what protects them then; empty if none is exempt."""
+    if not any(outcome.snapshot.is_exempted for outcome in report.outcomes):
+        return ""
+    again = report.protects_again or "the next protection run"
+    return f"until {report.until:%Y-%m-%d %H:%M} UTC, then protected again by {again}"
+
+
+def next_step(report: UnprotectReport) -> str:
+    """Name the first snapshot that needs attention, and what to do; empty if none does."""
+    first = next((outcome for outcome in report.outcomes if outcome.needs_attention), None)
+    return f"{describe(first)}. Run it again for what is still protected." if first else ""
 
 
 def describe(outcome: UnprotectOutcome) -> str:

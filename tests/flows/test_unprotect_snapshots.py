@@ -13,6 +13,7 @@ from flows.unprotect_snapshots import unprotect_snapshots
 from records.exemptions import load_exemptions
 from sandbox import Fault
 from snapshot_protection.unprotect_report import UnprotectReport
+from tests.support.aged_records import vacuum_run
 from tests.support.deployed_runs import ensure_deployment, execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, run
@@ -51,8 +52,17 @@ async def test_approved_protection_is_removed_and_on_record(project: Project) ->
         f"unprotect-plan-{project.name}",
         f"unprotect-summary-{project.name}",
         f"unprotect-outcomes-{project.name}",
-        f"snapshot-exemptions-{project.name}",
     }
+
+
+async def test_exemptions_outlive_the_run_that_was_approved(project: Project) -> None:
+    [first, *_] = project.protected
+    run_id = await project.start([first])
+    await execute(unprotect_snapshots, run_id)
+    await resume(run_id, **ANSWER)
+    await execute(unprotect_snapshots, run_id)
+    await vacuum_run(run_id)
+    assert set(await load_exemptions(project.name)) == {first}
 
 
 async def test_nothing_is_requested_when_all_are_deleted(project: Project) -> None:

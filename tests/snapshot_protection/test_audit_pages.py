@@ -82,7 +82,7 @@ def test_exempt_snapshots_have_a_column_with_the_reason_and_grey_marks() -> None
     expired = finding(10, "exemption_expired", reason="expired 2026-11-25 02:00 UTC", evidence=EVIDENCE)
     exempt = finding(9, "exempt", **RULE)
     rows = build_table(project(expired, exempt, finding(1)), now=NOW)
-    assert list(rows[0]) == [*COLUMNS[:3], "reason", "removed by", *COLUMNS[3:]]
+    assert list(rows[0]) == [*COLUMNS[:3], "removed by", "reason", *COLUMNS[3:]]
     assert [(row["finding"], row["reason"], row["removed by"]) for row in rows] == [
         ("🔴 exemption expired", "expired 2026-11-25 02:00 UTC", EVIDENCE),
         ("⚪ exempt", "rule 'scratch'", ""),

@@ -27,14 +27,8 @@ BATCH = "protect-snapshots/batch"
 
 
 FAN_OUT = "protect-on-workers/fan-out"
-
-
 UNPROTECT = "unprotect-snapshots/with-approval"
-
-
 PRUNE_NIGHTLY, PRUNE = "prune-snapshots/nightly", "prune-snapshots/on-demand"
-
-
 EVERY = [AUDIT, PROTECT, BATCH, FAN_OUT, UNPROTECT, PRUNE_NIGHTLY, PRUNE]
 
 
