@@ -118,6 +118,12 @@ async def find_projects(names: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys(names or [*saved.names, *placeholders]))
 
 
+async def find_saved_names() -> list[str]:
+    """Find the names of all saved credentials blocks, as far as they can be read."""
+    async with get_client() as client:
+        return (await read_saved_blocks(client, include_secrets=False)).names
+
+
 async def _load_named(client: PrefectClient, names: Sequence[str], *, deployed: bool) -> list[Project]:
     projects = await _load_each(client, names, deployed=deployed)
     unknown = [one.name for one in projects if one.error and one.error.code == UNKNOWN]

@@ -130,7 +130,7 @@ class SnapshotPruning:
         applying, options = self.applying, self.applying.options
         lists = await read_lists(self.credentials, applying.project)
         endpoint = normalize_endpoint(self.credentials.endpoint)
-        requirements = await options.requirements.read(applying.project, endpoint)
+        requirements = await options.requirements.read_again(applying.project, endpoint)
         obstacle = find_obstacle(
             self.planned, applying.plan, lists, requirements, applying.quarantine, options.clock()
         )

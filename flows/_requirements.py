@@ -1,11 +1,12 @@
 """What a protection run requires: one policy, and the exemptions as they are when they are read."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
 
 from blocks.projects import Project
+from blocks.snapshot_policy import load_policy
 from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import HetznerCloudError
 from records.exemptions import UNREADABLE, UnreadableExemptionsError, load_exemptions
@@ -23,19 +24,22 @@ class RunRequirements:
         policy: The run's policy, loaded once.
         names: By endpoint, the projects of the run: two of them may be one, by two tokens, and an exemption
             under either name holds for its snapshot.
+        also: Names of which it is not known whether they are the same project: of a snapshot that is exempt
+            under one of them, it is assumed.
     """
 
     policy: NamedPolicy = field(default_factory=NamedPolicy)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    also: Sequence[str] = ()
 
     @classmethod
-    def of(cls, policy: NamedPolicy, projects: Iterable[Project]) -> Self:
+    def of(cls, policy: NamedPolicy, projects: Iterable[Project], also: Sequence[str] = ()) -> Self:
         """Make the requirements of a run that covers these projects."""
         names: dict[str, list[str]] = {}
         for project in projects:
             if project.credentials:
                 names.setdefault(normalize_endpoint(project.credentials.endpoint), []).append(project.name)
-        return cls(policy, names)
+        return cls(policy, names, also)
 
     async def read(self, project: str, endpoint: str) -> Requirements:
         """Read a project's exemptions.
@@ -43,9 +47,19 @@ class RunRequirements:
         Raises:
             UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
         """
-        others = [name for name in self.names.get(endpoint, ()) if name != project]
+        others = [name for name in (*self.names.get(endpoint, ()), *self.also) if name != project]
         exemptions = unexpired(await _load(project, others), datetime.now(UTC))
         return Requirements(project, self.policy.policy, exemptions)
+
+    async def read_again(self, project: str, endpoint: str) -> Requirements:
+        """Read a project's exemptions, and the policy as it is saved now.
+
+        Raises:
+            UnreadableExemptionsError: As above.
+            InvalidArgumentError: The policy was deleted, or can no longer be used.
+        """
+        policy = await load_policy(self.policy.name)
+        return await replace(self, policy=policy).read(project, endpoint)
 
     def without_exemptions(self, project: str) -> Requirements:
         """Return what is required where no snapshot is unprotected, so that none can be exempt."""

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from blocks.projects import Project, load_projects
+from blocks.projects import Project, find_saved_names, load_projects
 from blocks.snapshot_policy import load_policy
 from flows._conclusion import with_unpublished
 from flows._observe_project import PruneOptions, observe_projects
@@ -29,6 +29,8 @@ from snapshot_protection.parameters import validate_max_deletions, validate_quar
 from snapshot_protection.prune_pages import render_prune_report
 from snapshot_protection.prune_plan import PruneLimits, describe_nothing_to_prune
 from snapshot_protection.prune_report import ProjectPruneReport, PruneReport, SnapshotsNotPrunedError
+
+_MIN_UNAPPROVED_DAYS = 1  # less would be over in the next run, before anyone has seen a report
 
 
 @flow(name="prune-snapshots", flow_run_name=prune_run_name, retries=0, retry_delay_seconds=0)
@@ -54,8 +56,8 @@ async def prune_snapshots(
         dry_run: Only report what would be deleted; change nothing.
         quarantine_days: How long a snapshot must have been a candidate in every run, dry runs included.
         max_deletions: How many snapshots of a project are deleted in one run, at most; the oldest first.
-        approval: Whether to suspend until a second person approves. Always, for a run of a deployment without
-            quarantine.
+        approval: Whether to suspend until a second person approves. Always, for a run of a deployment with less
+            than a day of quarantine.
         timeout_seconds: How long to wait for each action.
 
     Returns:
@@ -72,7 +74,7 @@ async def prune_snapshots(
             _validate_approval(limits, required=approval, deployed=is_deployed())
         named_policy = await load_policy(policy)
         chosen = await load_projects(projects, deployed=is_deployed())
-        requirements = RunRequirements.of(named_policy, chosen)
+        requirements = RunRequirements.of(named_policy, chosen, also=await find_saved_names())
         options = PruneOptions(requirements, limits, dry_run, timeout_seconds)
         pruning = _PruneRun(chosen, options, ThisRun(UUID(str(flow_run.id)), flow_run.name or ""))
         return await (pruning.look() if dry_run else pruning.apply(with_approval=approval))
@@ -154,9 +156,10 @@ def _with_recovered(
 
 
 def _validate_approval(limits: PruneLimits, *, required: bool, deployed: bool) -> None:
-    if deployed and not required and limits.quarantine_days == 0:
+    if deployed and not required and limits.quarantine_days < _MIN_UNAPPROVED_DAYS:
         raise InvalidArgumentError(
-            "A run of a deployment without quarantine needs approval: start it with approval=True."
+            f"A run of a deployment with less than {_MIN_UNAPPROVED_DAYS} day of quarantine needs approval: "
+            "start it with approval=True."
         )
     if required and not deployed:
         raise InvalidArgumentError(

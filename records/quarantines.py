@@ -17,7 +17,10 @@ _MAX_VERSIONS = 25  # as many runs may overlap
 
 
 async def load_quarantine_history(project: str, policy: str) -> QuarantineHistory:
-    """Load what earlier runs know, from as many stored versions as that takes."""
+    """Load what earlier runs know, from as many stored versions as that takes.
+
+    If it takes more than are read, it is lost: one that is not read could be the most cautious.
+    """
     key = quarantine_key(project, policy)
     async with get_client() as client:
         last = await read_last_versions(client, [key])
@@ -32,6 +35,9 @@ async def load_quarantine_history(project: str, policy: str) -> QuarantineHistor
                 or read_quarantine([*found.values()], project, policy).is_whole
             ):
                 break
+        else:
+            if found:
+                return QuarantineHistory(versions=frozenset(found))
     return read_quarantine([*found.values()], project, policy)
 
 

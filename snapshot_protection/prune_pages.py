@@ -48,10 +48,13 @@ _PLAN_COLUMNS = ("project", "snapshot", "rule", "description", "server", "create
 
 
 def render_plan(request: PruneApprovalRequest) -> str:
-    """Render a plan as a page: its terms, what changed in it, and each snapshot."""
-    return (
-        "\n".join([*_introduction(request), "", *_plan_table(request.plan.snapshots[:MAX_TABLE_ROWS])]) + "\n"
-    )
+    """Render a plan as a page: its terms, what changed in it, and each snapshot; of many the first 1,000."""
+    snapshots = request.plan.snapshots
+    lines = [*_introduction(request), "", *_plan_table(snapshots[:MAX_TABLE_ROWS])]
+    if len(snapshots) > MAX_TABLE_ROWS:
+        more = len(snapshots) - MAX_TABLE_ROWS
+        lines += ["", f"**And {more} more, which are not shown: set max_deletions to see all of a plan.**"]
+    return "\n".join(lines) + "\n"
 
 
 def render_form(request: PruneApprovalRequest) -> str:

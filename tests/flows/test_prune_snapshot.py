@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.states import Cancelling
 
+from blocks.snapshot_policy import SnapshotPolicy
 from flows._prune_recovery import Recovery
 from flows.protect_snapshots import protect_snapshots
 from flows.prune_snapshots import prune_snapshots
@@ -43,6 +45,37 @@ async def test_a_snapshot_whose_newer_sibling_is_gone_is_kept(
     assert project.deletions == [first]
     assert prune_outcomes_of(done)[second] == "kept"
     assert not project.unprotected
+
+
+@pytest.mark.parametrize("edit", ["edited", "deleted", "made unusable"])
+async def test_nothing_more_is_deleted_when_the_policy_changed_while_the_plan_is_applied(
+    project: PruneProject, monkeypatch: pytest.MonkeyPatch, edit: str
+) -> None:
+    await project.age()
+
+    async def change_the_policy(*_args: object) -> None:
+        await _change(project.policy, edit)
+
+    monkeypatch.setattr("flows._prune_project.recover_project", _after(change_the_policy))
+    done = await project.prune()
+    outcomes = {prune_outcomes_of(done)[image_id] for image_id in project.candidates}
+    assert not project.writes
+    assert outcomes == ({"kept"} if edit == "edited" else {"queued"})
+    assert done.state.is_completed() == (edit == "edited")
+
+
+async def _change(policy: str, edit: str) -> None:
+    if edit == "edited":
+        keep = KEEP_ONE.model_copy(update={"last": 2})
+        await SnapshotPolicy(rules=[Rule(name="nightly", prune=True, keep=keep)]).asave(policy, overwrite=True)
+        return
+    async with get_client() as client:
+        found = await client.read_block_document_by_name(policy, SnapshotPolicy.get_block_type_slug())
+        if edit == "deleted":
+            await client.delete_block_document(found.id)
+        else:
+            data = {"rules": [{"name": "nightly", "prune": "perhaps"}]}
+            await client.update_block_document(found.id, BlockDocumentUpdate(data=data))
 
 
 def _after(work: Any) -> Any:

@@ -112,7 +112,11 @@ async def test_the_oldest_are_deleted_first_and_the_rest_is_queued(project: Prun
         ({"policy": "no-such-policy"}, "No snapshot policy is named 'no-such-policy'"),
         (
             {"quarantine_days": 0, "approval": False},
-            "A run of a deployment without quarantine needs approval",
+            "A run of a deployment with less than 1 day of quarantine needs approval",
+        ),
+        (
+            {"quarantine_days": 1e-6, "approval": False},
+            "A run of a deployment with less than 1 day of quarantine needs approval",
         ),
     ],
 )
@@ -149,6 +153,19 @@ async def test_an_approved_plan_is_applied(project: PruneProject) -> None:
     await resume(run_id, **ANSWER)
     name, message = state_of(await execute(prune_snapshots, run_id))
     assert (name, project.left) == ("Completed", [project.newest]), message
+
+
+async def test_what_is_exempt_under_another_name_of_the_project_is_kept_by_a_run_of_this_name(
+    project: PruneProject, save_project: SaveProject
+) -> None:
+    await project.age()
+    first, second = project.candidates
+    other = f"{project.name}-x"
+    save_project(other, project.sandbox)
+    await store_exemptions(other, first)
+    done = await project.prune()
+    assert prune_outcomes_of(done)[first] == "kept", done.state.message
+    assert project.deletions == [second]
 
 
 async def test_a_rejected_plan_changes_nothing(project: PruneProject) -> None:

@@ -81,3 +81,10 @@ def test_a_form_names_twenty_and_says_how_many_more() -> None:
     form = render_form(request(25))
     assert "And 5 more" in form
     assert "cannot be restored" in form
+
+
+def test_a_plan_says_how_many_more_are_to_be_deleted_than_its_table_shows() -> None:
+    page = render_plan(request(MAX_TABLE_ROWS + 3))
+    assert f"| {MAX_TABLE_ROWS} |" in page
+    assert "**And 3 more" in page
+    assert "more" not in render_plan(request(MAX_TABLE_ROWS)).partition("| project |")[2]
