@@ -18,7 +18,7 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
 from records.project_flows import FLOW_NAMES
-from reporting.events import AUDITED, MISSING, UNPROTECTED
+from reporting.events import AUDITED, LEFT_UNPROTECTED, MISSING, UNPROTECTED
 from tests.support.automations import (
     FOLDER,
     actions_of,
@@ -164,7 +164,7 @@ def related_to(run: FlowRun, deployment: str) -> list[dict[str, str]]:
     ]
 
 
-async def test_failed_and_crashed_runs_of_ours_and_unprotected_and_missing_snapshots_are_reported_once(
+async def test_failed_and_crashed_runs_of_ours_and_what_events_tell_of_snapshots_are_reported_once(
     client: PrefectClient, prefect_api: PrefectServer, tmp_path: Path
 ) -> None:
     protect = await client.create_flow(protect_snapshots)
@@ -172,7 +172,7 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_and_missing_snaps
     theirs = await client.create_deployment(await client.create_flow(other_flow), "on-demand")
     with notifications() as (url, received):
         block = await save_notification_block(url)
-        for name in ("failed-runs", "unprotected-snapshots", "missing-snapshots"):
+        for name in ("failed-runs", "unprotected-snapshots", "missing-snapshots", "left-unprotected"):
             create_automations(prefect_api, tmp_path, name, block=block, within={})
         for deployment, of in ((batch, None), (theirs, None), (None, protect_snapshots)):
             await begin(client, deployment, Failed(message="not to be reported"), of)
@@ -195,13 +195,21 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_and_missing_snaps
             since_last_audit=1,
             image_ids=[9, 10],
         )
+        await emit(
+            LEFT_UNPROTECTED,
+            {"prefect.resource.id": "hetzner-cloud.project.prod", "prefect.resource.name": "prod"},
+            related_to(crashed, "on-demand"),
+            count=1,
+            image_ids=[11],
+            reason="the token is invalid",
+        )
         failed = await begin(client, on_demand, Failed(name="TimedOut", message="the token is invalid"))
 
         async def bodies() -> dict[str, str]:
             return {one["subject"]: one["body"] for one in received}
 
-        found = await eventually(bodies, lambda found: len(found) > 3)
-    assert len(received) == 4
+        found = await eventually(bodies, lambda found: len(found) > 4)
+    assert len(received) == 5
     link = f"{prefect_api.ui_url}/runs/flow-run/"
     assert found == {
         "Unprotected snapshots in prod": (
@@ -214,6 +222,12 @@ async def test_failed_and_crashed_runs_of_ours_and_unprotected_and_missing_snaps
             "changed.\n\n"
             "Image ids (100 at most): 9, 10\n"
             f"Audit: {link}{crashed.id}\nFlow run id: {crashed.id}"
+        ),
+        "Left unprotected: 1 in prod": (
+            "the token is invalid\n\n"
+            "Protect it: run protect-snapshots/on-demand. It can be deleted until then.\n\n"
+            "Image ids (100 at most): 11\n"
+            f"Prune run: {link}{crashed.id}\nFlow run id: {crashed.id}"
         ),
         f"protect-snapshots/on-demand Crashed: {crashed.name}": (
             f"{'x' * 997}...\n\nFlow run: {link}{crashed.id}\n"
