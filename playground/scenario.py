@@ -1,6 +1,7 @@
-"""What the playground has to show: projects, a policy, findings, and a run that waits for approval."""
+"""What the playground has to show: projects, policies, findings, and runs that wait for approval."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -12,13 +13,26 @@ from pydantic import SecretStr
 from blocks.credentials import HetznerCloudCredentials
 from blocks.snapshot_policy import DEFAULT, SnapshotPolicy
 from sandbox import Sandbox
-from snapshot_protection.policy import Policy, Rule
+from snapshot_protection.policy import Keep, Policy, Rule
 
 CI_RULE = "CI builds"
 POLICY = Policy(rules=[Rule(name=CI_RULE, server="ci-*", protect=False)])
-PROD, STAGING = "prod", "staging"
+PROD, STAGING, ARCHIVE = "prod", "staging", "archive"
+ARCHIVE_POLICY = Policy(
+    rules=[
+        Rule(
+            name="weekly",
+            projects=[ARCHIVE],
+            prune=True,
+            keep=Keep(last=3, within_days=30, daily=0, weekly=8, monthly=12),
+        )
+    ]
+)
+_ARCHIVED_SERVERS = ("db-2", "mail-1", "web-2")
+_WEEKS = 52
 _AUDIT = "audit-snapshot-protection/nightly"
 _UNPROTECT = "unprotect-snapshots/with-approval"
+_PRUNE = "prune-snapshots/on-demand"
 _RUN_SECONDS = 120
 _FINAL_OR_WAITING = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED", "PAUSED"}
 
@@ -38,6 +52,22 @@ def make_staging() -> Sandbox:
     return Sandbox(project="test", snapshots=12, protected=9, first_image_id=200_000_001, action_seconds=3)
 
 
+def make_archive(now: datetime | None = None) -> Sandbox:
+    """Make the project `archive`: a year of weekly snapshots of three servers, all protected."""
+    sandbox = Sandbox(project="archive", snapshots=0, first_image_id=300_000_001, action_seconds=3)
+    now = now or datetime.now(UTC)
+    for age in range(_WEEKS, 0, -1):
+        for number, name in enumerate(_ARCHIVED_SERVERS, 50_000_001):
+            sandbox.add_snapshot(
+                created=(now - timedelta(weeks=age) + timedelta(hours=1)).isoformat(),
+                created_from={"id": number, "name": name},
+                description=f"{name} weekly",
+                protection={"delete": True, "rebuild": False},
+            )
+    sandbox.add_server(name="web-3", image=_snapshots(sandbox)[2])
+    return sandbox
+
+
 def save_project(name: str, sandbox: Sandbox) -> None:
     """Save the credentials block of a project."""
     block = HetznerCloudCredentials(token=SecretStr(sandbox.token), endpoint=sandbox.endpoint)
@@ -45,8 +75,9 @@ def save_project(name: str, sandbox: Sandbox) -> None:
 
 
 def save_policy() -> None:
-    """Save the policy that all runs follow: what CI servers build need not be protected."""
-    SnapshotPolicy(rules=POLICY.rules, timezone=POLICY.timezone).save(DEFAULT, overwrite=True)
+    """Save the policy that all runs follow, by which CI snapshots are exempt, and that of the archive."""
+    for name, policy in ((DEFAULT, POLICY), (ARCHIVE, ARCHIVE_POLICY)):
+        SnapshotPolicy(rules=policy.rules, timezone=policy.timezone).save(name, overwrite=True)
 
 
 def audit() -> str:
@@ -63,8 +94,24 @@ def interfere(prod: Sandbox) -> None:
     prod.add_snapshot(description="shop db-1 before migration", labels={"env": "prod"})
 
 
-def request_unprotecting(prod: Sandbox) -> tuple[UUID, str]:
-    """Start a run that removes protection, and wait until it waits for approval; return its id and state."""
+def start_pruning() -> UUID:
+    """Start a run that prunes the archive; return its id.
+
+    Without quarantine, which takes days, as a run may that waits for approval.
+    """
+    parameters = {
+        "projects": [ARCHIVE],
+        "policy": ARCHIVE,
+        "dry_run": False,
+        "quarantine_days": 0,
+        "max_deletions": 20,
+    }
+    started = run_deployment(_PRUNE, parameters=parameters, timeout=0, as_subflow=False)
+    return cast("FlowRun", started).id
+
+
+def start_unprotecting(prod: Sandbox) -> UUID:
+    """Start a run that removes protection; return its id."""
     parameters = {
         "project": PROD,
         "image_ids": _snapshots(prod)[:2],
@@ -72,8 +119,12 @@ def request_unprotecting(prod: Sandbox) -> tuple[UUID, str]:
         "hours": 24,
     }
     started = run_deployment(_UNPROTECT, parameters=parameters, timeout=0, as_subflow=False)
-    run = _wait(cast("FlowRun", started).id)
-    return run.id, _describe(run)
+    return cast("FlowRun", started).id
+
+
+def wait_until_suspended(run_id: UUID) -> str:
+    """Wait until a run waits for approval; return its state."""
+    return _describe(_wait(run_id))
 
 
 def _wait(run_id: UUID) -> FlowRun:

@@ -1,4 +1,4 @@
-"""Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments."""
+"""Everything to click around in, without a Hetzner account: server, three sandboxes, worker, deployments."""
 
 import subprocess
 import sys
@@ -10,15 +10,19 @@ from prefect.settings import temporary_settings
 from rich.console import Console
 
 from playground.scenario import (
+    ARCHIVE,
     PROD,
     STAGING,
     audit,
     interfere,
+    make_archive,
     make_prod,
     make_staging,
-    request_unprotecting,
     save_policy,
     save_project,
+    start_pruning,
+    start_unprotecting,
+    wait_until_suspended,
 )
 from playground.server import (
     ROOT,
@@ -45,16 +49,18 @@ def run_playground(home: Path, port: int | None = None) -> None:
     Raises:
         ServerNotStartedError: The port or the folder is in use.
     """
-    _print("Starting a Prefect server, and sandboxes of two Hetzner Cloud projects ...")
-    prod, staging = make_prod(), make_staging()
+    _print("Starting a Prefect server, and sandboxes of three Hetzner Cloud projects ...")
+    prod, staging, archive = make_prod(), make_staging(), make_archive()
     with (
         prefect_server(home, port=port or _default_port(), empty_home=True) as server,
         serve(prod),
         serve(staging),
+        serve(archive),
         temporary_settings(server.settings),
     ):
         save_project(PROD, prod)
         save_project(STAGING, staging)
+        save_project(ARCHIVE, archive)
         save_policy()
         _print(f"Deploying, and starting a worker with --limit {WORKER_LIMIT} ...")
         _deploy(server)
@@ -81,11 +87,13 @@ def _play(prod: Sandbox, server: PrefectServer) -> None:
     interfere(prod)
     _print("Running the second audit ...")
     _print(f"  {audit()}")
-    _print("Requesting to remove the protection of two snapshots ...")
-    run_id, state = request_unprotecting(prod)
-    _print(f"  {state}")
-    run_url = f"{server.ui_url}/runs/flow-run/{run_id}"
-    _print(_WELCOME.format(url=server.ui_url, run_url=run_url, api=server.environment["PREFECT_API_URL"]))
+    _print("Requesting to remove the protection of two snapshots, and to prune the archive ...")
+    runs = [start_unprotecting(prod), start_pruning()]
+    for run_id in runs:
+        _print(f"  {wait_until_suspended(run_id)}")
+    unprotect, prune = (f"{server.ui_url}/runs/flow-run/{run_id}" for run_id in runs)
+    api = server.environment["PREFECT_API_URL"]
+    _print(_WELCOME.format(url=server.ui_url, unprotect=unprotect, prune=prune, api=api))
 
 
 def _print(text: str) -> None:
@@ -98,16 +106,20 @@ Ready: {url}
   Artifacts     what the audits found: snapshot-audit-summary, audited-snapshots-prod
   Runs          unprotect-prod is Suspended and waits for your approval. Open it, look at its
                 artifact unprotect-plan-prod, and click Resume: apply or reject
-                {run_url}
+                {unprotect}
+                prune-archive is Suspended, too: it would delete 20 snapshots that the policy
+                archive does not keep, see its artifact snapshot-prune-plan
+                {prune}
   Deployments   on-demand and nightly: Run, Custom run shows the form
   Automations   enable "Protect unprotected snapshots", then run the audit
-  Blocks        the credentials of the projects prod and staging; the policy default, by which
-                snapshots of CI servers are exempt
+  Blocks        the credentials of the projects prod, staging and archive; the policy default, by
+                which snapshots of CI servers are exempt, and the policy archive
 
 From another terminal, with .venv activated:
 
   export PREFECT_API_URL={api}
   prefect deployment run protect-snapshots/on-demand -p 'projects=["prod"]'
   hetzner-snapshots policy show
+  hetzner-snapshots prune --project archive --policy archive
 
 Ctrl-C ends all of it."""
