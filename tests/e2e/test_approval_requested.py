@@ -40,7 +40,9 @@ async def test_only_a_run_that_waits_for_approval_notifies_with_its_snapshots_an
         await suspend(protect_snapshots, "with-approval")
         run_id = await suspend(unprotect_snapshots, "with-approval", **_PARAMETERS)
         await until_async(lambda: bool(received))
-        pruning = await suspend(prune_snapshots, "on-demand", dry_run=False, projects=["prod", "x"], policy="p")
+        pruning = await suspend(
+            prune_snapshots, "on-demand", dry_run=False, projects=["prod", "x"], policy="p"
+        )
         await until_async(lambda: len(received) > 1)
         of_all = await suspend(prune_snapshots, "nightly")
         await until_async(lambda: len(received) > 2)

@@ -67,7 +67,9 @@ async def test_nothing_more_is_deleted_when_the_policy_changed_while_the_plan_is
 async def _change(policy: str, edit: str) -> None:
     if edit == "edited":
         keep = KEEP_ONE.model_copy(update={"last": 2})
-        await SnapshotPolicy(rules=[Rule(name="nightly", prune=True, keep=keep)]).asave(policy, overwrite=True)
+        await SnapshotPolicy(rules=[Rule(name="nightly", prune=True, keep=keep)]).asave(
+            policy, overwrite=True
+        )
         return
     async with get_client() as client:
         found = await client.read_block_document_by_name(policy, SnapshotPolicy.get_block_type_slug())

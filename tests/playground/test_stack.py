@@ -60,6 +60,7 @@ def latest(api: httpx.Client, key: str) -> dict[str, Any]:
 def test_a_visitor_finds_an_exempt_snapshot_and_a_run_to_approve(tmp_path: Path) -> None:
     with playground(tmp_path / "ui") as printed:
         assert "8 unprotected (2 new), 1 exempt, 1 missing" in printed
+        assert printed.count("  Suspended\n") == 2
         assert "waits for your approval" in printed
         found = re.search(r"(http\S+)/runs/flow-run/(\S+)\n", printed)
         assert found
