@@ -56,8 +56,8 @@ async def prune_snapshots(
         dry_run: Only report what would be deleted; change nothing.
         quarantine_days: How long a snapshot must have been a candidate in every run, dry runs included.
         max_deletions: How many snapshots of a project are deleted in one run, at most; the oldest first.
-        approval: Whether to suspend until a second person approves. Always, for a run of a deployment with less
-            than a day of quarantine.
+        approval: Whether to suspend until a second person approves. Always, for a run of a deployment with
+            less than a day of quarantine.
         timeout_seconds: How long to wait for each action.
 
     Returns:

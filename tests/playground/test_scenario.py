@@ -9,7 +9,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from hetzner_cloud.models import Image
-from hetzner_cloud.servers import Server
 from playground.scenario import (
     ARCHIVE,
     ARCHIVE_POLICY,
@@ -61,12 +60,10 @@ def test_an_audit_has_findings_when_another_user_has_interfered() -> None:
 
 
 def test_the_policy_of_the_archive_keeps_what_the_guide_says() -> None:
-    archive, now = (
-        make_archive(datetime(2026, 11, 26, 10, tzinfo=UTC)),
-        datetime(2026, 11, 26, 10, tzinfo=UTC),
-    )
-    servers = [Server.model_validate(server) for server in archive.state.servers.values()]
-    lists = ProjectLists.of(Listing(images_of(archive)), servers)
+    now = datetime(2026, 11, 26, 10, tzinfo=UTC)
+    archive = make_archive(now)
+    in_use = frozenset(server["image"] for server in archive.state.servers.values())
+    lists = ProjectLists(Listing(images_of(archive)), in_use)
     retention = apply_retention(lists, Requirements(ARCHIVE, ARCHIVE_POLICY), now)
     found = Counter(kept_outcome(verdict) or "quarantined" for verdict in retention.verdicts.values())
     shown = f"{found['quarantined']} quarantined, {found['in_use']} in use, {found['kept']} kept"
