@@ -39,12 +39,17 @@ class Exemption(BaseModel):
 
 
 class ExemptionRecord(BaseModel):
-    """The exemptions of one run and one project, as they are stored."""
+    """The exemptions of one run and one project, as they are stored.
+
+    Attributes:
+        withdrawn: Those that the run has stored and that hold no longer: their snapshots stayed protected.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str
-    exemptions: tuple[Exemption, ...]
+    exemptions: tuple[Exemption, ...] = ()
+    withdrawn: tuple[Exemption, ...] = ()
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""
@@ -61,13 +66,17 @@ class ExemptionRecord(BaseModel):
 
 
 def merge(records: Iterable[ExemptionRecord]) -> dict[int, Exemption]:
-    """Return the exemption of each snapshot by its id: of several, the one that lasts longest."""
+    """Return the exemption of each snapshot by its id: of several, the one that lasts longest.
+
+    The order of the records means nothing: one that is withdrawn is the same in every field.
+    """
+    records = list(records)
+    withdrawn = {exemption for record in records for exemption in record.withdrawn}
     merged: dict[int, Exemption] = {}
-    for record in records:
-        for exemption in record.exemptions:
-            known = merged.get(exemption.image_id)
-            if known is None or known.until < exemption.until:
-                merged[exemption.image_id] = exemption
+    for exemption in (one for record in records for one in record.exemptions if one not in withdrawn):
+        known = merged.get(exemption.image_id)
+        if known is None or known.until < exemption.until:
+            merged[exemption.image_id] = exemption
     return merged
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -99,6 +101,24 @@ async def test_an_exemption_exempts_a_snapshot_until_it_expires(
     assert ("approved by on call" in await summary_of(done)) is (hours > 0)
     assert "policy" not in str(done.state.message)
     assert "Policy 'built" in await summary_of(done)
+
+
+async def test_an_exemption_that_expired_before_the_run_was_due_is_none_where_the_clock_is_behind(
+    save_project: SaveProject, sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What protects a snapshot again is scheduled once, by the server's clock."""
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) - timedelta(hours=2)
+
+    save_project(name, sandbox)
+    expired, *_ = sorted(unprotected(sandbox))
+    await store_exemptions(name, expired, hours=-1)
+    monkeypatch.setattr("flows._requirements.datetime", Behind)
+    done = await run(protect_snapshots, projects=[name])
+    assert outcomes_of(done)[expired] == "protected"
 
 
 async def test_an_exemption_of_the_environment_s_project_is_honoured(

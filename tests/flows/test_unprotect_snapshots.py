@@ -1,17 +1,19 @@
 """Removing protection on the engine, against sandboxes over real HTTP."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from inspect import signature
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 
+from flows._changes import wait_for_changes
 from flows.protect_snapshots import protect_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
 from records.exemptions import load_exemptions
 from sandbox import Fault
+from snapshot_protection.outcomes import WaitResult
 from snapshot_protection.unprotect_report import UnprotectReport
 from tests.support.aged_records import vacuum_run
 from tests.support.deployed_runs import ensure_deployment, execute, resume
@@ -188,6 +190,67 @@ async def test_what_fails_is_reported_by_id_and_what_worked_is_done(project: Pro
     assert "its action failed" in outcomes[first].error.message
     assert outcomes[second].error.message == "its action succeeded, but it is protected"
     assert project.unprotected == [third]
+    assert set(await load_exemptions(project.name)) == {third}  # nothing excuses who removes the others'
+
+
+async def test_what_is_unfinished_keeps_its_exemption(project: Project) -> None:
+    first, *_ = project.protected
+    project.sandbox.faults.add(Fault(kind="action_never_ends", image_ids=frozenset({first})))
+    done = await run(
+        unprotect_snapshots,
+        project=project.name,
+        image_ids=[first],
+        reason=REASON,
+        approval=False,
+        timeout_seconds=0.1,
+    )
+    assert [one.outcome for one in done.result.report.outcomes] == ["unfinished"]
+    assert set(await load_exemptions(project.name)) == {first}
+
+
+async def test_no_protection_is_removed_when_its_exemption_has_expired_before(project: Project) -> None:
+    """A machine that was halted between the record and the request."""
+    done = await run(
+        unprotect_snapshots,
+        project=project.name,
+        image_ids=project.protected,
+        reason=REASON,
+        approval=False,
+        hours=1e-9,
+    )
+    assert not project.removals
+    assert done.state.is_failed()
+    assert "not requested: its exemption had expired before" in str(done.state.message)
+    assert "exempt until" not in str(done.state.message)
+
+
+async def test_protection_is_scheduled_again_when_it_was_removed_after_the_expiry(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that was scheduled for the expiry has found the snapshot protected."""
+
+    async def wait_until_the_expiry(*arguments: Any, **named: Any) -> WaitResult:
+        monkeypatch.setattr("flows._unprotect_project.datetime", Later)
+        return await wait_for_changes(*arguments, **named)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=25)
+
+    monkeypatch.setattr("flows._unprotect_project.wait_for_changes", wait_until_the_expiry)
+    deployment_id = await ensure_deployment(protect_snapshots, "on-demand")
+    try:
+        parameters = {"image_ids": project.protected[:1], "reason": REASON, "approval": False}
+        done = await run(unprotect_snapshots, project=project.name, **parameters)
+        scheduled = await scheduled_protection(project.name)
+    finally:
+        async with get_client() as client:
+            await client.delete_deployment(deployment_id)
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    [again] = [one for one in scheduled if one.expected_start_time and one.expected_start_time < soon]
+    assert len(scheduled) == 2
+    assert f"then protected again by flow run '{again.name}' ({again.id})" in str(done.state.message)
 
 
 async def test_a_token_that_is_rejected_costs_few_requests_however_many_snapshots_are_named(

@@ -66,6 +66,18 @@ def test_of_several_exemptions_of_a_snapshot_the_one_that_lasts_longest_holds(
         assert set(unexpired(found, NOW)) == {one for one, hours in latest.items() if hours > 0}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_exemption_that_its_run_withdrew_holds_no_longer_and_others_do(order: int) -> None:
+    kept, withdrawn, shorter = _exemption(1), _exemption(2, hours=48), _exemption(2, hours=1)
+    records = [
+        ExemptionRecord(project="prod", exemptions=(kept, withdrawn)),
+        ExemptionRecord(project="prod", exemptions=(shorter,)),  # of another try, or of another run
+        ExemptionRecord(project="prod", withdrawn=(withdrawn,)),
+    ]
+    stored = [ExemptionRecord.load(record.dump()) for record in records]
+    assert merge(record for record in stored[::order] if record) == {1: kept, 2: shorter}
+
+
 def test_a_report_names_until_when_why_and_who_approved_as_stated() -> None:
     assert str(_exemption(hours=24)) == (
         "until 2026-11-27 04:00 UTC: to delete it after the move, "
