@@ -118,13 +118,16 @@ def make_plan(
 
 
 def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str]:
-    """Describe what changed between two plans of the same ids, a line for each snapshot."""
+    """Describe what changed between two plans: none if they are the same, a line for each snapshot.
+
+    The terms and the ids are those of the run's parameters, which Prefect's API can change while it waits.
+    """
     before = {one.image_id: one for one in earlier.snapshots}
-    return [
-        _difference(before[one.image_id], one)
-        for one in now.snapshots
-        if one.image_id in before and before[one.image_id] != one
-    ]
+    after = {one.image_id: one for one in now.snapshots}
+    changed = [_difference(before.get(image_id), one) for image_id, one in after.items()]
+    dropped = [f"snapshot {image_id}: no longer named" for image_id in before if image_id not in after]
+    found = [*_changed_terms(earlier, now), *filter(None, changed), *dropped]
+    return found if found or earlier == now else ["the snapshots are in another order"]
 
 
 def list_rejections(snapshots: Iterable[PlannedSnapshot]) -> str:
@@ -162,7 +165,21 @@ def _change(image: Image) -> tuple[PlannedChange, str]:
     return ("unprotect" if image.is_protected else "already_unprotected"), ""
 
 
-def _difference(before: PlannedSnapshot, now: PlannedSnapshot) -> str:
+def _changed_terms(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str]:
+    terms = {
+        "project": (earlier.project, now.project),
+        "reason": (f"'{earlier.reason}'", f"'{now.reason}'"),
+        "hours": (f"{earlier.hours:.15g}", f"{now.hours:.15g}"),
+    }
+    return [f"{name}: {before} → {after}" for name, (before, after) in terms.items() if before != after]
+
+
+def _difference(before: PlannedSnapshot | None, now: PlannedSnapshot) -> str:
+    """Describe how a snapshot differs; empty if it does not."""
+    if before == now:
+        return ""
+    if before is None:
+        return f"snapshot {now.image_id}: added, {now.change.replace('_', ' ')}"
     if before.change != now.change:
         return f"snapshot {now.image_id}: {before.change.replace('_', ' ')} → {now.change.replace('_', ' ')}"
     changed = [name for name in type(now).model_fields if getattr(before, name) != getattr(now, name)]
