@@ -14,6 +14,7 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from blocks.credentials import ENVIRONMENT
+from blocks.missing_objects import is_missing
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import HetznerCloudError
 from records.exemptions import save_exemptions
@@ -118,7 +119,9 @@ class WriteAhead:
                 as_subflow=False,
                 idempotency_key=key,
             )
-        except ObjectNotFound:
+        except ObjectNotFound as error:
+            if not is_missing(error):
+                raise
             run_logger().warning(
                 "There is no deployment %s: the next protection run protects them again.", _PROTECT
             )

@@ -120,7 +120,7 @@ def make_plan(
 def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str]:
     """Describe what changed between two plans: none if they are the same, a line for each snapshot.
 
-    The terms and the ids are those of the run's parameters, which Prefect's API can change while it waits.
+    The terms and the ids are the run's parameters, which can be changed while it waits for approval.
     """
     before = {one.image_id: one for one in earlier.snapshots}
     after = {one.image_id: one for one in now.snapshots}

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from inspect import signature
 from typing import Any, Self
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.exceptions import ObjectNotFound
 
 from flows._changes import wait_for_changes
 from flows.protect_snapshots import protect_snapshots
@@ -148,6 +150,21 @@ async def test_a_run_that_cannot_record_exemptions_changes_nothing(
     assert (done.state.message or "").startswith(
         "The exemptions could not be recorded, so nothing was changed"
     )
+    assert not project.removals
+
+
+async def test_a_proxy_s_404_is_not_taken_for_the_absence_of_a_deployment(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def respond(*_arguments: object, **_named: object) -> None:
+        request = httpx.Request("GET", "http://127.0.0.1/api/")
+        response = httpx.Response(404, request=request, text="<html>")
+        raise ObjectNotFound(httpx.HTTPStatusError("no", request=request, response=response))
+
+    monkeypatch.setattr("flows._write_ahead.arun_deployment", respond)
+    parameters = {"image_ids": project.protected[:1], "reason": REASON, "approval": False}
+    done = await run(unprotect_snapshots, project=project.name, **parameters)
+    assert "so nothing was changed: the Prefect API returned 404" in str(done.state.message)
     assert not project.removals
 
 
