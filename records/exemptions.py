@@ -39,12 +39,13 @@ async def load_exemptions(
     Raises:
         UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
     """
-    oldest = datetime.now(UTC) - _MAX_AGE - timedelta(days=expired_days)
+    now = datetime.now(UTC)
+    oldest = now - _MAX_AGE - timedelta(days=expired_days)
     names = {_key(name): name for name in (*also, project)}
     versions = await _read_versions(list(names), oldest)
     records = [_parse(project, version) for version in versions if version.key == _key(project)]
     others = [_load(names[str(each.key)], each) for each in versions if each.key != _key(project)]
-    return merge([*records, *(record for record in others if record)])
+    return merge([*records, *(record for record in others if record)], latest=now + _MAX_AGE)
 
 
 async def save_exemptions(record: ExemptionRecord) -> None:

@@ -1,7 +1,7 @@
 """Approved exemptions: which snapshots may be unprotected until when, why, and who approved it. Pure."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from snapshot_protection.embedding import embed, extract
 
 _NAME = "snapshot-exemptions"
 MAX_HOURS = 168
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Exemption(BaseModel):
@@ -65,15 +66,21 @@ class ExemptionRecord(BaseModel):
             return None
 
 
-def merge(records: Iterable[ExemptionRecord]) -> dict[int, Exemption]:
+def merge(records: Iterable[ExemptionRecord], *, latest: datetime = _NEVER) -> dict[int, Exemption]:
     """Return the exemption of each snapshot by its id: of several, the one that lasts longest.
 
     The order of the records means nothing: one that is withdrawn is the same in every field.
+
+    Args:
+        records: Of all runs.
+        latest: None can last longer: one that does was recorded by a clock that was ahead, or by no run.
     """
     records = list(records)
     withdrawn = {exemption for record in records for exemption in record.withdrawn}
     merged: dict[int, Exemption] = {}
     for exemption in (one for record in records for one in record.exemptions if one not in withdrawn):
+        if exemption.until > latest:
+            continue
         known = merged.get(exemption.image_id)
         if known is None or known.until < exemption.until:
             merged[exemption.image_id] = exemption
