@@ -87,7 +87,7 @@ def _introduction(request: ApprovalRequest) -> list[str]:
     count = pluralize(len(plan.snapshots), "snapshot")
     lines = [f"## Remove protection from {count} of {escape_markdown(plan.project)}", ""]
     if request.differences:
-        lines += [f"**The plan changed before it was applied; this is attempt {request.attempt}:**", ""]
+        lines += [f"**The plan changed, or was not applied in time; this is attempt {request.attempt}:**", ""]
         lines += [f"* {escape_markdown(difference)}" for difference in request.differences]
         lines += [""]
     return [*lines, *_terms(plan), "", f"**Plan:** {escape_markdown(plan.summary)}"]

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from hetzner_cloud.models import Image
 from hetzner_cloud.sanitize import printable
@@ -16,6 +16,8 @@ from snapshot_protection.wording import first_ones, pluralize
 PlannedChange = Literal["unprotect", "already_unprotected", "deleted", "rejected"]
 
 MAX_ATTEMPTS = 3
+APPROVAL_HOURS = 48
+_GOOD_FOR = timedelta(hours=APPROVAL_HOURS)
 _NAMED_IN_MESSAGE = 5
 _NAME = "unprotect-approval"
 
@@ -87,6 +89,7 @@ class ApprovalRequest(_Record):
         key: The answer is found under this key only.
         differences: What changed in the plan since the last attempt.
         used: Whether the answer was read and acted on; an approval is good for one try.
+        requested: When approval was requested; None if none was.
     """
 
     plan: UnprotectPlan
@@ -94,6 +97,11 @@ class ApprovalRequest(_Record):
     key: str
     differences: tuple[str, ...] = ()
     used: bool = False
+    requested: AwareDatetime | None = None
+
+    def is_late(self, now: datetime) -> bool:
+        """Return whether it was requested so long ago that an answer to it is none any more."""
+        return self.requested is not None and now - self.requested > _GOOD_FOR
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""

@@ -1,5 +1,8 @@
 """The approval of a run that removes protection: given, declined, too late, and for another plan."""
 
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import uuid4
 
 import httpx
@@ -45,10 +48,17 @@ def _plan(description: str) -> UnprotectPlan:
 
 
 def _approved(
-    monkeypatch: pytest.MonkeyPatch, *, attempt: int, plan: UnprotectPlan, now: UnprotectPlan
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    attempt: int,
+    plan: UnprotectPlan,
+    now: UnprotectPlan,
+    requested: datetime | None = None,
+    decision: Literal["apply", "reject"] = "apply",
 ) -> list[ApprovalRequest]:
-    """Have a plan approved, and another one made since; returns what is stored from then on."""
-    asked, stored = ApprovalRequest(plan=plan, attempt=attempt, key="approved"), list[ApprovalRequest]()
+    """Have a plan decided on, and another one made since; returns what is stored from then on."""
+    asked = ApprovalRequest(plan=plan, attempt=attempt, key="approved", requested=requested)
+    stored: list[ApprovalRequest] = []
 
     async def load(*_arguments: object) -> ApprovalRequest:
         return asked
@@ -65,7 +75,7 @@ def _approved(
     async def answer(key: str, _form: str) -> Approval:
         if key != asked.key:
             raise Suspended
-        return Approval(decision="apply", approved_by="on call")
+        return Approval(decision=decision, approved_by="on call")
 
     for name, double in {
         "load_request": load,
@@ -128,6 +138,27 @@ async def test_a_plan_that_changed_is_requested_again_with_the_difference(projec
     await resume(run_id, **ANSWER)
     assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Completed"
     assert sorted(project.removals) == [first, second]
+
+
+@pytest.mark.parametrize(("hours", "is_used"), [(47, True), (49, False)])
+async def test_an_approval_is_requested_again_when_the_run_goes_on_days_later(
+    monkeypatch: pytest.MonkeyPatch, hours: float, *, is_used: bool
+) -> None:
+    """No worker was there to resume it: what was urgent then may surprise now."""
+    plan, requested = _plan("unchanged"), datetime.now(UTC) - timedelta(hours=hours)
+    stored = _approved(monkeypatch, attempt=1, plan=plan, now=plan, requested=requested)
+    with nullcontext() if is_used else pytest.raises(Suspended):
+        await PlanApproval(CREDENTIALS, REQUEST, uuid4()).decide(with_approval=True)
+    [last] = stored
+    assert (last.used, last.attempt) == (is_used, 1 if is_used else 2)
+    assert last.differences == (() if is_used else ("it was requested more than 48 hours ago",))
+
+
+async def test_the_page_of_a_rejected_plan_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _plan("unchanged")
+    stored = _approved(monkeypatch, attempt=1, plan=plan, now=plan, decision="reject")
+    assert (await PlanApproval(CREDENTIALS, REQUEST, uuid4()).decide(with_approval=True)).rejected
+    assert [one.used for one in stored] == [True]
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 3])
