@@ -96,6 +96,7 @@ async def test_no_policy_is_saved_or_used_under_the_name_of_the_built_in_one() -
         await load_policy(BUILT_IN)  # the UI can save one
 
 
+@pytest.mark.usefixtures("engine")
 async def test_a_proxy_s_404_is_not_taken_for_the_absence_of_a_policy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
