@@ -7,7 +7,7 @@ https://docs.hetzner.cloud/reference/cloud#image-actions
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 
 from hetzner_cloud.sanitize import printable
@@ -171,6 +172,7 @@ class Image(_Model):
         image_size: The size that is stored and billed, GB; None while creating.
         bound_to: The id of the server that a backup belongs to.
         labels: None if any of them could not be read: what is left would fulfil selectors such as !key.
+        unreadable: What was sent and could not be read, of the description and the server's name.
     """
 
     id: Id
@@ -192,6 +194,17 @@ class Image(_Model):
     deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
     labels: Annotated[dict[StrictStr, StrictStr] | None, Lenient] = None
+    unreadable: frozenset[Literal["description", "server"]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_unreadable(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        server, description = value.get("created_from"), value.get("description")
+        is_named = server is None or (isinstance(server, dict) and isinstance(server.get("name"), str))
+        readable = {"server": is_named, "description": isinstance(description, str | None)}
+        return value | {"unreadable": [name for name, is_readable in readable.items() if not is_readable]}
 
     @property
     def is_snapshot(self) -> bool:
