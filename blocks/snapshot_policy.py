@@ -3,13 +3,17 @@
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Any, ClassVar
 
+import httpx
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, ValidationError
 
+from blocks.missing_objects import is_missing
+from blocks.saved_blocks import describe_read_error
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.sanitize import printable_repr
 from snapshot_protection.policy import BUILT_IN, NamedPolicy, Rules, Timezone
@@ -90,8 +94,8 @@ async def load_policy(name: str = DEFAULT) -> NamedPolicy:
     """Load the saved policy of this name; without one, `default` is the built-in policy, which has no rules.
 
     Raises:
-        InvalidArgumentError: No policy of another name is saved, or the saved one is invalid; the message
-            names the rule.
+        InvalidArgumentError: No policy of another name is saved, or the saved one cannot be read or is
+            invalid; the message names the rule.
     """
     validate_policy_name(name)
     async with get_client() as client:
@@ -112,9 +116,20 @@ async def load_policy(name: str = DEFAULT) -> NamedPolicy:
 async def _read(name: str, client: PrefectClient) -> Mapping[str, Any] | None:
     try:
         document = await client.read_block_document_by_name(name, SnapshotPolicy.get_block_type_slug())
-    except ObjectNotFound:
-        return None
+    except ObjectNotFound as error:
+        if is_missing(error):
+            return None
+        raise _unread(name, "something in place of the Prefect API returned 404") from None
+    except (httpx.HTTPError, ValidationError, JSONDecodeError) as error:
+        raise _unread(name, describe_read_error(error)) from None
     return document.data
+
+
+def _unread(name: str, reason: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"The snapshot policy '{name}' could not be read: {reason}. Run it again; if it cannot be decrypted, "
+        f"save it again: hetzner-snapshots policy save {name} FILE --replace"
+    )
 
 
 async def _unknown_policy(name: str, client: PrefectClient) -> str:

@@ -1,6 +1,7 @@
 """From a request to the plan that is applied: planned, approved, and planned again after the approval."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.runtime import flow_run
@@ -13,6 +14,7 @@ from records.approval_requests import has_suspended, load_request, save_request
 from reporting.run_logging import run_logger
 from snapshot_protection.unprotect_pages import render_form, render_plan
 from snapshot_protection.unprotect_plan import (
+    APPROVAL_HOURS,
     MAX_ATTEMPTS,
     ApprovalRequest,
     UnprotectPlan,
@@ -74,6 +76,7 @@ class PlanApproval:
 
     async def _ask_first(self, request: ApprovalRequest) -> Decision:
         """Store what is requested before the process ends, and suspend."""
+        request = request.model_copy(update={"requested": datetime.now(UTC)})
         await self._publish(request)
         run_logger().info(
             "%s. Approve or reject it with Resume on this run's page, within 24 hours; see the artifact %s.",
@@ -88,16 +91,19 @@ class PlanApproval:
         if answer is None:
             return await self._begin(with_approval=True)
         if answer.decision == "reject":
+            await self._publish(request.model_copy(update={"used": True}))
             return Decision(request, answer.stated_name, rejected=True)
         return await self._use_if_unchanged(request, answer.stated_name)
 
     async def _use_if_unchanged(self, asked: ApprovalRequest, approved_by: str) -> Decision:
         plan = await self._plan()
-        if plan.digest == asked.plan.digest:
-            return await self._use(asked, approved_by)
         differences = tuple(describe_differences(asked.plan, plan))
+        if asked.is_late(datetime.now(UTC)):
+            differences = (f"it was requested more than {APPROVAL_HOURS} hours ago", *differences)
+        if not differences:
+            return await self._use(asked, approved_by)
         named = "; ".join(first_ones(differences, _NAMED_IN_MESSAGE))
-        run_logger().warning("The plan changed since it was approved: %s", named)
+        run_logger().warning("The plan is not as it was approved: %s", named)
         if asked.attempt == MAX_ATTEMPTS:
             text = f"The plan changed {MAX_ATTEMPTS} times before it could be applied; nothing was changed"
             raise InvalidArgumentError(f"{text}: {named}.")

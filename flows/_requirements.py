@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
 
+from prefect.runtime import flow_run
+
 from blocks.projects import Project
 from blocks.snapshot_policy import load_policy
 from hetzner_cloud.config import normalize_endpoint
@@ -48,7 +50,7 @@ class RunRequirements:
             UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
         """
         others = [name for name in (*self.names.get(endpoint, ()), *self.also) if name != project]
-        exemptions = unexpired(await _load(project, others), datetime.now(UTC))
+        exemptions = unexpired(await _load(project, others), _now())
         return Requirements(project, self.policy.policy, exemptions)
 
     async def read_again(self, project: str, endpoint: str) -> Requirements:
@@ -64,6 +66,15 @@ class RunRequirements:
     def without_exemptions(self, project: str) -> Requirements:
         """Return what is required where no snapshot is unprotected, so that none can be exempt."""
         return Requirements(project, self.policy.policy)
+
+
+def _now() -> datetime:
+    """Return the time, but none before this run was due: a worker's clock may be behind the Prefect server's.
+
+    What protects snapshots again is due when their exemptions have expired, and runs once.
+    """
+    due: datetime = flow_run.scheduled_start_time
+    return max(datetime.now(UTC), due)
 
 
 async def _load(project: str, others: Sequence[str]) -> Mapping[int, Exemption]:

@@ -24,6 +24,7 @@ from tasks.image_actions import change_image_protection
 from tasks.protection import get_unlisted_images
 
 _MAX_CONCURRENT_CHANGES = 10
+_EXPIRED = ErrorInfo(code="exemption_expired", message="not requested: its exemption had expired before")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class PlanRun:
         until = datetime.now(UTC) + timedelta(hours=self.plan.hours)
         ahead = WriteAhead(self.plan, self.approved_by, self.flow_run_id, self.key, until)
         protects_again = await ahead.record() if self.plan.exempted else ""
-        changes = await self._request_changes()
+        changes = await self._request_changes(until)
         waited = await wait_for_changes(
             self.credentials,
             changes,
@@ -116,25 +117,28 @@ class PlanRun:
         outcomes = determine_outcomes(
             self.plan, {change.image_id: change for change in changes}, waited, await self._verify()
         )
-        return UnprotectReport(
+        report = UnprotectReport(
             plan=self.plan,
             outcomes=outcomes,
             until=until,
             approved_by=self.approved_by,
             protects_again=protects_again,
         )
+        return await _settle(report, ahead)
 
-    async def _request_changes(self) -> list[ChangeResult]:
+    async def _request_changes(self, until: datetime) -> list[ChangeResult]:
         limiter = asyncio.Semaphore(_MAX_CONCURRENT_CHANGES)
 
         async def request(image_id: int) -> ChangeResult:
             async with limiter:
-                return await self._request_change(image_id)
+                return await self._request_change(image_id, until)
 
         todo = [planned.image_id for planned in self.plan.snapshots if planned.change == "unprotect"]
         return await asyncio.gather(*map(request, todo))
 
-    async def _request_change(self, image_id: int) -> ChangeResult:
+    async def _request_change(self, image_id: int, until: datetime) -> ChangeResult:
+        if datetime.now(UTC) >= until:  # this process, or its machine, was halted
+            return ChangeResult(image_id=image_id, error=_EXPIRED)
         try:
             action = await change_image_protection(self.credentials, image_id, delete=False)
         except HetznerCloudError as error:
@@ -152,6 +156,15 @@ class PlanRun:
         except Exception as error:  # noqa: BLE001 - whatever it is, what was started must be reported
             return dict.fromkeys(image_ids, Unknown(ErrorInfo.of(error)))
         return {image_id: _sighting(found.get(image_id)) for image_id in image_ids}
+
+
+async def _settle(report: UnprotectReport, ahead: WriteAhead) -> UnprotectReport:
+    """Leave no exemption for what stayed protected, and nothing unprotected that nothing protects again."""
+    if kept := {one.snapshot.image_id for one in report.outcomes if one.stayed_protected}:
+        await ahead.withdraw(kept)
+    if datetime.now(UTC) < report.until or not any(one.is_exempt for one in report.outcomes):
+        return report
+    return report.model_copy(update={"protects_again": await ahead.schedule_again()})
 
 
 def _sighting(found: Image | ErrorInfo | None) -> Sighting:

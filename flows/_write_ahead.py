@@ -1,9 +1,9 @@
 """What is on record in Prefect before protection is removed: what ends it, and what excuses it until then."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from inspect import signature
 from json import JSONDecodeError
 from typing import Any
@@ -14,6 +14,7 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from blocks.credentials import ENVIRONMENT
+from blocks.missing_objects import is_missing
 from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.errors import HetznerCloudError
 from records.exemptions import save_exemptions
@@ -76,31 +77,59 @@ class WriteAhead:
             NotRecordedError: One of the two failed.
         """
         with before_any_change("The exemptions could not be recorded"):
-            protects_again = await self._schedule_protection()
-            await save_exemptions(self._exemptions())
+            protects_again = await self._schedule_protection(self.until, self.key)
+            await save_exemptions(ExemptionRecord(project=self.plan.project, exemptions=self._exemptions()))
         return protects_again
 
-    async def _schedule_protection(self) -> str:
+    async def withdraw(self, image_ids: Collection[int]) -> None:
+        """Withdraw the exemptions of snapshots that stayed protected; where that fails, they expire.
+
+        Otherwise an exemption would excuse that another user removes the protection.
+        """
+        withdrawn = tuple(one for one in self._exemptions() if one.image_id in image_ids)
+        try:
+            await save_exemptions(ExemptionRecord(project=self.plan.project, withdrawn=withdrawn))
+        except Exception as error:  # noqa: BLE001 - what was done must be reported
+            run_logger().error(
+                "Exemptions of snapshots that stayed protected hold until %s UTC; not withdrawn: %s",
+                f"{self.until:%Y-%m-%d %H:%M}",
+                describe_prefect_error(error),
+            )
+
+    async def schedule_again(self) -> str:
+        """Schedule the protection once more, as protection was removed when the exemptions had expired.
+
+        The run that was scheduled for the expiry may have looked before that.
+        """
+        try:
+            return await self._schedule_protection(datetime.now(UTC), f"{self.key}-again")
+        except Exception as error:  # noqa: BLE001 - what was done must be reported
+            run_logger().error("The protection could not be scheduled: %s", describe_prefect_error(error))
+            return ""
+
+    async def _schedule_protection(self, expiry: datetime, key: str) -> str:
         if self.plan.project == ENVIRONMENT:  # a run of a deployment has no token of this name
             return ""
         try:
             run = await arun_deployment(
                 _PROTECT,
                 parameters=_parameters(self.plan.project),
-                scheduled_time=self.until + _AFTER_EXPIRY,
+                scheduled_time=expiry + _AFTER_EXPIRY,
                 timeout=0,
                 as_subflow=False,
-                idempotency_key=self.key,
+                idempotency_key=key,
             )
-        except ObjectNotFound:
+        except ObjectNotFound as error:
+            if not is_missing(error):
+                raise
             run_logger().warning(
                 "There is no deployment %s: the next protection run protects them again.", _PROTECT
             )
             return ""
         return f"flow run '{run.name}' ({run.id})"
 
-    def _exemptions(self) -> ExemptionRecord:
-        exemptions = (
+    def _exemptions(self) -> tuple[Exemption, ...]:
+        return tuple(
             Exemption(
                 image_id=planned.image_id,
                 until=self.until,
@@ -110,7 +139,6 @@ class WriteAhead:
             )
             for planned in self.plan.exempted
         )
-        return ExemptionRecord(project=self.plan.project, exemptions=tuple(exemptions))
 
 
 def _parameters(project: str) -> dict[str, Any]:

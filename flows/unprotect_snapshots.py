@@ -37,7 +37,8 @@ async def unprotect_snapshots(
 
     Plans, suspends until someone approves the plan in the UI, plans again, and removes the protection. The
     snapshots are exempt for that time: protection runs leave them alone, and audits list them as exempt. Then
-    they are protected again, unless they were deleted. Needs a token that may read and write.
+    they are protected again, unless they were deleted or a rule of the policy exempts them. Needs a token
+    that may read and write.
 
     Args:
         project: The name of the credentials block.

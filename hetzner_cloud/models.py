@@ -7,7 +7,7 @@ https://docs.hetzner.cloud/reference/cloud#image-actions
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -52,13 +52,6 @@ def _none_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> objec
 
 def _empty_if_invalid(value: object, read: ValidatorFunctionWrapHandler) -> object:
     return _none_if_invalid(value, read) or ()
-
-
-def _find_unreadable(image: dict[str, Any]) -> tuple[str, ...]:
-    labels = image.get("labels")
-    are_strings = isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values())
-    readable = {"labels": are_strings, "description": isinstance(image.get("description"), str)}
-    return tuple(name for name, is_readable in readable.items() if not is_readable)
 
 
 def _string_or_empty(value: object) -> str:
@@ -179,7 +172,7 @@ class Image(_Model):
         image_size: The size that is stored and billed, GB; None while creating.
         bound_to: The id of the server that a backup belongs to.
         labels: None if any of them could not be read: what is left would fulfil selectors such as !key.
-        unreadable_fields: Which of `labels` and `description` are missing or not as documented.
+        unreadable: What was sent and could not be read, of the description and the server's name.
     """
 
     id: Id
@@ -201,14 +194,18 @@ class Image(_Model):
     deprecation: Annotated[Deprecation | None, Lenient] = None
     deleted: Time = None
     labels: Annotated[dict[StrictStr, StrictStr] | None, Lenient] = None
-    unreadable_fields: tuple[str, ...] = ()
+    unreadable: frozenset[Literal["description", "server"]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
-    def _note_unreadable(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the response has
-        if not isinstance(value, dict) or "unreadable_fields" in value:
+    def _note_unreadable(cls, value: object) -> object:
+        if not isinstance(value, dict):
             return value
-        return {**value, "unreadable_fields": _find_unreadable(value)}
+        server, given = value.get("created_from"), value.get("unreadable")
+        is_named = server is None or (isinstance(server, dict) and isinstance(server.get("name"), str))
+        readable = {"server": is_named, "description": isinstance(value.get("description"), str)}
+        known = given if isinstance(given, list | frozenset) else ()  # of an image that was read before
+        return value | {"unreadable": [name for name in readable if name in known or not readable[name]]}
 
     @property
     def is_snapshot(self) -> bool:

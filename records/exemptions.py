@@ -39,24 +39,31 @@ async def load_exemptions(
     Raises:
         UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
     """
-    oldest = datetime.now(UTC) - _MAX_AGE - timedelta(days=expired_days)
+    now = datetime.now(UTC)
+    oldest = now - _MAX_AGE - timedelta(days=expired_days)
     names = {_key(name): name for name in (*also, project)}
     versions = await _read_versions(list(names), oldest)
     records = [_parse(project, version) for version in versions if version.key == _key(project)]
     others = [_load(names[str(each.key)], each) for each in versions if each.key != _key(project)]
-    return merge([*records, *(record for record in others if record)])
+    return merge([*records, *(record for record in others if record)], latest=now + _MAX_AGE)
 
 
 async def save_exemptions(record: ExemptionRecord) -> None:
-    """Store the exemptions of this run as a new version of the project's artifact."""
-    lines = "\n".join(f"* Snapshot {one.image_id} {escape_markdown(str(one))}" for one in record.exemptions)
+    """Store the exemptions of this run, or which of them it withdraws, as a new version of the artifact."""
+    approved = _section("Approved by one run:", record.exemptions)
+    withdrawn = _section("Withdrawn by one run, whose snapshots stayed protected:", record.withdrawn)
     async with get_client() as client:
         await add_version(
             client,
             _key(record.project),
-            f"Approved by one run:\n\n{lines}\n\n{record.dump()}\n",
+            f"{approved}{withdrawn}{record.dump()}\n",
             description=f"Which snapshots of {record.project} may be unprotected until when.",
         )
+
+
+def _section(title: str, exemptions: Sequence[Exemption]) -> str:
+    lines = "\n".join(f"* Snapshot {one.image_id} {escape_markdown(str(one))}" for one in exemptions)
+    return f"{title}\n\n{lines}\n\n" if exemptions else ""
 
 
 def _key(project: str) -> str:

@@ -1,7 +1,7 @@
 """Approved exemptions: which snapshots may be unprotected until when, why, and who approved it. Pure."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from snapshot_protection.embedding import embed, extract
 
 _NAME = "snapshot-exemptions"
 MAX_HOURS = 168
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Exemption(BaseModel):
@@ -39,12 +40,17 @@ class Exemption(BaseModel):
 
 
 class ExemptionRecord(BaseModel):
-    """The exemptions of one run and one project, as they are stored."""
+    """The exemptions of one run and one project, as they are stored.
+
+    Attributes:
+        withdrawn: Those that the run has stored and that hold no longer: their snapshots stayed protected.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str
-    exemptions: tuple[Exemption, ...]
+    exemptions: tuple[Exemption, ...] = ()
+    withdrawn: tuple[Exemption, ...] = ()
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""
@@ -60,14 +66,24 @@ class ExemptionRecord(BaseModel):
             return None
 
 
-def merge(records: Iterable[ExemptionRecord]) -> dict[int, Exemption]:
-    """Return the exemption of each snapshot by its id: of several, the one that lasts longest."""
+def merge(records: Iterable[ExemptionRecord], *, latest: datetime = _NEVER) -> dict[int, Exemption]:
+    """Return the exemption of each snapshot by its id: of several, the one that lasts longest.
+
+    The order of the records means nothing: one that is withdrawn is the same in every field.
+
+    Args:
+        records: Of all runs.
+        latest: None can last longer: one that does was recorded by a clock that was ahead, or by no run.
+    """
+    records = list(records)
+    withdrawn = {exemption for record in records for exemption in record.withdrawn}
     merged: dict[int, Exemption] = {}
-    for record in records:
-        for exemption in record.exemptions:
-            known = merged.get(exemption.image_id)
-            if known is None or known.until < exemption.until:
-                merged[exemption.image_id] = exemption
+    for exemption in (one for record in records for one in record.exemptions if one not in withdrawn):
+        if exemption.until > latest:
+            continue
+        known = merged.get(exemption.image_id)
+        if known is None or known.until < exemption.until:
+            merged[exemption.image_id] = exemption
     return merged
 
 

@@ -123,23 +123,38 @@ class Rule(BaseModel):
     keep: Keep = Keep()
 
     def matches(self, project: str, image: Image) -> bool:
-        """Return whether the rule's conditions hold for a snapshot; unreadable labels fulfil none."""
-        return self.matches_but_labels(project, image) and (
-            not self.label_selector
-            or (image.labels is not None and _parsed(self.label_selector).matches(image.labels))
-        )
+        """Return whether the rule's conditions hold for a snapshot; what cannot be read fulfils none."""
+        return not self.undecided(image) and self.may_match(project, image)
 
-    def matches_but_labels(self, project: str, image: Image) -> bool:
-        """Return whether the rule's other conditions hold."""
+    def may_match(self, project: str, image: Image) -> bool:
+        """Return whether those of the rule's conditions hold that are about what could be read."""
+        skipped = self.undecided(image)
         return (
             (not self.projects or any(fnmatchcase(project, glob) for glob in self.projects))
-            and (not self.server or self._matches_server(image))
-            and (not self.description or fnmatchcase(image.description, self.description))
+            and (not self.server or "server" in skipped or self._matches_server(image))
+            and (
+                not self.description
+                or "description" in skipped
+                or fnmatchcase(image.description, self.description)
+            )
+            and (not self.label_selector or "labels" in skipped or self._matches_labels(image))
         )
+
+    def undecided(self, image: Image) -> list[str]:
+        """Return what the rule has a condition on and could not be read of a snapshot."""
+        conditions = {
+            "labels": bool(self.label_selector) and image.labels is None,
+            "server": bool(self.server) and "server" in image.unreadable,
+            "description": bool(self.description) and "description" in image.unreadable,
+        }
+        return [what for what, is_undecided in conditions.items() if is_undecided]
 
     def _matches_server(self, image: Image) -> bool:
         server = image.created_from.name if image.created_from else ""
         return bool(server) and fnmatchcase(server, self.server)
+
+    def _matches_labels(self, image: Image) -> bool:
+        return image.labels is not None and _parsed(self.label_selector).matches(image.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +163,11 @@ class Requirement:
 
     Attributes:
         rule: The rule that governs it; None if no rule matches it, or if it is unknown which one does.
-        unreadable_labels: Whether that is unknown, because it depends on labels that could not be read.
+        unreadable: What could not be read, and decides which rule governs it; empty if that is known.
     """
 
     rule: Rule | None = None
-    unreadable_labels: bool = False
+    unreadable: str = ""
 
     @property
     def protect(self) -> bool:
@@ -162,8 +177,8 @@ class Requirement:
     @property
     def reason(self) -> str:
         """Why: the rule by its name, or that there is none."""
-        if self.unreadable_labels:
-            return "its labels could not be read"
+        if self.unreadable:
+            return f"its {self.unreadable} could not be read"
         return f"rule '{self.rule.name}'" if self.rule else "no rule matches"
 
 
@@ -194,13 +209,12 @@ class Policy(BaseModel):
     def require(self, project: str, image: Image) -> Requirement:
         """Return what is required of a snapshot: that of the first rule that matches it.
 
-        Where labels that could not be read decide whether a rule is the first, it must be protected.
+        Where what could not be read decides whether a rule is the first, it must be protected.
         """
         for rule in self.rules:
-            if image.labels is None and rule.label_selector and rule.matches_but_labels(project, image):
-                return Requirement(unreadable_labels=True)
-            if rule.matches(project, image):
-                return Requirement(rule)
+            if rule.may_match(project, image):
+                undecided = rule.undecided(image)
+                return Requirement(unreadable=undecided[0]) if undecided else Requirement(rule)
         return Requirement()
 
 

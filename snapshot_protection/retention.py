@@ -185,8 +185,9 @@ def _kept_by_contents(image: Image, now: datetime) -> Iterator[Reason]:
     if image.status != "available":
         status = printable(image.status) or "unknown"
         yield Reason("not_available", f"not available, but {status}")
-    if image.unreadable_fields:  # a rule that keeps it might match what could not be read
-        yield Reason("unreadable", f"could not be read: {', '.join(image.unreadable_fields)}")
+    unreadable = [*sorted(image.unreadable), *(["labels"] if image.labels is None else [])]
+    if unreadable:  # a rule that keeps it might match what could not be read
+        yield Reason("unreadable", f"could not be read: {', '.join(unreadable)}")
     if _server_id(image) is None:
         yield Reason("no_source", "the server it was created from is not known")
     if image.created is None or image.created < _EARLIEST:

@@ -21,7 +21,8 @@ from snapshot_protection.wording import pluralize
 _MAX_IN_FORM = 20
 _DECISIONS = (
     "**apply** removes the protection now. The snapshots are exempt for the time above; then they are "
-    "protected again, unless they were deleted. **reject** ends the run without any change."
+    "protected again, unless they were deleted or a rule of the policy exempts them. **reject** ends the run "
+    "without any change."
 )
 _WAITS = "*Waits for approval: approve or reject it with Resume on the flow run's page, within 24 hours.*"
 _PLAN_COLUMNS = ("snapshot", "plan", "description", "server", "created", "GB")
@@ -86,7 +87,7 @@ def _introduction(request: ApprovalRequest) -> list[str]:
     count = pluralize(len(plan.snapshots), "snapshot")
     lines = [f"## Remove protection from {count} of {escape_markdown(plan.project)}", ""]
     if request.differences:
-        lines += [f"**The plan changed before it was applied; this is attempt {request.attempt}:**", ""]
+        lines += [f"**The plan changed, or was not applied in time; this is attempt {request.attempt}:**", ""]
         lines += [f"* {escape_markdown(difference)}" for difference in request.differences]
         lines += [""]
     return [*lines, *_terms(plan), "", f"**Plan:** {escape_markdown(plan.summary)}"]

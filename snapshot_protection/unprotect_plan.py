@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from hetzner_cloud.models import Image
 from hetzner_cloud.sanitize import printable
@@ -16,6 +16,8 @@ from snapshot_protection.wording import first_ones, pluralize
 PlannedChange = Literal["unprotect", "already_unprotected", "deleted", "rejected"]
 
 MAX_ATTEMPTS = 3
+APPROVAL_HOURS = 48
+_GOOD_FOR = timedelta(hours=APPROVAL_HOURS)
 _NAMED_IN_MESSAGE = 5
 _NAME = "unprotect-approval"
 
@@ -87,6 +89,7 @@ class ApprovalRequest(_Record):
         key: The answer is found under this key only.
         differences: What changed in the plan since the last attempt.
         used: Whether the answer was read and acted on; an approval is good for one try.
+        requested: When approval was requested; None if none was.
     """
 
     plan: UnprotectPlan
@@ -94,6 +97,11 @@ class ApprovalRequest(_Record):
     key: str
     differences: tuple[str, ...] = ()
     used: bool = False
+    requested: AwareDatetime | None = None
+
+    def is_late(self, now: datetime) -> bool:
+        """Return whether it was requested so long ago that an answer to it is none any more."""
+        return self.requested is not None and now - self.requested > _GOOD_FOR
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""
@@ -118,13 +126,16 @@ def make_plan(
 
 
 def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str]:
-    """Describe what changed between two plans of the same ids, a line for each snapshot."""
+    """Describe what changed between two plans: none if they are the same, a line for each snapshot.
+
+    The terms and the ids are the run's parameters, which can be changed while it waits for approval.
+    """
     before = {one.image_id: one for one in earlier.snapshots}
-    return [
-        _difference(before[one.image_id], one)
-        for one in now.snapshots
-        if one.image_id in before and before[one.image_id] != one
-    ]
+    after = {one.image_id: one for one in now.snapshots}
+    changed = [_difference(before.get(image_id), one) for image_id, one in after.items()]
+    dropped = [f"snapshot {image_id}: no longer named" for image_id in before if image_id not in after]
+    found = [*_changed_terms(earlier, now), *filter(None, changed), *dropped]
+    return found if found or earlier == now else ["the snapshots are in another order"]
 
 
 def list_rejections(snapshots: Iterable[PlannedSnapshot]) -> str:
@@ -162,7 +173,21 @@ def _change(image: Image) -> tuple[PlannedChange, str]:
     return ("unprotect" if image.is_protected else "already_unprotected"), ""
 
 
-def _difference(before: PlannedSnapshot, now: PlannedSnapshot) -> str:
+def _changed_terms(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str]:
+    terms = {
+        "project": (earlier.project, now.project),
+        "reason": (f"'{earlier.reason}'", f"'{now.reason}'"),
+        "hours": (f"{earlier.hours:.15g}", f"{now.hours:.15g}"),
+    }
+    return [f"{name}: {before} → {after}" for name, (before, after) in terms.items() if before != after]
+
+
+def _difference(before: PlannedSnapshot | None, now: PlannedSnapshot) -> str:
+    """Describe how a snapshot differs; empty if it does not."""
+    if before == now:
+        return ""
+    if before is None:
+        return f"snapshot {now.image_id}: added, {now.change.replace('_', ' ')}"
     if before.change != now.change:
         return f"snapshot {now.image_id}: {before.change.replace('_', ' ')} → {now.change.replace('_', ' ')}"
     changed = [name for name in type(now).model_fields if getattr(before, name) != getattr(now, name)]

@@ -26,10 +26,15 @@ class _Record(BaseModel):
 
 
 class UnprotectOutcome(_Record):
-    """The outcome for one id; `error` tells why it failed, or what went wrong before it did not."""
+    """The outcome for one id; `error` tells why it failed, or what went wrong before it did not.
+
+    Attributes:
+        is_protected: Whether it was protected when it was seen last.
+    """
 
     snapshot: PlannedSnapshot
     outcome: UnprotectOutcomeName
+    is_protected: bool = False
     error: ErrorInfo = ErrorInfo()
     action_id: int | None = None
 
@@ -37,6 +42,16 @@ class UnprotectOutcome(_Record):
     def needs_attention(self) -> bool:
         """Whether it failed or is unfinished."""
         return self.outcome in {"failed", "unfinished"}
+
+    @property
+    def stayed_protected(self) -> bool:
+        """Whether this run left it protected: no exemption must excuse who removes its protection now."""
+        return self.is_protected and self.outcome == "failed"
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether it has an exemption when the run has finished."""
+        return self.snapshot.is_exempted and not self.stayed_protected
 
 
 class UnprotectReport(_Record):
@@ -111,7 +126,7 @@ def format_counts(report: UnprotectReport) -> str:
 
 def format_expiry(report: UnprotectReport) -> str:
     """Format until when the snapshots are exempt, and what protects them then; empty if none is exempt."""
-    if not any(outcome.snapshot.is_exempted for outcome in report.outcomes):
+    if not any(outcome.is_exempt for outcome in report.outcomes):
         return ""
     again = report.protects_again or "the next protection run"
     return f"until {report.until:%Y-%m-%d %H:%M} UTC, then protected again by {again}"
@@ -140,6 +155,7 @@ def _outcome(
     return UnprotectOutcome(
         snapshot=planned,
         outcome=name,
+        is_protected=isinstance(seen, Listed) and seen.image.is_protected,
         error=reported or ErrorInfo(),
         action_id=action.id if action else None,
     )

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect.blocks.core import Block
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 from pydantic import ValidationError
 
@@ -14,6 +16,7 @@ from blocks.snapshot_policy import SnapshotPolicy, load_policy
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer
 from snapshot_protection.policy import BUILT_IN, Keep, Policy, Rule
+from tests.support.undecryptable_blocks import undecryptable
 
 RULES = [
     Rule(name="scratch", projects=["dev-*"], label_selector="purpose in (scratch,ci)", protect=False),
@@ -91,6 +94,31 @@ async def test_no_policy_is_saved_or_used_under_the_name_of_the_built_in_one() -
         await policy.asave(overwrite=True)
     with pytest.raises(InvalidArgumentError, match="'built-in' is reserved"):
         await load_policy(BUILT_IN)  # the UI can save one
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_proxy_s_404_is_not_taken_for_the_absence_of_a_policy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def respond(self: object, name: str, slug: str) -> None:
+        request = httpx.Request("GET", "http://user:password@127.0.0.1/api/")
+        response = httpx.Response(404, request=request, text="<html>")
+        raise ObjectNotFound(httpx.HTTPStatusError("no", request=request, response=response))
+
+    monkeypatch.setattr(PrefectClient, "read_block_document_by_name", respond)
+    with pytest.raises(InvalidArgumentError, match=r"'default' could not be read: .* returned 404"):
+        await load_policy()
+
+
+async def test_a_policy_that_cannot_be_decrypted_is_an_error_and_not_the_built_in_one(
+    name: str, engine: PrefectServer
+) -> None:
+    await SnapshotPolicy(rules=RULES).asave("default")
+    with (
+        undecryptable(engine, "default"),
+        pytest.raises(InvalidArgumentError, match=r"'default' could not be read: .* returned 500"),
+    ):
+        await load_policy()
 
 
 async def test_a_saved_policy_that_is_invalid_is_an_error_that_names_the_rule(name: str) -> None:

@@ -1,19 +1,27 @@
 """Policies and exemptions in protection runs on the engine: what is exempt is sent no request."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 import flows._projects
+from blocks.credentials import HetznerCloudCredentials
+from blocks.projects import Project
 from blocks.snapshot_policy import SnapshotPolicy
+from flows._requirements import RunRequirements
 from flows.protect_on_workers import protect_on_workers
 from flows.protect_snapshots import protect_snapshots
+from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer
 from sandbox import Sandbox
-from snapshot_protection.policy import Policy, Rule
+from snapshot_protection.exemptions import Exemption
+from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, run, table_in
 from tests.support.protection_runs import outcomes_of, report_of, unprotected
@@ -80,8 +88,9 @@ async def test_a_rule_exempts_a_snapshot_and_the_report_names_rule_and_policy(
     assert "rule 'lab'" in summary
 
 
-@pytest.mark.parametrize("hours", [24, -1], ids=["unexpired", "expired"])
-@pytest.mark.parametrize("dry_run", [False, True], ids=["changes", "dry run"])
+@pytest.mark.parametrize(
+    ("hours", "dry_run"), [(24, False), (-1, False), (24, True)], ids=["unexpired", "expired", "dry run"]
+)
 async def test_an_exemption_exempts_a_snapshot_until_it_expires(
     save_project: SaveProject, sandbox: Sandbox, name: str, hours: float, *, dry_run: bool
 ) -> None:
@@ -99,6 +108,24 @@ async def test_an_exemption_exempts_a_snapshot_until_it_expires(
     assert ("approved by on call" in await summary_of(done)) is (hours > 0)
     assert "policy" not in str(done.state.message)
     assert "Policy 'built" in await summary_of(done)
+
+
+async def test_an_exemption_that_expired_before_the_run_was_due_is_none_where_the_clock_is_behind(
+    save_project: SaveProject, sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What protects a snapshot again is scheduled once, by the server's clock."""
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) - timedelta(hours=2)
+
+    save_project(name, sandbox)
+    expired, *_ = sorted(unprotected(sandbox))
+    await store_exemptions(name, expired, hours=-1)
+    monkeypatch.setattr("flows._requirements.datetime", Behind)
+    done = await run(protect_snapshots, projects=[name])
+    assert outcomes_of(done)[expired] == "protected"
 
 
 async def test_an_exemption_of_the_environment_s_project_is_honoured(
@@ -202,22 +229,33 @@ async def test_an_exemption_under_either_name_of_a_project_with_two_tokens_is_ho
     assert len(table_in(await artifacts_of(done.record.id))) == 3
 
 
-async def test_an_exemption_of_another_project_at_another_endpoint_exempts_nothing(
-    save_project: SaveProject, make_sandbox: MakeSandbox, name: str
+@pytest.mark.parametrize("other", ["https://api.hetzner.cloud/v1", "http://127.0.0.1:1/v1"])
+async def test_an_exemption_of_another_project_holds_only_at_the_same_endpoint(
+    monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
-    one, other = make_sandbox(snapshots=1), make_sandbox(snapshots=1)  # with the same ids
-    save_project(f"{name}-a", one)
-    save_project(f"{name}-b", other)
-    await store_exemptions(f"{name}-a", *unprotected(one))
-    await run(protect_snapshots, projects=[f"{name}-a", f"{name}-b"])
-    assert unprotected(one)
-    assert not unprotected(other)
+    """Elsewhere, the same id is another snapshot's."""
+    loaded: list[Sequence[str]] = []
+
+    async def load(project: str, *, also: Sequence[str]) -> dict[int, Exemption]:
+        loaded.append([project, *also])
+        return {}
+
+    endpoints = {"a": "https://api.hetzner.cloud/v1", "b": other}
+    projects = [
+        Project(name, HetznerCloudCredentials(token=SecretStr("not-a-token"), endpoint=endpoint))
+        for name, endpoint in endpoints.items()
+    ]
+    monkeypatch.setattr("flows._requirements.load_exemptions", load)
+    await RunRequirements.of(NamedPolicy(), projects).read("b", normalize_endpoint(other))
+    assert loaded == [["b", "a"] if other == endpoints["a"] else ["b"]]
 
 
-@pytest.mark.parametrize("flow", [protect_snapshots, protect_on_workers], ids=lambda flow: flow.name)
 @pytest.mark.parametrize(
-    ("policy_name", "reason"),
-    [("no-such-policy", "No snapshot policy is named 'no-such-policy'"), ("A policy", "A policy's name has")],
+    ("flow", "policy_name", "reason"),
+    [
+        (protect_snapshots, "A policy", "A policy's name has"),
+        (protect_on_workers, "no-such-policy", "No snapshot policy is named 'no-such-policy'"),
+    ],
 )
 async def test_a_policy_that_is_not_saved_fails_the_run_before_any_request(
     flow: object, policy_name: str, reason: str, save_project: SaveProject, sandbox: Sandbox, name: str

@@ -50,7 +50,7 @@ def test_all_else_may_be_missing_or_new() -> None:
 @pytest.mark.parametrize(
     "image",
     [ABSENT, {}, [], "4711", 4711, True, {"id": None}, {"id": "4711"}, {"id": 0}, {"id": 1.0}],
-    ids=repr,
+    ids=lambda image: "absent" if image is ABSENT else repr(image),
 )
 def test_a_server_cannot_be_read_when_its_image_is(image: Any) -> None:
     entry = server_json(image=image)
@@ -98,7 +98,11 @@ def test_one_that_could_not_be_read_counts_when_a_page_has_an_id_twice() -> None
     }
 
 
-@pytest.mark.parametrize("servers", [None, {}, "none", 5, {"0": server_json()}, ABSENT], ids=repr)
+@pytest.mark.parametrize(
+    "servers",
+    [None, {}, "none", 5, {"0": server_json()}, ABSENT],
+    ids=["null", "map", "string", "number", "map of servers", "absent"],
+)
 def test_a_page_is_invalid_when_its_entries_are(servers: Any) -> None:
     body = {} if servers is ABSENT else {"servers": servers}
     with pytest.raises(InvalidResponseError, match="servers"):

@@ -53,6 +53,11 @@ async def test_an_exemption_that_expired_is_still_found(project: str) -> None:
     assert set(await load_exemptions(project)) == {1}
 
 
+async def test_an_exemption_for_longer_than_any_is_approved_for_is_none(project: str) -> None:
+    await _save(_record(project, 1, hours=24 * 365))
+    assert await load_exemptions(project, expired_days=30) == {}
+
+
 async def test_more_versions_than_a_page_are_all_read(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("records.exemptions._PAGE", 2)
     for image_id in range(1, 6):

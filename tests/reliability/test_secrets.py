@@ -26,6 +26,7 @@ from tests.support.shell import protect
 from tests.support.token_scan import checkpoint, contents_of, has_token, places_with_the_token
 
 
+@pytest.mark.e2e  # it runs each kind of flow
 async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind(
     save_project: SaveProject,
     prefect_api: PrefectServer,

@@ -6,6 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.states import Crashed
 
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
@@ -42,6 +45,14 @@ def _begin(server: PrefectServer, project: str, image_ids: list[int], log: Path)
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
 
 
+async def _mark_crashed(project: str) -> None:
+    """Do what the automation for zombie runs does, so that no later audit names the run."""
+    async with get_client() as client:
+        name = FlowRunFilter.model_validate({"name": {"any_": [f"unprotect-{project}"]}})
+        for run in await client.read_flow_runs(flow_run_filter=name):
+            await client.set_flow_run_state(run.id, Crashed(), force=True)
+
+
 def _unprotected(sandbox: Sandbox) -> set[int]:
     return {
         image_id
@@ -65,6 +76,7 @@ async def test_whatever_is_unprotected_when_a_run_is_killed_is_exempt_and_protec
     with _begin(engine, project, sorted(sandbox.images), tmp_path / "run.log") as process:
         until(lambda: len(sandbox.requests) >= point or process.poll() is not None)
         process.kill()
+    await _mark_crashed(project)
     assert len(sandbox.requests) >= point, (tmp_path / "run.log").read_text()
     removed = {int(change.path.split("/")[3]) for change in sandbox.calls("change_image_protection")}
     assert _unprotected(sandbox) <= removed

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from snapshot_protection.exemptions import Exemption, ExemptionRecord, merge, unexpired
+from snapshot_protection.exemptions import MAX_HOURS, Exemption, ExemptionRecord, merge, unexpired
 
 NOW = datetime(2026, 11, 26, 4, 0, tzinfo=UTC)
 RUN = UUID(int=7)
@@ -64,6 +64,28 @@ def test_of_several_exemptions_of_a_snapshot_the_one_that_lasts_longest_holds(
             one: NOW + timedelta(hours=hours) for one, hours in latest.items()
         }
         assert set(unexpired(found, NOW)) == {one for one, hours in latest.items() if hours > 0}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_exemption_that_its_run_withdrew_holds_no_longer_and_others_do(order: int) -> None:
+    kept, withdrawn, shorter = _exemption(1), _exemption(2, hours=48), _exemption(2, hours=1)
+    records = [
+        ExemptionRecord(project="prod", exemptions=(kept, withdrawn)),
+        ExemptionRecord(project="prod", exemptions=(shorter,)),  # of another try, or of another run
+        ExemptionRecord(project="prod", withdrawn=(withdrawn,)),
+    ]
+    stored = [ExemptionRecord.load(record.dump()) for record in records]
+    assert merge(record for record in stored[::order] if record) == {1: kept, 2: shorter}
+
+
+def test_an_exemption_that_outlasts_what_can_be_approved_is_none() -> None:
+    """It was recorded by a clock that was ahead, or by no run."""
+    latest = NOW + timedelta(hours=MAX_HOURS)
+    records = [
+        ExemptionRecord(project="prod", exemptions=(_exemption(1, hours=5), _exemption(2, hours=MAX_HOURS))),
+        ExemptionRecord(project="prod", exemptions=(_exemption(1, hours=9_000), _exemption(3, hours=169))),
+    ]
+    assert merge(records, latest=latest) == {1: _exemption(1, hours=5), 2: _exemption(2, hours=MAX_HOURS)}
 
 
 def test_a_report_names_until_when_why_and_who_approved_as_stated() -> None:

@@ -104,6 +104,28 @@ def test_unreadable_labels_pass_by_no_rule_that_they_may_match(labels: object) -
     assert policy.require("other", _snapshot(labels=labels)).rule == exempt  # whatever its labels are
 
 
+@pytest.mark.parametrize(
+    ("keep", "fields", "what"),
+    [
+        ({"description": "golden *"}, {"description": ["golden image"]}, "description"),
+        ({"description": "golden *"}, {"description": 7}, "description"),
+        ({"server": "db-*"}, {"created_from": "db-1"}, "server"),
+        ({"server": "db-*"}, {"created_from": {"id": 1}}, "server"),
+        ({"server": "db-*"}, {"created_from": {"id": 1, "name": None}}, "server"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_read_passes_by_no_rule_that_it_may_match(
+    keep: dict[str, str], fields: dict[str, Any], what: str
+) -> None:
+    exempt = Rule(name="rest", protect=False)
+    policy = Policy(rules=[Rule(name="keep", projects=["lab"], **keep), exempt])
+    requirement = policy.require("lab", _snapshot(**fields))
+    assert (requirement.protect, requirement.reason) == (True, f"its {what} could not be read")
+    assert policy.require("other", _snapshot(**fields)).rule == exempt  # whatever it is
+    assert policy.require("lab", _snapshot(description="", created_from=None)).rule == exempt
+
+
 @given(_HOSTILE, _HOSTILE, _HOSTILE)
 def test_a_glob_matches_what_the_same_regular_expression_matches(glob: str, text: str, other: str) -> None:
     if glob != glob.strip() or not glob or "[" in glob or "]" in glob:

@@ -81,6 +81,22 @@ def test_the_differences_of_two_plans_name_each_snapshot_that_changed() -> None:
     assert not describe_differences(before, before)
 
 
+def test_two_plans_that_differ_have_a_difference() -> None:
+    """Prefect's API changes the parameters of a run that waits, too."""
+    before = _plan(_image(1), _image(2), ids=(1, 2))
+    changed = {
+        "hours: 24 → 168": _plan(_image(1), _image(2), ids=(1, 2), hours=168),
+        "hours: 24 → 24.0000001": _plan(_image(1), _image(2), ids=(1, 2), hours=24.0000001),
+        f"reason: '{REASON}' → 'another reason'": before.model_copy(update={"reason": "another reason"}),
+        "project: prod → my-prod": before.model_copy(update={"project": "my-prod"}),
+        "snapshot 3: added, deleted": _plan(_image(1), _image(2), ids=(1, 2, 3)),
+        "snapshot 2: no longer named": _plan(_image(1), _image(2), ids=(1,)),
+        "the snapshots are in another order": _plan(_image(1), _image(2), ids=(2, 1)),
+    }
+    for difference, now in changed.items():
+        assert describe_differences(before, now) == [difference]
+
+
 def test_what_is_rejected_is_described_with_its_reason() -> None:
     plan = _plan(_image(1, type="backup"), _image(2), _image(3, status="creating"))
     assert list_rejections(plan.rejected) == (
