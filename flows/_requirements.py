@@ -1,6 +1,6 @@
 """What a protection run requires: one policy, and the exemptions as they are when they are read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
@@ -15,6 +15,11 @@ from snapshot_protection.policy import NamedPolicy
 from snapshot_protection.requirements import Requirements
 
 
+def now_utc() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class RunRequirements:
     """The requirements of all projects of a run.
@@ -23,10 +28,12 @@ class RunRequirements:
         policy: The run's policy, loaded once.
         names: By endpoint, the projects of the run: two of them may be one, by two tokens, and an exemption
             under either name holds for its snapshot.
+        clock: Tells the time, in UTC.
     """
 
     policy: NamedPolicy = field(default_factory=NamedPolicy)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    clock: Callable[[], datetime] = now_utc
 
     @classmethod
     def of(cls, policy: NamedPolicy, projects: Iterable[Project]) -> Self:
@@ -44,7 +51,8 @@ class RunRequirements:
             UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
         """
         others = [name for name in self.names.get(endpoint, ()) if name != project]
-        exemptions = unexpired(await _load(project, others), datetime.now(UTC))
+        found = await _load(project, others, self.clock())
+        exemptions = unexpired(found, self.clock())  # one may have expired while they were read
         return Requirements(project, self.policy.policy, exemptions)
 
     def without_exemptions(self, project: str) -> Requirements:
@@ -52,9 +60,9 @@ class RunRequirements:
         return Requirements(project, self.policy.policy)
 
 
-async def _load(project: str, others: Sequence[str]) -> Mapping[int, Exemption]:
+async def _load(project: str, others: Sequence[str], now: datetime) -> Mapping[int, Exemption]:
     try:
-        return await load_exemptions(project, also=others)
+        return await load_exemptions(project, also=others, now=now)
     except HetznerCloudError:
         raise
     except Exception as error:
