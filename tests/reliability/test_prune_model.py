@@ -125,7 +125,7 @@ def add_snapshot(world: World, which: int, *, env: str = "") -> int:
         2: {"created": rfc3339(world.time() + 7_200)},
         3: {"deleted": rfc3339(world.time())},
     }
-    return world.sandbox.add_snapshot(**(made | odd.get(which % 29, {})))
+    return world.sandbox.add_snapshot(**(made if env else made | odd.get(which % 29, {})))
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,7 @@ class PruneModel(RuleBasedStateMachine):
         for name, instead in _INSTEAD.items():
             self.stack.enter_context(patch(name, instead))
         for age in ages:
-            add_snapshot(self.world, age // 2 * 2 + 32, env="dev")
+            add_snapshot(self.world, age // 2 * 2 + 50, env="dev")
 
     @rule(other=_OTHERS)
     def another_user_changes_something(self, other: Other) -> None:

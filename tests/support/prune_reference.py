@@ -106,7 +106,8 @@ def is_unchanged(before: Json, now: Json) -> bool:
 
 def must_be_protected(image: Json) -> bool:
     """Return whether the policy wants it protected."""
-    return bool((image["labels"] or {}).get("env") != NOT_PROTECTED)
+    is_exempt = (image["labels"] or {}).get("env") == NOT_PROTECTED
+    return not is_exempt and image["deleted"] is None
 
 
 def _is_unbroken(history: Sequence[Observed], now: datetime) -> bool:
