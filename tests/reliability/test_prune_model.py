@@ -135,7 +135,7 @@ class Jump:
     hours: float
 
     async def __call__(self, world: World, _run: WatchedRun | None = None) -> None:
-        world.time.advance(3_600 * self.hours)
+        world.jump(self.hours)
 
 
 @dataclass(frozen=True)
@@ -290,6 +290,7 @@ def untruths(tried: Tried, report: ProjectPruneReport) -> list[str]:
 
 def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
     exists, changed = image_id in world.sandbox.images, image_id in run.changed
+    exists = exists and world.sandbox.images[image_id]["deleted"] is None
     image, turn = run.seen.get(image_id, (None, 0))
     is_protected = image is not None and image["protection"]["delete"]
     match outcome:
@@ -408,6 +409,16 @@ class PruneModel(RuleBasedStateMachine):
         self._do(Tried(self.world, watched, approval=approval, max_deletions=most, between=between).run())
         self.world.sandbox.faults.clear()
 
+    @rule(
+        what=st.sampled_from(["killed", "killed", "cancelled", "lock deleted", "called cancelling"]),
+        nth=st.integers(3, 14),
+        sign=st.sampled_from([1, -1]),
+    )
+    def a_prune_run_is_ended(self, what: str, nth: int, sign: int) -> None:
+        """End a run at a request, before or after that was carried out; time passes before the next run."""
+        self._do(Tried(self.world, WatchedRun(at={sign * nth: Happens(what)}), max_deletions=5).run())
+        self.world.jump(0.2)
+
     @rule()
     def a_protection_run(self) -> None:
         """Protect all; what was started before has finished, and what no one can read is as it should be."""
@@ -423,14 +434,14 @@ class PruneModel(RuleBasedStateMachine):
             if not image["protection"]["delete"] and must_be_protected(image)
             and not (image_id in world.exempt and world.now() < world.exempt[image_id])
         ]  # fmt: skip
-        assert not unprotected
+        assert not unprotected, unprotected
 
     def _do(self, work: Awaitable[Any]) -> None:
         async def do() -> None:
             await work
 
         self.runner.run(do())
-        assert not self.world.wrong
+        assert not self.world.wrong, self.world.wrong
 
     def teardown(self) -> None:
         try:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
 from uuid import UUID, uuid4
@@ -104,6 +104,7 @@ class World:
 
     def __init__(self, **settings: Any) -> None:
         self.time = ManualClock()
+        self.skew = timedelta(0)
         self.sandbox = Sandbox(
             clock=self.time, token="watched-0123456789", snapshots=0, rate_limit=3_600_000, **settings
         )
@@ -111,7 +112,7 @@ class World:
         token = SecretStr(self.sandbox.token)
         credentials = HetznerCloudCredentials(token=token, endpoint=self.sandbox.endpoint)
         self.project = Project(NAME, credentials)
-        self.memory = PrefectMemory(self.now, self._before_prefect)
+        self.memory = PrefectMemory(self._server_time, self._before_prefect)
         self.exempt: dict[int, datetime] = {}
         self.observations: list[Observed] = []
         self.ours: set[int] = set()
@@ -122,7 +123,15 @@ class World:
         self.on_change: Callable[[WatchedRun, int, str], None] = lambda _run, _image_id, _what: None
 
     def now(self) -> datetime:
-        """Return the time."""
+        """Return the time, as this machine's clock shows it."""
+        return self._server_time() + self.skew
+
+    def jump(self, hours: float) -> None:
+        """Let time pass, or put this machine's clock back: that of the servers never goes back."""
+        self.time.advance(max(0.0, 3_600 * hours))
+        self.skew += min(timedelta(0), timedelta(hours=hours))
+
+    def _server_time(self) -> datetime:
         return datetime.fromtimestamp(self.time(), UTC)
 
     @property
@@ -185,7 +194,8 @@ class World:
         run.latest = max(run.latest, self.now())
         if request.method != "GET":
             run.writes.append(f"{request.method} {request.url.path}")
-            run.changed.add(image_id)
+            if b"true" not in request.content:  # what protects it is no deletion
+                run.changed.add(image_id)
         try:
             response = await httpx.ASGITransport(self._with_state).handle_async_request(request)
         except ConnectionDroppedError:
