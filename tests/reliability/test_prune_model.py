@@ -311,19 +311,22 @@ _WHICH = st.integers(0, 399)
 _OTHERS = st.builds(
     Other, st.sampled_from(["add", "add server", "delete server", *_CHANGES, "unprotect", "delete"]), _WHICH
 )
+_MEANWHILE = st.builds(
+    Other, st.sampled_from(["delete", "relabel", "describe", "exempt", "add server", "garble"]), _WHICH
+)
 _BETWEEN = st.one_of(
     _OTHERS,
     st.builds(Jump, st.sampled_from(_JUMPS)),
-    st.builds(Happens, st.sampled_from(["cancelled", "killed", "timeout", "called cancelling", "lock deleted"])),
+    st.builds(
+        Happens, st.sampled_from(["cancelled", "killed", "timeout", "called cancelling", "lock deleted"])
+    ),
     st.builds(
         Happens,
         st.sampled_from(["another prune run", "another dry run", "protection run"]),
         st.sampled_from([0, 6]),
     ),
 )
-_AT = st.dictionaries(
-    st.integers(-26, 26).filter(bool), _BETWEEN, max_size=3
-)
+_AT = st.dictionaries(st.integers(-26, 26).filter(bool), _BETWEEN, max_size=3)
 _OPERATIONS = ["list_images", "list_servers", "get_image", "change_image_protection", "delete_image", "poll"]
 _FAULTS = st.one_of(
     st.builds(
@@ -367,7 +370,9 @@ class PruneModel(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.runner = self.stack.enter_context(asyncio.Runner())
 
-    @initialize(seconds=st.sampled_from([0, 0, 2]), lock=st.booleans(), ages=st.lists(_WHICH, min_size=3, max_size=5))
+    @initialize(
+        seconds=st.sampled_from([0, 0, 2]), lock=st.booleans(), ages=st.lists(_WHICH, min_size=3, max_size=5)
+    )
     def begin(self, seconds: float, lock: bool, ages: list[int]) -> None:  # noqa: FBT001 - hypothesis names it
         example_of("prune runs, other users, clocks and faults in any order")
         _TRIED.clear()
@@ -403,7 +408,12 @@ class PruneModel(RuleBasedStateMachine):
         between=st.lists(_OTHERS, max_size=2).map(tuple),
     )
     def a_prune_run(
-        self, days: float, at: dict[int, Any], approval: bool, most: int, between: tuple[Other, ...]  # noqa: FBT001
+        self,
+        days: float,
+        at: dict[int, Any],
+        approval: bool,
+        most: int,
+        between: tuple[Other, ...],  # noqa: FBT001
     ) -> None:
         watched = WatchedRun(days, at=dict(at))
         self._do(Tried(self.world, watched, approval=approval, max_deletions=most, between=between).run())
@@ -416,8 +426,16 @@ class PruneModel(RuleBasedStateMachine):
     )
     def a_prune_run_is_ended(self, what: str, nth: int, sign: int) -> None:
         """End a run at a request, before or after that was carried out; time passes before the next run."""
-        self._do(Tried(self.world, WatchedRun(at={sign * nth: Happens(what)}), max_deletions=5).run())
+        self.world.sandbox.faults.clear()
+        watched = WatchedRun(at={sign * nth: Happens(what)})
+        self._do(Tried(self.world, watched, max_deletions=5).run())
+        left = set() if watched.is_gone else self.world.unprotected_by_us - self.world.exempt.keys()
+        assert not left & watched.changed, left
         self.world.jump(0.2)
+
+    @rule(at=st.dictionaries(st.integers(3, 14), _MEANWHILE, min_size=2, max_size=5))
+    def a_prune_run_meets_another_user(self, at: dict[int, Any]) -> None:
+        self._do(Tried(self.world, WatchedRun(at=dict(at)), max_deletions=5).run())
 
     @rule()
     def a_protection_run(self) -> None:
@@ -426,7 +444,9 @@ class PruneModel(RuleBasedStateMachine):
         world.sandbox.faults.clear()
         world.time.advance(120)
         for image in world.sandbox.images.values():
-            image |= {name: image[name] if image[name] != _GARBAGE[name] else _SOUND[name] for name in _GARBAGE}
+            image |= {
+                name: image[name] if image[name] != _GARBAGE[name] else _SOUND[name] for name in _GARBAGE
+            }
         self._do(world.within(WatchedRun(), protect_project(world.project, protecting(world))))
         unprotected = [
             image_id
@@ -451,7 +471,12 @@ class PruneModel(RuleBasedStateMachine):
             self.stack.close()
 
 
-_SOUND = {"status": "available", "labels": {"env": "dev"}, "created": rfc3339(1_700_000_000.0), "created_from": None}
+_SOUND = {
+    "status": "available",
+    "labels": {"env": "dev"},
+    "created": rfc3339(1_700_000_000.0),
+    "created_from": None,
+}
 _INSTEAD = {
     "flows._prune_approval.save_request": save,
     "flows._prune_approval.request_approval": approve,

@@ -17,9 +17,7 @@ NOT_PROTECTED = "scratch"
 POLICY = Policy(
     rules=[
         *(
-            Rule(
-                name=env, label_selector=f"env={env}", prune=True, protect=env != NOT_PROTECTED, keep=keep
-            )
+            Rule(name=env, label_selector=f"env={env}", prune=True, protect=env != NOT_PROTECTED, keep=keep)
             for env, keep in RULES.items()
         ),
         Rule(name="kept", label_selector="env=kept"),

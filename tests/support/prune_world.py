@@ -352,4 +352,3 @@ class _PlainTask:
 def _image_id(path: str) -> int:
     parts = path.split("/")
     return int(parts[3]) if len(parts) > 3 and parts[3].isdigit() else 0
-
