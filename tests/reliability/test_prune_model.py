@@ -5,9 +5,9 @@ All that must hold is checked by what the sandbox saw, with a second implementat
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -314,12 +314,11 @@ _OTHERS = st.builds(
 _MEANWHILE = st.builds(
     Other, st.sampled_from(["delete", "relabel", "describe", "exempt", "add server", "garble"]), _WHICH
 )
+_ENDS = ["cancelled", "killed", "timeout", "called cancelling", "lock deleted"]
 _BETWEEN = st.one_of(
     _OTHERS,
     st.builds(Jump, st.sampled_from(_JUMPS)),
-    st.builds(
-        Happens, st.sampled_from(["cancelled", "killed", "timeout", "called cancelling", "lock deleted"])
-    ),
+    st.builds(Happens, st.sampled_from(_ENDS)),
     st.builds(
         Happens,
         st.sampled_from(["another prune run", "another dry run", "protection run"]),
@@ -373,7 +372,7 @@ class PruneModel(RuleBasedStateMachine):
     @initialize(
         seconds=st.sampled_from([0, 0, 2]), lock=st.booleans(), ages=st.lists(_WHICH, min_size=3, max_size=5)
     )
-    def begin(self, seconds: float, lock: bool, ages: list[int]) -> None:  # noqa: FBT001 - hypothesis names it
+    def begin(self, seconds: float, lock: bool, ages: list[int]) -> None:  # noqa: FBT001 - as below
         example_of("prune runs, other users, clocks and faults in any order")
         _TRIED.clear()
         self.world = World(action_seconds=seconds, lock_while_running=lock)
@@ -411,9 +410,9 @@ class PruneModel(RuleBasedStateMachine):
         self,
         days: float,
         at: dict[int, Any],
-        approval: bool,
+        approval: bool,  # noqa: FBT001 - hypothesis passes it by name
         most: int,
-        between: tuple[Other, ...],  # noqa: FBT001
+        between: tuple[Other, ...],
     ) -> None:
         watched = WatchedRun(days, at=dict(at))
         self._do(Tried(self.world, watched, approval=approval, max_deletions=most, between=between).run())
@@ -503,4 +502,4 @@ def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:
 
 @pytest.mark.reliability
 def test_only_what_may_be_pruned_is_in_many_histories() -> None:
-    run_state_machine_as_test(PruneModel, settings=settings_for(2_000))
+    run_state_machine_as_test(PruneModel, settings=settings_for(1_000))

@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 import httpx
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactFilter
-from prefect.client.schemas.objects import Artifact, Variable
+from prefect.client.schemas.objects import Artifact, State, Variable
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Running, State
+from prefect.states import Running
 
 _MODULES = (
     "records.exemptions",
@@ -117,7 +117,8 @@ class PrefectMemory:
         if method == "DELETE":
             del self.variables[found.name]
         elif method == "PATCH":
-            found.value, found.updated = json["value"], self._clock()
+            changed = found.model_copy(update={"value": json["value"], "updated": self._clock()})
+            self.variables[found.name] = found = changed
         return httpx.Response(200, json=found.model_dump(mode="json"))
 
     def holds(self, name: str, flow_run_id: UUID) -> bool:

@@ -1,4 +1,4 @@
-"""A project that prune runs meet below the flow engine, in one process: each is watched, and all is repeatable.
+"""A project that prune runs meet below the flow engine, in one process: watched and repeatable.
 
 Requests reach the sandbox's application without a socket, and time passes only when something sleeps. At any
 request of a run another user, another run, the clock or the end of the process may come in between.
