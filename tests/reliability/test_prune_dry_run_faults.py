@@ -1,4 +1,4 @@
-"""Every fault, at every request of a prune run that is dry, once and always: nothing is ever sent to change."""
+"""Every fault, at every request of a dry prune run, once and always: no request is to change anything."""
 
 import asyncio
 from collections.abc import Iterator

@@ -234,6 +234,9 @@ class Tried:
                 "the last of its group": bool(listed.newer(image_id, now)),
                 "not due": was_long_enough(image_id, history, run.days, now),
             }
+            seen = run.seen.get(image_id, (None, 0))[0]
+            if what == "deleted":
+                must_hold["changed since"] = bool(seen and is_unchanged(listed.images[image_id], seen))
         world.wrong += [f"{image_id} is {what}: {why}" for why, held in must_hold.items() if not held]
 
 
@@ -350,7 +353,8 @@ _FAULTS = st.one_of(
     st.builds(
         Fault,
         kind=st.sampled_from(
-            ["delete_without_effect", "delete_late", "protected_again", "action_error", "action_without_effect",
+            ["delete_without_effect", "delete_late", "protected_again", "action_error",
+             "action_without_effect",
              "action_never_ends", "action_status", "action_unknown", "image_deleted"]
         ),
         after=st.integers(0, 2),
@@ -431,6 +435,9 @@ class PruneModel(RuleBasedStateMachine):
         left = set() if watched.is_gone else self.world.unprotected_by_us - self.world.exempt.keys()
         assert not left & watched.changed, left
         self.world.jump(0.2)
+        self._do(Tried(self.world, WatchedRun(days=3)).run())  # it recovers what a killed run left
+        left = self.world.unprotected_by_us - self.world.exempt.keys()
+        assert not left, left
 
     @rule(at=st.dictionaries(st.integers(3, 14), _MEANWHILE, min_size=2, max_size=5))
     def a_prune_run_meets_another_user(self, at: dict[int, Any]) -> None:
