@@ -154,7 +154,7 @@ class World:
         """Put it where the engine, the network and the time are."""
         with patch("sandbox.app.OPERATIONS", self._watched()):
             self._app = create_app(self.sandbox)
-        patches = [patch(name, self.memory.get_client) for name in GET_CLIENT]
+        patches: list[Any] = [patch(name, self.memory.get_client) for name in GET_CLIENT]
         for module, names in _TASKS.items():
             patches += [patch(f"{module}.{name}", _plain(module, name)) for name in names]
         patches += [patch(f"{module}.wait_for_image_actions", self._wait) for module in _WAITS]
