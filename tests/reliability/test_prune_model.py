@@ -295,7 +295,7 @@ def untruths(tried: Tried, report: ProjectPruneReport) -> list[str]:
 def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
     exists, changed = image_id in world.sandbox.images, image_id in run.changed
     exists = exists and world.sandbox.images[image_id]["deleted"] is None
-    image, turn = run.seen.get(image_id, (None, 0))
+    image, _ = run.seen.get(image_id, (None, 0))
     is_protected = image is not None and image["protection"]["delete"]
     match outcome:
         case "pruned" | "deleted" if exists:
@@ -306,8 +306,6 @@ def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
             return f"{run.writes}"
         case "reprotected" | "failed" if not is_protected and changed:
             return f"last seen {image and image['protection']}"
-        case "left_unprotected" if is_protected and turn == max(turn for _, turn in run.seen.values()):
-            return "last seen protected"
     return ""
 
 
