@@ -1,8 +1,8 @@
 """One project's part of a prune run before anything is changed: list, judge, record the quarantine, plan."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
@@ -26,13 +26,6 @@ from tasks.images import list_images
 from tasks.prices import list_prices
 from tasks.servers import list_servers
 
-Clock = Callable[[], datetime]
-
-
-def now_utc() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
 
 @dataclass(frozen=True)
 class PruneOptions:
@@ -40,19 +33,21 @@ class PruneOptions:
 
     Attributes:
         timeout_seconds: Bound of each wait for an action.
-        clock: Tells the time, in UTC.
     """
 
     requirements: RunRequirements
     limits: PruneLimits
     dry_run: bool
     timeout_seconds: float
-    clock: Clock = now_utc
 
     @property
     def policy_name(self) -> str:
         """The name of the run's policy."""
         return self.requirements.policy.name
+
+    def clock(self) -> datetime:
+        """Return the time, in UTC."""
+        return self.requirements.clock()
 
 
 @dataclass(frozen=True)

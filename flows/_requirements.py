@@ -1,6 +1,6 @@
 """What a protection run requires: one policy, and the exemptions as they are when they are read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -18,6 +18,20 @@ from snapshot_protection.policy import NamedPolicy
 from snapshot_protection.requirements import Requirements
 
 
+def now_utc() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+def now_or_due() -> datetime:
+    """Return the time, but none before this run was due: a worker's clock may be behind the Prefect server's.
+
+    What protects snapshots again is due when their exemptions have expired, and runs once.
+    """
+    due: datetime = flow_run.scheduled_start_time
+    return max(now_utc(), due)
+
+
 @dataclass(frozen=True)
 class RunRequirements:
     """The requirements of all projects of a run.
@@ -28,11 +42,13 @@ class RunRequirements:
             under either name holds for its snapshot.
         also: Names of which it is not known whether they are the same project: of a snapshot that is exempt
             under one of them, it is assumed.
+        clock: Tells the time, in UTC.
     """
 
     policy: NamedPolicy = field(default_factory=NamedPolicy)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     also: Sequence[str] = ()
+    clock: Callable[[], datetime] = now_or_due
 
     @classmethod
     def of(cls, policy: NamedPolicy, projects: Iterable[Project], also: Sequence[str] = ()) -> Self:
@@ -50,7 +66,8 @@ class RunRequirements:
             UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
         """
         others = [name for name in (*self.names.get(endpoint, ()), *self.also) if name != project]
-        exemptions = unexpired(await _load(project, others), _now())
+        found = await _load(project, others, self.clock())
+        exemptions = unexpired(found, self.clock())  # one may have expired while they were read
         return Requirements(project, self.policy.policy, exemptions)
 
     async def read_again(self, project: str, endpoint: str) -> Requirements:
@@ -68,18 +85,9 @@ class RunRequirements:
         return Requirements(project, self.policy.policy)
 
 
-def _now() -> datetime:
-    """Return the time, but none before this run was due: a worker's clock may be behind the Prefect server's.
-
-    What protects snapshots again is due when their exemptions have expired, and runs once.
-    """
-    due: datetime = flow_run.scheduled_start_time
-    return max(datetime.now(UTC), due)
-
-
-async def _load(project: str, others: Sequence[str]) -> Mapping[int, Exemption]:
+async def _load(project: str, others: Sequence[str], now: datetime) -> Mapping[int, Exemption]:
     try:
-        return await load_exemptions(project, also=others)
+        return await load_exemptions(project, also=others, now=now)
     except HetznerCloudError:
         raise
     except Exception as error:

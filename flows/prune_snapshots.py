@@ -1,7 +1,7 @@
 """Delete the snapshots that a policy does not keep, one at a time, and never leave a survivor unprotected."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from prefect import flow
@@ -16,7 +16,7 @@ from flows._prune_approval import PruneApproval
 from flows._prune_lock import ThisRun
 from flows._prune_project import apply_plan
 from flows._prune_recovery import Recovery, recover_projects
-from flows._requirements import RunRequirements
+from flows._requirements import RunRequirements, now_utc
 from flows._run_context import is_deployed, returned_state
 from flows._run_names import prune_run_name
 from flows._write_ahead import before_any_change
@@ -75,6 +75,7 @@ async def prune_snapshots(
         named_policy = await load_policy(policy)
         chosen = await load_projects(projects, deployed=is_deployed())
         requirements = RunRequirements.of(named_policy, chosen, also=await find_saved_names())
+        requirements = replace(requirements, clock=now_utc)  # an exemption keeps: none ends early
         options = PruneOptions(requirements, limits, dry_run, timeout_seconds)
         pruning = _PruneRun(chosen, options, ThisRun(UUID(str(flow_run.id)), flow_run.name or ""))
         return await (pruning.look() if dry_run else pruning.apply(with_approval=approval))

@@ -24,7 +24,7 @@ class UnreadableExemptionsError(HetznerCloudError):
 
 
 async def load_exemptions(
-    project: str, *, also: Sequence[str] = (), expired_days: float = 0
+    project: str, *, also: Sequence[str] = (), expired_days: float = 0, now: datetime | None = None
 ) -> dict[int, Exemption]:
     """Load a project's exemptions: those that hold, and those that may have expired since.
 
@@ -35,11 +35,12 @@ async def load_exemptions(
         also: Names that may be the same project, by another token: what is stored under those holds, too. A
             version of theirs that is not readable is left out: it is an error of the project of that name.
         expired_days: How long ago those that have expired may have done so, at least.
+        now: In UTC; by default the time.
 
     Raises:
         UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
     """
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     oldest = now - _MAX_AGE - timedelta(days=expired_days)
     names = {_key(name): name for name in (*also, project)}
     versions = await _read_versions(list(names), oldest)
