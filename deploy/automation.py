@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from httpx import Response
 from prefect.client.orchestration import PrefectClient
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from deploy.record import Record
 from reporting.events import UNPROTECTED
@@ -123,7 +124,15 @@ async def _release_owned(client: PrefectClient, deployment_id: UUID) -> None:
 async def _drop_doubles(client: PrefectClient, deployment_id: UUID) -> None:
     for _, *doubles in _group_equal(await _fetch_related(client, deployment_id)):
         for double in doubles:
-            await client.delete_automation(double.id)
+            await _delete(client, double.id)
+
+
+async def _delete(client: PrefectClient, automation_id: UUID) -> None:
+    try:
+        await client.delete_automation(automation_id)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:  # another deploy has deleted it
+            raise
 
 
 async def _find(client: PrefectClient, deployment_id: UUID) -> list[Automation]:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.events.schemas.automations import Automation
 from prefect.variables import Variable
 
+import deploy.automation
 from deploy.automation import describe_automation, ensure_automation
 from deploy.record import Record
 from playground.server import PrefectServer
@@ -76,3 +78,23 @@ async def test_what_ran_a_deleted_deployment_of_an_operator_never_runs_protect_s
         with_both = await client.read_automation(created.id)
         await ensure_automation(client, protect, Record())
         assert await client.read_automation(created.id) == with_both
+
+
+async def test_a_double_that_another_deploy_has_just_deleted_is_no_error(
+    prefect_api: PrefectServer, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_from(checkout, prefect_api)
+    async with get_client() as client:
+        protect = (await client.read_deployment_by_name(PROTECT)).id
+        await client.create_automation(describe_automation(protect))
+        known = await client.read_automations()
+
+        async def fetch_then_lose(*_: object) -> list[Automation]:
+            for automation in known:
+                await client.delete_automation(automation.id)
+            return known
+
+        monkeypatch.setattr(deploy.automation, "_fetch_related", fetch_then_lose)
+        await deploy.automation._drop_doubles(client, protect)
+        assert len(known) == 2
+        assert not await client.read_automations()
