@@ -8,10 +8,9 @@ import httpx
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from rich.text import Text
 
 from cli.flow_run import run_flow
-from cli.tables import make_console, print_unprotect
+from cli.tables import make_console, print_failure, print_unprotect
 from flows._unprotect_project import UnprotectRequest
 from flows.unprotect_snapshots import unprotect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
@@ -32,11 +31,11 @@ def start_unprotecting(parameters: Mapping[str, Any]) -> int:
         UnprotectRequest.validate(**parameters)
         run = asyncio.run(arun_deployment(_DEPLOYMENT, parameters=dict(parameters), timeout=0))
     except InvalidArgumentError as error:
-        return _fail(str(error))
+        return print_failure(error)
     except ObjectNotFound:
-        return _fail(f"There is no deployment {_DEPLOYMENT}: run `make deploy`.")
+        return print_failure(f"There is no deployment {_DEPLOYMENT}: run `make deploy`.")
     except httpx.HTTPError as error:
-        return _fail(f"The run could not be started: {describe_prefect_error(error)}.")
+        return print_failure(f"The run could not be started: {describe_prefect_error(error)}.")
     ui_url = get_current_settings().ui_url
     link = f": {ui_url}/runs/flow-run/{run.id}" if ui_url else "."
     console = make_console()
@@ -47,8 +46,3 @@ def start_unprotecting(parameters: Mapping[str, Any]) -> int:
         highlight=False,
     )
     return 0
-
-
-def _fail(text: str) -> int:
-    make_console(stderr=True).print(Text(f"Failed: {text}", style="bold red"), soft_wrap=True)
-    return 1
