@@ -3,11 +3,11 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Self
 
-from prefect.blocks.core import Block
 from prefect.client.schemas.objects import BlockDocument
 from pydantic import ConfigDict, Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from blocks.named_block import NamedBlock
 from hetzner_cloud import __version__
 from hetzner_cloud.client import HetznerCloudClient
 from hetzner_cloud.client_pool import pooled_client
@@ -21,7 +21,7 @@ ENVIRONMENT = "environment"
 _USER_AGENT = f"hetzner-snapshot-protection/{__version__}"
 
 
-class HetznerCloudCredentials(Block):
+class HetznerCloudCredentials(NamedBlock):
     """Keeps the API token of one Hetzner Cloud project; the block's name is the project's name."""
 
     _block_type_name = "Hetzner Cloud Credentials"
@@ -87,19 +87,13 @@ class HetznerCloudCredentials(Block):
     def _validate_reserve(cls, share: float) -> float:
         return validate_reserve(share)
 
-    async def asave(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
-        """Save the block; its name must not be the reserved one.
-
-        Raises:
-            InvalidArgumentError: The name is reserved; nothing was saved.
-        """
-        reject_reserved_name(name or self.project)
-        return await super().asave(name, *args, **kwargs)
-
-    def save(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
-        """Save the block; as `asave`."""
-        reject_reserved_name(name or self.project)
-        return super().save(name, *args, **kwargs)
+    @classmethod
+    def check_name(cls, name: str) -> None:
+        """Raise an InvalidArgumentError if no block may be saved under a name."""
+        if name == ENVIRONMENT:
+            raise InvalidArgumentError(
+                f"The name '{ENVIRONMENT}' is reserved for the project of HCLOUD_TOKEN. Use another name."
+            )
 
     @classmethod
     def from_document(cls, document: BlockDocument) -> Self:
@@ -126,14 +120,6 @@ class HetznerCloudCredentials(Block):
             ClientConfig(
                 self.token, self.endpoint, self.rate_limit_reserve, self.credentials_label, _USER_AGENT
             )
-        )
-
-
-def reject_reserved_name(name: str) -> None:
-    """Raise an InvalidArgumentError if no block may be saved under a name."""
-    if name == ENVIRONMENT:
-        raise InvalidArgumentError(
-            f"The name '{ENVIRONMENT}' is reserved for the project of HCLOUD_TOKEN. Use another name."
         )
 
 

@@ -7,12 +7,12 @@ from json import JSONDecodeError
 from typing import Any, ClassVar
 
 import httpx
-from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import Field, HttpUrl, ValidationError
 
 from blocks.missing_objects import is_missing
+from blocks.named_block import NamedBlock
 from blocks.saved_blocks import describe_read_error
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.sanitize import printable_repr
@@ -23,7 +23,7 @@ DEFAULT = "default"
 _MAX_NAMES = 20
 
 
-class SnapshotPolicy(Block):
+class SnapshotPolicy(NamedBlock):
     """Keeps rules that say which snapshots must be protected, and which of them retention may delete."""
 
     _block_type_name = "Snapshot Policy"
@@ -54,19 +54,14 @@ class SnapshotPolicy(Block):
         description="The time zone of days, weeks, months and years, e.g. Europe/Berlin.",
     )
 
-    async def asave(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
-        """Save the block; its name must not be the reserved one.
-
-        Raises:
-            InvalidArgumentError: The name is reserved; nothing was saved.
-        """
-        _reject_reserved_name(name or self._block_document_name)
-        return await super().asave(name, *args, **kwargs)
-
-    def save(self, name: str | None = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Block's
-        """Save the block; as `asave`."""
-        _reject_reserved_name(name or self._block_document_name)
-        return super().save(name, *args, **kwargs)
+    @classmethod
+    def check_name(cls, name: str) -> None:
+        """Raise an InvalidArgumentError if no block may be saved under a name."""
+        if name == BUILT_IN:
+            raise InvalidArgumentError(
+                f"The name '{BUILT_IN}' is reserved: reports use it where no policy is saved. "
+                "Use another name."
+            )
 
 
 def validate_policy_name(name: object) -> str:
@@ -79,15 +74,8 @@ def validate_policy_name(name: object) -> str:
         raise InvalidArgumentError(
             f"A policy's name has only lowercase letters, digits and dashes, unlike {printable_repr(name)}."
         )
-    _reject_reserved_name(name)
+    SnapshotPolicy.check_name(name)
     return name
-
-
-def _reject_reserved_name(name: str | None) -> None:
-    if name == BUILT_IN:
-        raise InvalidArgumentError(
-            f"The name '{BUILT_IN}' is reserved: reports use it where no policy is saved. Use another name."
-        )
 
 
 async def load_policy(name: str = DEFAULT) -> NamedPolicy:

@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import get_current_settings
 from pydantic import SecretStr, ValidationError
 
-from blocks.credentials import HetznerCloudCredentials, reject_reserved_name
+from blocks.credentials import HetznerCloudCredentials
 from blocks.project_errors import unreadable_credentials
 from blocks.projects import Project, project_from_document
 from blocks.saved_blocks import Unreadable, read_saved_block
@@ -145,7 +145,7 @@ def _confirm(question: str) -> None:
 
 
 def _validate_name(name: str) -> None:
-    reject_reserved_name(name)
+    HetznerCloudCredentials.check_name(name)
     if not re.fullmatch(_NAME, name):
         raise InvalidArgumentError(
             f"A project's name has only small letters, digits and dashes, unlike {name!r}."

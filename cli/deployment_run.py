@@ -8,9 +8,8 @@ import httpx
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from rich.text import Text
 
-from cli.tables import make_console
+from cli.tables import make_console, print_failure
 from hetzner_cloud.errors import InvalidArgumentError
 from records.prefect_errors import describe_prefect_error
 
@@ -27,11 +26,11 @@ def start_run(deployment: str, parameters: Mapping[str, Any], validate: Callable
         validate()
         run = asyncio.run(arun_deployment(deployment, parameters=dict(parameters), timeout=0))
     except InvalidArgumentError as error:
-        return _fail(str(error))
+        return print_failure(error)
     except ObjectNotFound:
-        return _fail(f"There is no deployment {deployment}: run `make deploy`.")
+        return print_failure(f"There is no deployment {deployment}: run `make deploy`.")
     except httpx.HTTPError as error:
-        return _fail(f"The run could not be started: {describe_prefect_error(error)}.")
+        return print_failure(f"The run could not be started: {describe_prefect_error(error)}.")
     ui_url = get_current_settings().ui_url
     link = f": {ui_url}/runs/flow-run/{run.id}" if ui_url else "."
     console = make_console()
@@ -42,8 +41,3 @@ def start_run(deployment: str, parameters: Mapping[str, Any], validate: Callable
         highlight=False,
     )
     return 0
-
-
-def _fail(text: str) -> int:
-    make_console(stderr=True).print(Text(f"Failed: {text}", style="bold red"), soft_wrap=True)
-    return 1

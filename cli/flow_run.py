@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.endings import CommandFailedError, exit_status_of
-from cli.tables import make_console
+from cli.tables import make_console, print_failure
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
 from snapshot_protection.protection_report import ProtectionReport, SnapshotsNotProtectedError
@@ -44,15 +44,17 @@ def run_flow(
         report = _run_to_end(flow_run)
     except _FAILURES as error:
         print_table(cast("Report", error.report), make_console())
-        return _fail(error)
+        return print_failure(error)
     except HetznerCloudError as error:
-        return _fail(error)
+        return print_failure(error)
     except (RuntimeError, httpx.TransportError, PrefectHTTPStatusError) as error:
         if isinstance(error, RuntimeError) and "API" not in str(error):
             raise
         raise CommandFailedError(_describe_loss(error)) from None
     except KeyboardInterrupt as error:
-        _fail("interrupted. The log names what was started. Run it again: what is protected costs nothing.")
+        print_failure(
+            "interrupted. The log names what was started. Run it again: what is protected costs nothing."
+        )
         return exit_status_of(error)
     print_table(report, make_console())
     make_console().print(Text(f"Completed: {format_message(report)}", style="bold green"), soft_wrap=True)
@@ -100,8 +102,3 @@ def _describe_loss(error: Exception) -> str:
         f"the Prefect server no longer responds as it should ({type(error).__name__}{status}). Is the "
         "one at PREFECT_API_URL running? Run it again: what is protected costs nothing."
     )
-
-
-def _fail(error: HetznerCloudError | str) -> int:
-    make_console(stderr=True).print(Text(f"Failed: {error}", style="bold red"), soft_wrap=True)
-    return 1

@@ -5,14 +5,14 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
+from prefect.exceptions import ObjectAlreadyExists
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from blocks.projects import Project, load_projects
 from blocks.snapshot_policy import SnapshotPolicy, load_policy, validate_policy_name
 from cli.policy_tables import print_overview, print_policy
-from cli.tables import make_console
+from cli.tables import make_console, print_failure
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.policy import NamedPolicy, Policy
@@ -58,9 +58,10 @@ async def _save(name: str, file: Path, *, replace: bool) -> int:
     try:
         await block.asave(validate_policy_name(name), overwrite=replace)
     except ValueError as error:
-        if "overwrite=True" not in str(error):  # Prefect's only sign that there is one
-            raise
-        raise InvalidArgumentError(f"Policy '{name}' already exists; use --replace to replace it.") from None
+        if isinstance(error.__cause__, ObjectAlreadyExists):
+            text = f"Policy '{name}' already exists; use --replace to replace it."
+            raise InvalidArgumentError(text) from None
+        raise
     console = make_console()
     print_policy(NamedPolicy(name, policy), console)
     console.print(f"Saved. See what it means for your snapshots: hetzner-snapshots policy show {name}")
@@ -106,9 +107,4 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(work)
     except HetznerCloudError as error:
-        return _fail(str(error))
-
-
-def _fail(text: str) -> int:
-    make_console(stderr=True).print(Text(f"Failed: {text}", style="bold red"), soft_wrap=True)
-    return 1
+        return print_failure(error)

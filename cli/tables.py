@@ -47,6 +47,12 @@ def make_console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=_PIPE_WIDTH)
 
 
+def print_failure(reason: object) -> int:
+    """Print why a command failed, on standard error; returns its exit status."""
+    make_console(stderr=True).print(Text(f"Failed: {reason}", style="bold red"), soft_wrap=True)
+    return 1
+
+
 def print_protection(report: ProtectionReport, console: Console) -> None:
     """Print a run's outcomes, the most severe last, where they are seen."""
     outcomes = sorted(report.snapshots, key=lambda outcome: -severity(outcome.outcome))

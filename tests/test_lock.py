@@ -30,8 +30,10 @@ def test_every_locked_version_has_hashes() -> None:
     assert not [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry]
 
 
-def test_the_lock_names_no_host() -> None:
-    assert not re.findall(r"://|index-url|find-links", LOCK)
+def test_the_lock_has_versions_and_hashes_only_and_so_names_no_host() -> None:
+    version = r"[a-z0-9._-]+(\[[a-z,]+\])?==[\w.+!]+( ; [\w '<>=.!()]+)? \\"
+    digest = r"    --hash=sha256:[0-9a-f]{64}( \\)?"
+    assert not [line for line in LOCK.splitlines() if not re.fullmatch(f"{version}|{digest}", line)]
 
 
 def test_the_package_says_the_version_that_is_released() -> None:

@@ -26,6 +26,8 @@ from tests.support.shell import ROOT, environment_of, from_the_shell
 from tests.support.undecryptable_blocks import undecryptable
 from tests.support.waits import until
 
+pytestmark = pytest.mark.e2e  # each runs the command as a process
+
 NAME = "saved-from-the-shell"
 
 

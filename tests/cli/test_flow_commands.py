@@ -13,6 +13,8 @@ from sandbox import Sandbox
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.shell import COMMAND, ROOT, environment_of, from_the_shell, protect
 
+pytestmark = pytest.mark.e2e  # each runs the command as a process
+
 
 def audit(server: PrefectServer, *arguments: str) -> subprocess.CompletedProcess[str]:
     return from_the_shell(server, sys.executable, "-m", "flows.audit_snapshot_protection", *arguments)

@@ -178,9 +178,10 @@ async def test_failed_and_crashed_runs_of_ours_and_what_events_tell_of_snapshots
             await begin(client, deployment, Failed(message="not to be reported"), of)
         await begin(client, on_demand, Completed(message="not to be reported"))
         crashed = await begin(client, on_demand, Crashed(message="x" * 5_000))
+        prod = {"prefect.resource.id": "hetzner-cloud.project.prod", "prefect.resource.name": "prod"}
         await emit(
             UNPROTECTED,
-            {"prefect.resource.id": "hetzner-cloud.project.prod", "prefect.resource.name": "prod"},
+            prod,
             related_to(crashed, "on-demand"),
             count=2,
             newly_unprotected=1,
@@ -189,7 +190,7 @@ async def test_failed_and_crashed_runs_of_ours_and_what_events_tell_of_snapshots
         )
         await emit(
             MISSING,
-            {"prefect.resource.id": "hetzner-cloud.project.prod", "prefect.resource.name": "prod"},
+            prod,
             related_to(crashed, "on-demand"),
             count=2,
             since_last_audit=1,

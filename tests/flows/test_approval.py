@@ -129,7 +129,7 @@ async def test_a_plan_that_changed_is_requested_again_with_the_difference(projec
     first, second, *_ = project.protected
     run_id = await project.start([first, second])
     await execute(unprotect_snapshots, run_id)
-    project.sandbox.images[second]["description"] = "of somebody else"
+    project.sandbox.images[second]["description"] = "of another project"
     await resume(run_id, **ANSWER)
     assert state_of(await execute(unprotect_snapshots, run_id))[0] == "Suspended"
     assert not project.removals
