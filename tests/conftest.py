@@ -36,6 +36,7 @@ from records.known_projects import KEY  # noqa: E402
 from sandbox import Sandbox, serve  # noqa: E402
 from tests.support.figures import EXAMPLES, RecordFigure  # noqa: E402
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject  # noqa: E402
+from tests.support.flow_runs import delete_unfinished  # noqa: E402
 from tests.support.migrated_database import make_home  # noqa: E402
 from tests.support.project_copy import copy_project  # noqa: E402
 
@@ -182,8 +183,6 @@ async def _undeploy() -> None:
             await client.delete_deployment(deployment.id)
         for automation in await client.read_automations():
             await client.delete_automation(automation.id)
-        for flow_run in await client.read_flow_runs():
-            if flow_run.state and not flow_run.state.is_final():
-                await client.delete_flow_run(flow_run.id)
+        await delete_unfinished(client)
         with suppress(ObjectNotFound):
             await client.delete_variable_by_name("hetzner_snapshot_protection_deployed")

@@ -24,7 +24,7 @@ from snapshot_protection.interrupted_runs import (
     InterruptedRuns,
 )
 from tests.support.fixtures import SaveProject
-from tests.support.flow_runs import artifacts_of, eventually, log_of, run
+from tests.support.flow_runs import artifacts_of, delete_unfinished, eventually, log_of, run
 
 ADVICE = (
     "Cancel these flow runs in the UI unless they are still in progress, and start again what is needed; "
@@ -41,15 +41,9 @@ async def client(engine: object, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """A client of a server without unfinished flow runs, to which every sign of life is an old one."""
     monkeypatch.setattr(interrupted_runs, "SILENT_AFTER_SECONDS", 0)
     async with get_client() as client:
-        await forget_unfinished(client)
+        await delete_unfinished(client)
         yield client
-        await forget_unfinished(client)
-
-
-async def forget_unfinished(client: PrefectClient) -> None:
-    for one in await client.read_flow_runs():
-        if one.state and not one.state.is_final():
-            await client.delete_flow_run(one.id)
+        await delete_unfinished(client)
 
 
 async def heartbeat(client: PrefectClient, of: FlowRun, occurred: datetime) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import temporary_settings
@@ -29,7 +30,9 @@ pytestmark = pytest.mark.e2e
 
 _INTERVAL = timedelta(seconds=20)
 _NAMED_IN_MESSAGE = 5
-_IN_PROGRESS = {StateType.RUNNING, StateType.PENDING}
+_IN_PROGRESS = FlowRunFilter.model_validate(
+    {"state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING]}}}
+)
 _FINAL = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
 _LONGER_THAN_A_LEASE_SECONDS = 320.0  # what Prefect leases to a run with a concurrency limit lasts 300 s
 
@@ -73,7 +76,7 @@ async def until_pending(begun: FlowRun) -> None:
 
 async def unfinished_since_before(moment: datetime) -> dict[UUID, FlowRun]:
     async with get_client() as client:
-        runs = [run for run in await client.read_flow_runs() if run.state_type in _IN_PROGRESS]
+        runs = await client.read_flow_runs(flow_run_filter=_IN_PROGRESS)
     return {run.id: run for run in runs if run.state and run.state.timestamp < moment}
 
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from prefect import Flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter
-from prefect.client.schemas.objects import Artifact, FlowRun, State, TaskRun
+from prefect.client.schemas.objects import TERMINAL_STATES, Artifact, FlowRun, State, TaskRun
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 60.0
@@ -32,6 +32,14 @@ async def run(flow: Flow[..., Any], **parameters: Any) -> Run:
     async with get_client() as client:
         record = await client.read_flow_run(state.state_details.flow_run_id)
     return Run(state, await state.aresult(raise_on_failure=False), record)
+
+
+async def delete_unfinished(client: PrefectClient) -> None:
+    """Delete each flow run that has not ended: audits name them, and the server lists only a page at once."""
+    wanted = FlowRunFilter.model_validate({"state": {"type": {"not_any_": sorted(TERMINAL_STATES)}}})
+    while found := await client.read_flow_runs(flow_run_filter=wanted):
+        for flow_run in found:
+            await client.delete_flow_run(flow_run.id)
 
 
 async def task_runs_of(flow_run_id: UUID, *, at_least: int = 1) -> list[TaskRun]:
