@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
 from records.prefect_errors import describe_prefect_error
-from snapshot_protection.markdown import escape_rows
+from snapshot_protection.markdown import escape_markdown, escape_rows
 from snapshot_protection.rendered_report import RenderedReport, RenderedSummary, RenderedTable
 
 _MAX_CONCURRENT_REQUESTS = 50
@@ -56,4 +57,14 @@ async def _publish_summary(summary: RenderedSummary, links: Awaitable[Sequence[_
         markdown = summary.markdown
     else:
         markdown = summary.markdown({project: link for project, link in await links if link})
-    await acreate_markdown_artifact(markdown, key=summary.key, description=summary.description)
+    text = markdown + _link_to_run()
+    await acreate_markdown_artifact(text, key=summary.key, description=summary.description)
+
+
+def _link_to_run() -> str:
+    """Return a paragraph that leads from the artifact, which successive runs publish, to the run."""
+    ui_url = get_current_settings().ui_url  # flow_run.ui_url is "None/…" without one
+    if not ui_url:
+        return ""
+    name = escape_markdown(flow_run.name or "")
+    return f"\nPublished by flow run [{name}]({ui_url}/runs/flow-run/{flow_run.id}).\n"

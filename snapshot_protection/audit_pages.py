@@ -38,6 +38,7 @@ MAX_TABLE_ROWS = 500
 CONSOLE_URL = "https://console.hetzner.com/projects"
 _NAMED_IN_SUMMARY = 20
 _BARS = "▁▂▃▄▅▆▇█"
+_MARKS = ("🔴", "🟡", "🟢", "⚪")
 
 
 def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
@@ -55,6 +56,11 @@ def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str |
         text = ", ".join(f"{number} {words}" for words, number in counts.items())
         rows.append(_row(text, f"… {len(hidden)} more"))
     return rows
+
+
+def sort_projects(report: AuditReport) -> list[ProjectAudit]:
+    """Sort the projects of an audit, the most severe first; of the same severity, as they were audited."""
+    return sorted(report.projects, key=lambda project: _MARKS.index(_project_mark(project)))
 
 
 def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
@@ -82,7 +88,7 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
         "",
         *_overview(report, links),
     ]
-    lines += [line for project in report.projects for line in _section(project)]
+    lines += [line for project in sort_projects(report) for line in _section(project)]
     lines += exempt_lines(report)
     lines += warning_lines(report)
     lines += summary_lines(report.interrupted)
@@ -92,14 +98,11 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
 
 
 def sparkline(trend: Sequence[TrendPoint]) -> str:
-    """Draw the coverage of the last audits, from the lowest value to the highest."""
-    shares = [point.protected / point.total for point in trend if point.total]
-    if len(shares) < 2:
+    """Draw the coverage of the last audits on a scale from 0 to 100 %; only 100 % is a full bar."""
+    points = [point for point in trend if point.total]
+    if len(points) < 2:
         return ""
-    low, high = min(shares), max(shares)
-    if low == high:
-        return _BARS[-1 if high == 1 else 3] * len(shares)
-    return "".join(_BARS[round((share - low) / (high - low) * (len(_BARS) - 1))] for share in shares)
+    return "".join(_BARS[point.protected * (len(_BARS) - 1) // point.total] for point in points)
 
 
 def format_age(created: datetime | None, now: datetime) -> str:
@@ -139,7 +142,7 @@ def _scope(report: AuditReport) -> str:
 def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
     header = ("", "project", "snapshots", "protected", "coverage", "GB protected", "trend", "compared with")
     lines = [f"| {' | '.join(header)} |", "| --- | --- | ---: | ---: | ---: | ---: | --- | --- |"]
-    for project in report.projects:
+    for project in sort_projects(report):
         name = escape_markdown(project.project)
         name = f"[{name}]({links[project.project]})" if project.project in links else name
         lines.append(f"| {' | '.join(_overview_cells(project, name))} |")
@@ -148,16 +151,15 @@ def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
 
 def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
     if project.error:
-        return ("🔴", name, "?", "?", "could not be read", "", sparkline(project.trend), "")
+        return (_project_mark(project), name, "?", "?", "could not be read", "", sparkline(project.trend), "")
     if project.duplicate_of:
         same = f"same project as {escape_markdown(project.duplicate_of)}"
-        return ("⚪", name, "", "", same, "", sparkline(project.trend), "")
+        return (_project_mark(project), name, "", "", same, "", sparkline(project.trend), "")
     protected, total = project.coverage
     sizes = [(one.size or 0, one.protected) for one in project.findings if one.is_counted]
     stored, safe = sum(size for size, _ in sizes), sum(size for size, kept in sizes if kept)
-    urgent = project.without_id or project.history_lost or any(one.is_urgent for one in project.findings)
     return (
-        "🔴" if urgent else "🟡" if protected < total else "🟢",
+        _project_mark(project),
         name,
         str(total),
         str(protected),
@@ -166,6 +168,16 @@ def _overview_cells(project: ProjectAudit, name: str) -> tuple[str, ...]:
         sparkline(project.trend),
         _compared_with(project),
     )
+
+
+def _project_mark(project: ProjectAudit) -> str:
+    if project.error:
+        return "🔴"
+    if project.duplicate_of:
+        return "⚪"
+    if project.without_id or project.history_lost or any(one.is_urgent for one in project.findings):
+        return "🔴"
+    return "🟡" if project.unprotected or project.note else "🟢"
 
 
 def _compared_with(project: ProjectAudit) -> str:
@@ -209,8 +221,16 @@ def _row_of(finding: SnapshotFinding, now: datetime) -> dict[str, str | int]:
         f"{finding.created:%Y-%m-%d %H:%M}" if finding.created else "",
         format_age(finding.created, now),
         f"{finding.size:g}" if finding.size is not None else "",
-        "?" if finding.is_unreadable else "yes" if finding.protected else "no",
+        _protected(finding),
     )
+
+
+def _protected(finding: SnapshotFinding) -> str:
+    if finding.is_unreadable:
+        return "?"
+    if finding.is_missing:
+        return "was" if finding.was_protected else "was not"
+    return "yes" if finding.protected else "no"
 
 
 def _columns_of_some(shown: Sequence[SnapshotFinding]) -> Mapping[str, list[str]]:

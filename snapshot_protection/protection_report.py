@@ -182,7 +182,7 @@ def format_headline(report: ProtectionReport) -> str:
         text = f"Dry run: would protect {todo} of {snapshots} in {projects}, {before} protected already"
         return ", ".join([text, *others]) + _inaccessible_suffix(report)
     text = f"{before + counts['protected']} of {pluralize(total, 'snapshot')} protected in {projects}"
-    text += f" ({counts['protected']} now, {before} before)"
+    text += f" ({counts['protected']} newly protected, {before} already protected)"
     return ", ".join([text, *others]) + _inaccessible_suffix(report)
 
 

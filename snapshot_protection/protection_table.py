@@ -10,9 +10,9 @@ COLUMNS = (
     "outcome",
     "code",
     "action",
+    "message",
     "description",
     "server",
-    "message",
     "correlation id",
 )
 MAX_TABLE_ROWS = 2_000
@@ -34,9 +34,9 @@ def build_row(outcome: SnapshotOutcome) -> dict[str, str | int]:
         outcome.outcome,
         outcome.code,
         outcome.action_id if outcome.action_id is not None else "",
+        outcome.message,
         outcome.description,
         outcome.server,
-        outcome.message,
         outcome.correlation_id,
     )
     return dict(zip(COLUMNS, cells, strict=True))

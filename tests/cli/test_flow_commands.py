@@ -34,7 +34,10 @@ def test_the_table_and_the_exit_status_tell_when_all_is_protected(
     done = protect(engine, "--project", "prod")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-1] == "Completed: 6 of 6 snapshots protected in 1 project (4 now, 2 before)"
+    assert (
+        lines[-1]
+        == "Completed: 6 of 6 snapshots protected in 1 project (4 newly protected, 2 already protected)"
+    )
     rows = [line.split() for line in lines if line.startswith("prod")]
     assert len(rows) == 6
     assert all(

@@ -132,7 +132,7 @@ async def test_the_whole_story_on_a_worker_in_another_folder(
         assert done.parameters["projects"] == ["prod"]
         assert state_of(done) == (
             "COMPLETED",
-            "6 of 6 snapshots protected in 1 project (4 now, 2 before)",
+            "6 of 6 snapshots protected in 1 project (4 newly protected, 2 already protected)",
         ), (tmp_path / "worker.log").read_text()
 
         again = await start(AUDIT, projects=["prod", "staging"])

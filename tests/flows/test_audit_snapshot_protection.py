@@ -1,6 +1,7 @@
 """The audit on the engine, against sandboxes over real HTTP."""
 
 import json
+import re
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -60,7 +61,9 @@ async def test_an_audit_counts_and_changes_nothing(save_project: SaveProject, sa
     assert operations(sandbox.requests) == {"list_images": 1}
     rows = await rows_of(done, "audit-counts")
     assert [row["finding"] for row in rows] == ["🟡 unprotected"] * 4 + ["🟢 protected"] * 2
-    assert "first audit" in await render_summary(done)
+    summary = await render_summary(done)
+    assert "first audit" in summary
+    assert re.search(rf"Published by flow run .*\]\(http\S+/runs/flow-run/{done.record.id}\)", summary)
 
 
 async def test_a_read_only_token_is_enough_and_pages_are_all_that_is_asked(

@@ -175,7 +175,10 @@ async def test_a_batch_that_is_killed_is_started_again_and_one_report_tells_of_a
         clock.advance(60)
         done = await finished(parent.id)
     assert done.state
-    assert done.state.message == "14 of 14 snapshots protected in 2 projects (14 now, 0 before)"
+    assert (
+        done.state.message
+        == "14 of 14 snapshots protected in 2 projects (14 newly protected, 0 already protected)"
+    )
     parts = await runs_of(BATCH)
     assert sorted(str(part.state and part.state.name) for part in parts) == [
         "Completed",

@@ -49,7 +49,10 @@ async def test_every_snapshot_is_protected_with_the_least_requests(
     done = await run(protect_snapshots, projects=["prod"])
 
     assert done.state.is_completed()
-    assert done.state.message == "60 of 60 snapshots protected in 1 project (50 now, 10 before)"
+    assert (
+        done.state.message
+        == "60 of 60 snapshots protected in 1 project (50 newly protected, 10 already protected)"
+    )
     assert Counter(outcomes_of(done).values()) == {"protected": 50, "already_protected": 10}
     assert not unprotected(big)
     assert {image_id: big.images[image_id]["protection"] for image_id in others} == others
@@ -326,7 +329,7 @@ async def test_a_project_with_two_tokens_is_protected_whichever_goes_first(
     first, second = list(order)
     message = done.state.message or ""
     assert message.startswith(
-        f"4 of 4 snapshots protected in 1 project (4 now, 0 before); "
+        f"4 of 4 snapshots protected in 1 project (4 newly protected, 0 already protected); "
         f"'{second}' is the same project as '{first}'"
     )
     is_rejected = order == "ab"
@@ -361,7 +364,8 @@ async def test_one_project_is_protected_and_a_name_that_is_not_saved_fails_the_r
     assert done.state.is_failed()
     message = done.state.message or ""
     assert message.startswith(
-        "6 of 6 snapshots protected in 2 projects (4 now, 2 before), 1 project could not"
+        "6 of 6 snapshots protected in 2 projects (4 newly protected, 2 already protected), "
+        "1 project could not"
     )
     assert "project 'nope' could not be read: no saved credentials block has this name" in message
 

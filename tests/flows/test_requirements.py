@@ -76,7 +76,8 @@ async def test_a_rule_exempts_a_snapshot_and_the_report_names_rule_and_policy(
 
     assert done.state.is_completed()
     assert done.state.message == (
-        f"4 of 4 snapshots protected in 1 project (2 now, 2 before), 1 exempt; policy '{policy}' ({DIGEST})"
+        f"4 of 4 snapshots protected in 1 project (2 newly protected, 2 already protected), "
+        f"1 exempt; policy '{policy}' ({DIGEST})"
     )
     assert outcomes_of(done)[lab] == "exempt"
     assert outcomes_of(done)[lab_protected] == "already_protected"

@@ -62,7 +62,7 @@ async def test_every_batch_is_gathered_after_the_prefect_server_was_away_for_min
             done = await finished(parent.id, patience_seconds=_PATIENCE_SECONDS)
             assert state_of(done) == (
                 "COMPLETED",
-                "4 of 4 snapshots protected in 2 projects (4 now, 0 before)",
+                "4 of 4 snapshots protected in 2 projects (4 newly protected, 0 already protected)",
             )
             assert "The batches are followed again" in await log_of(parent.id, until="followed again")
             workers.close()
@@ -93,7 +93,10 @@ async def test_a_batch_whose_machine_dies_is_started_again_without_any_automatio
         clock.advance(60)
         with worker(prefect_api, tmp_path / "first"):
             done = await finished(parent.id, patience_seconds=_PATIENCE_SECONDS)
-    assert state_of(done) == ("COMPLETED", "2 of 2 snapshots protected in 1 project (0 now, 2 before)")
+    assert state_of(done) == (
+        "COMPLETED",
+        "2 of 2 snapshots protected in 1 project (0 newly protected, 2 already protected)",
+    )
     assert not unprotected(sandbox)
     assert sorted(state_of(one)[0] for one in await runs_of(BATCH)) == ["COMPLETED", "CRASHED"]
     assert "Starting it again" in await log_of(parent.id, until="Starting it again")
@@ -120,7 +123,10 @@ async def test_a_batch_whose_worker_dies_while_it_is_pending_is_started_again_on
             os.kill(pid, signal.SIGKILL)
     with worker(prefect_api, tmp_path):
         done = await fan_out
-    assert done.state.message == "3 of 3 snapshots protected in 1 project (3 now, 0 before)"
+    assert (
+        done.state.message
+        == "3 of 3 snapshots protected in 1 project (3 newly protected, 0 already protected)"
+    )
     assert {one.id: state_of(one)[0] for one in await runs_of(BATCH)}[victim.id] == "CRASHED"
     assert not unprotected(sandbox)
 

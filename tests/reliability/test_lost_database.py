@@ -52,11 +52,16 @@ async def test_everything_is_protected_by_the_built_in_policy_when_the_database_
     lab = sandbox.add_snapshot(labels={"env": "lab"})
     before, _ = await protect_on_a_new_server(tmp_path / "before", sandbox, rules=[LAB], exempt=[approved])
     assert unprotected(sandbox) == {approved, lab}
-    assert "2 of 2 snapshots protected in 1 project (2 now, 0 before), 2 exempt; policy 'default'" in before
+    assert (
+        "2 of 2 snapshots protected in 1 project (2 newly protected, 0 already protected), "
+        "2 exempt; policy 'default'" in before
+    )
 
     after, summary = await protect_on_a_new_server(tmp_path / "after", sandbox, rules=[], exempt=[])
 
-    assert after == "Completed: 4 of 4 snapshots protected in 1 project (2 now, 2 before)"
+    assert (
+        after == "Completed: 4 of 4 snapshots protected in 1 project (2 newly protected, 2 already protected)"
+    )
     assert not unprotected(sandbox)
     built_in = NamedPolicy().policy.digest[:12]
     assert f"Policy 'built\\-in' \\({built_in}\\), without rules." in summary

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.reliability
 OLDEST = "3.7.8"  # README, Compatibility
 EXPECTED = [
     "3 of 10 snapshots protected in 2 projects, 7 unprotected",
-    "6 of 6 snapshots protected in 1 project (4 now, 2 before)",
-    "10 of 10 snapshots protected in 2 projects (3 now, 7 before)",
+    "6 of 6 snapshots protected in 1 project (4 newly protected, 2 already protected)",
+    "10 of 10 snapshots protected in 2 projects (3 newly protected, 7 already protected)",
     "10 of 10 snapshots protected in 2 projects",
 ]
 README = Path(__file__).parents[2] / "README.md"

@@ -144,7 +144,10 @@ async def test_after_a_reboot_the_next_audit_is_completed_and_names_what_was_int
         assert {running.id: "RUNNING", pending.id: "PENDING"}.items() <= states_of(interrupted).items()
         assert [run for run in interrupted.values() if run.auto_scheduled]
         done = await start(PROTECT)
-        assert format_message(done) == "10 of 10 snapshots protected in 2 projects (4 now, 6 before)"
+        assert (
+            format_message(done)
+            == "10 of 10 snapshots protected in 2 projects (4 newly protected, 6 already protected)"
+        )
         audits = await final_audits(until=f"; {len(interrupted)} flow runs without a heartbeat")
         assert {run.state_type for run in audits} == {StateType.COMPLETED}
         message, summary = format_message(audits[-1]), await render_summary(audits[-1])
@@ -175,7 +178,10 @@ async def test_a_run_longer_than_a_lease_is_completed_after_the_server_was_resta
         with prefect_server(home, port=port) as server, temporary_settings(server.settings):
             done = await finished(begun.id, patience_seconds=2 * _LONGER_THAN_A_LEASE_SECONDS)
             assert done.state_type is StateType.COMPLETED, format_message(done)
-            assert format_message(done) == "2 of 2 snapshots protected in 1 project (2 now, 0 before)"
+            assert (
+                format_message(done)
+                == "2 of 2 snapshots protected in 1 project (2 newly protected, 0 already protected)"
+            )
             record_figure("lease", seconds=round(done.total_run_time.total_seconds()), state=done.state_name)
             workers.close()
     assert done.total_run_time.total_seconds() > _LONGER_THAN_A_LEASE_SECONDS - 1

@@ -1,5 +1,6 @@
 """The tables of an audit and its summary."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -65,13 +66,30 @@ def test_the_summary_has_coverage_findings_and_trend() -> None:
     )
     assert text.startswith("## 🔴 2 of 3 snapshots protected in 2 projects, 1 unprotected (1 new)")
     assert (
-        "| 🔴 | [prod](http://127.0.0.1:4200/artifacts/artifact/1) | 3 | 2 | 66.6 % | 10 of 12 | █▅▁ | "
+        "| 🔴 | [prod](http://127.0.0.1:4200/artifacts/artifact/1) | 3 | 2 | 66.6 % | 10 of 12 | █▆▄ | "
         "2026-11-24 03:00 |"
     ) in text
     assert "| 🔴 | dead | ? | ? | could not be read |" in text
     assert "**newly unprotected**: 7, snapshot 7, action 8" in text
     assert "protect\\!=no, younger than 24 hours not counted." in text
     assert "project 'dead' could not be read\\: it cannot be reached" in text
+
+
+def test_the_projects_are_listed_the_most_severe_first() -> None:
+    names = {"fine": finding(1), "unprotected": finding(2, "unprotected"), "also fine": finding(3)}
+    projects = [project(found, name=name) for name, found in names.items()]
+    text = render_summary(report(*projects, DEAD))
+    assert [line.split(" | ")[1] for line in text.splitlines() if re.match("[|] [🔴🟡🟢]", line)] == [
+        "dead",
+        "unprotected",
+        "fine",
+        "also fine",
+    ]
+
+
+def test_what_is_missing_was_protected_or_was_not() -> None:
+    rows = build_table(project(finding(1, "missing_protected"), finding(2, "missing"), finding(3)), now=NOW)
+    assert {row["snapshot"]: row["protected"] for row in rows} == {1: "was", 2: "was not", 3: "yes"}
 
 
 RULE = {"by_rule": True, "reason": "rule 'scratch'"}
@@ -175,11 +193,14 @@ def test_the_summary_takes_all_meaning_from_what_others_wrote() -> None:
         ([(1, 2)], ""),
         ([(2, 2), (3, 3)], "██"),
         ([(1, 2), (2, 4)], "▄▄"),
-        ([(0, 2), (1, 2), (2, 2)], "▁▅█"),
-        ([(0, 0), (1, 2), (2, 2)], "▁█"),
+        ([(0, 2), (1, 2), (2, 2)], "▁▄█"),
+        ([(0, 0), (1, 2), (2, 2)], "▄█"),
+        ([(999, 1_000), (1_000, 1_000)], "▇█"),
     ],
 )
-def test_the_sparkline_shows_how_coverage_went(points: list[tuple[int, int]], drawn: str) -> None:
+def test_the_sparkline_shows_coverage_on_one_scale_and_only_all_as_a_full_bar(
+    points: list[tuple[int, int]], drawn: str
+) -> None:
     assert sparkline([TrendPoint(*point) for point in points]) == drawn
 
 

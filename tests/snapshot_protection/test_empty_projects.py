@@ -34,12 +34,16 @@ def protected(*projects: ProjectReport, selector: str = "") -> ProtectionReport:
         ),
         (
             protected(FULL, EMPTY),
-            "1 of 1 snapshot protected in 2 projects (1 now, 0 before); no snapshot found in project 'empty'",
+            (
+                "1 of 1 snapshot protected in 2 projects (1 newly protected, 0 already protected); "
+                "no snapshot found in project 'empty'"
+            ),
         ),
         (
             protected(FULL, EMPTY, BARE, selector=SELECTOR),
             (
-                "1 of 1 snapshot protected in 3 projects (1 now, 0 before); no snapshot matches the label "
+                "1 of 1 snapshot protected in 3 projects (1 newly protected, 0 already protected); "
+                "no snapshot matches the label "
                 "selector 'env=prod' in 2 projects: 'empty', 'bare'"
             ),
         ),

@@ -33,11 +33,14 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         (report(), "No snapshot found in 1 project"),
         (
             report(outcome(1), outcome(2, "already_protected")),
-            "2 of 2 snapshots protected in 1 project (1 now, 1 before)",
+            "2 of 2 snapshots protected in 1 project (1 newly protected, 1 already protected)",
         ),
         (
             report(outcome(1), GONE),
-            "1 of 1 snapshot protected in 1 project (1 now, 0 before), 1 deleted; prod/9 deleted",
+            (
+                "1 of 1 snapshot protected in 1 project (1 newly protected, 0 already protected), "
+                "1 deleted; prod/9 deleted"
+            ),
         ),
         (
             report(outcome(1, "would_protect"), outcome(2, "already_protected"), dry_run=True),
@@ -46,7 +49,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         (
             report(outcome(1), outcome(2, "exempt"), outcome(3, "exempt"), policy=SAVED),
             (
-                "1 of 1 snapshot protected in 1 project (1 now, 0 before), 2 exempt; "
+                "1 of 1 snapshot protected in 1 project (1 newly protected, 0 already protected), 2 exempt; "
                 "policy 'default' (0123456789ab)"
             ),
         ),
@@ -57,7 +60,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         (
             report(outcome(1), FAILED),
             (
-                "1 of 2 snapshots protected in 1 project (1 now, 0 before), 1 failed; "
+                "1 of 2 snapshots protected in 1 project (1 newly protected, 0 already protected), 1 failed; "
                 "prod/7 failed, action 42: its action failed (action_failed, c0ffee). "
                 "Mend the cause, then run it again: what is protected costs nothing."
             ),
@@ -65,7 +68,8 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         (
             report(UNFINISHED),
             (
-                "0 of 1 snapshot protected in 1 project (0 now, 0 before), 1 unfinished; "
+                "0 of 1 snapshot protected in 1 project (0 newly protected, 0 already protected), "
+                "1 unfinished; "
                 "prod/8 unfinished: another action runs (locked). "
                 "Run it again in a few minutes: what is protected by then costs nothing."
             ),
@@ -73,7 +77,8 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         (
             report(outcome(1), inaccessible=UNREAD),
             (
-                "1 of 1 snapshot protected in 2 projects (1 now, 0 before), 1 project could not be read; "
+                "1 of 1 snapshot protected in 2 projects (1 newly protected, 0 already protected), "
+                "1 project could not be read; "
                 "project 'dead' could not be read: example.test cannot be reached (unreachable). "
                 "Mend the cause, then run it again: what is protected costs nothing."
             ),

@@ -40,7 +40,8 @@ def test_a_project_with_two_tokens_is_counted_once_and_named() -> None:
         project("b", 2, *(outcome(number, "already_protected") for number in range(4))),
     )
     assert format_message(told) == (
-        "4 of 4 snapshots protected in 1 project (4 now, 0 before); 'b' is the same project as 'a'"
+        "4 of 4 snapshots protected in 1 project (4 newly protected, 0 already protected); "
+        "'b' is the same project as 'a'"
     )
     assert told.succeeded
     summary = render_summary(told)
@@ -63,7 +64,8 @@ def test_the_error_of_a_token_fails_the_run_also_when_the_other_token_protected_
     told = report(project("a", 1, rejected, error=READ_ONLY), project("b", 2, outcome(1)))
     assert not told.succeeded
     assert format_message(told) == (
-        "1 of 1 snapshot protected in 1 project (1 now, 0 before); 'b' is the same project as 'a'; "
+        "1 of 1 snapshot protected in 1 project (1 newly protected, 0 already protected); "
+        "'b' is the same project as 'a'; "
         "project 'a' could not be changed: the token may only read (token_readonly). "
         "Mend the cause, then run it again: what is protected costs nothing."
     )
