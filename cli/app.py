@@ -14,6 +14,7 @@ from cli.credentials_commands import credentials
 from cli.deploy_command import deploy
 from cli.endings import CommandFailedError, exit_status_of, ignore_signals, interrupt_on_signals
 from cli.flow_commands import audit, protect, prune, unprotect
+from cli.notifications_commands import notifications
 from cli.output import prepare_streams
 from cli.playground_commands import demo, playground, sandbox
 from cli.policy_commands import policy
@@ -33,7 +34,19 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=False),  # no --no-dry-run, no --empty-project
     suppress_keyboard_interrupt=False,
 )
-for _command in (protect, audit, unprotect, prune, credentials, policy, deploy, sandbox, demo, playground):
+for _command in (
+    protect,
+    audit,
+    unprotect,
+    prune,
+    credentials,
+    policy,
+    deploy,
+    notifications,
+    sandbox,
+    demo,
+    playground,
+):
     app.command(_command)
 
 

@@ -124,14 +124,15 @@ async def _release_owned(client: PrefectClient, deployment_id: UUID) -> None:
 async def _drop_doubles(client: PrefectClient, deployment_id: UUID) -> None:
     for _, *doubles in _group_equal(await _fetch_related(client, deployment_id)):
         for double in doubles:
-            await _delete(client, double.id)
+            await delete_automation(client, double.id)
 
 
-async def _delete(client: PrefectClient, automation_id: UUID) -> None:
+async def delete_automation(client: PrefectClient, automation_id: UUID) -> None:
+    """Delete an automation, unless that has just been done by another command."""
     try:
         await client.delete_automation(automation_id)
     except PrefectHTTPStatusError as error:
-        if error.response.status_code != HTTPStatus.NOT_FOUND:  # another deploy has deleted it
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
 
 

@@ -19,14 +19,16 @@ _MAX_IDS = 100
 def emit_unprotected(project: ProjectAudit) -> None:
     """Emit that snapshots of a project are unprotected: how many, and at most 100 of their ids.
 
-    Of the `newly_unprotected`, which were protected once, `since_last_audit` are in no earlier report.
+    Of the `newly_unprotected`, which were protected once, `since_last_audit` are in no earlier report. The
+    resource's label `hetzner-cloud.news` is `no` for what notifications have reported in the same week.
     """
     unprotected = project.unprotected
     newly = [finding for finding in unprotected if finding.finding == "newly_unprotected"]
     _emit(
         UNPROTECTED,
         project.project,
-        {
+        is_news=project.is_news(unprotected),
+        payload={
             "count": len(unprotected),
             "newly_unprotected": len(newly),
             "since_last_audit": sum(finding.is_new for finding in newly),
@@ -41,7 +43,8 @@ def emit_missing(project: ProjectAudit) -> None:
     _emit(
         MISSING,
         project.project,
-        {
+        is_news=project.is_news(missing),
+        payload={
             "count": len(missing),
             "since_last_audit": sum(finding.is_new for finding in missing),
             "image_ids": [finding.image_id for finding in missing[:_MAX_IDS]],
@@ -84,6 +87,10 @@ def emit_left_unprotected(project: str, image_ids: Sequence[int], reason: str) -
     )
 
 
-def _emit(event: str, project: str, payload: dict[str, object]) -> None:
-    resource = {"prefect.resource.id": f"hetzner-cloud.project.{project}", "prefect.resource.name": project}
+def _emit(event: str, project: str, payload: dict[str, object], *, is_news: bool = True) -> None:
+    resource = {
+        "prefect.resource.id": f"hetzner-cloud.project.{project}",
+        "prefect.resource.name": project,
+        "hetzner-cloud.news": "yes" if is_news else "no",
+    }
     emit_event(event, resource=resource, payload=payload)

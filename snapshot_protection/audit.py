@@ -118,9 +118,13 @@ class _Comparison:
             return "new" if self.before else "protected"
         if known and known.was_protected:
             return "newly_unprotected"
-        if image.created and -_CLOCKS_DIFFER <= self.now - image.created < timedelta(hours=self.grace_hours):
+        if self._is_in_grace_period(image, self.now):
             return "in_grace_period"
         return "new_unprotected" if self.before and not known else "unprotected"
+
+    def _is_in_grace_period(self, image: Image, at: datetime) -> bool:
+        limit = timedelta(hours=self.grace_hours)
+        return image.created is not None and -_CLOCKS_DIFFER <= at - image.created < limit
 
     def _finding(
         self, image: Image, name: FindingName, known: BaselineEntry | None, excuse: Excuse
@@ -137,7 +141,7 @@ class _Comparison:
             size=image.image_size,
             evidence=known.evidence if known and is_removed and was_found else "",
             since=_since(known, "removed", self.now) if is_removed else None,
-            is_new=self._is_new(name, known, excuse),
+            is_new=self._is_new(image, name, known, excuse),
             reason=excuse.reason,
             by_rule=excuse.by_rule,
             is_approved=excuse.is_approved,
@@ -145,12 +149,14 @@ class _Comparison:
             exempt_by=self.excuses.exempt_by(known, excuse),
         )
 
-    def _is_new(self, name: FindingName, known: BaselineEntry | None, excuse: Excuse) -> bool:
+    def _is_new(self, image: Image, name: FindingName, known: BaselineEntry | None, excuse: Excuse) -> bool:
         """Return whether no earlier audit found that; of an exempt one, that its protection was removed."""
         was_found = known is not None and known.state == "removed"
         match name:
             case "new_unprotected":
                 return True
+            case "unprotected":
+                return self.before is not None and self._is_in_grace_period(image, self.before.listed)
             case "newly_unprotected":
                 return not was_found or self.excuses.was_excused(known)
             case "exempt":

@@ -61,6 +61,18 @@ class ProjectAudit(BaseModel):
         """The findings of snapshots that are no longer listed, and that an audit has seen protected."""
         return [finding for finding in self.findings if finding.finding == "missing_protected"]
 
+    def is_news(self, findings: Iterable[SnapshotFinding]) -> bool:
+        """Return whether to notify of findings, or an audit of the same week (ISO, UTC) has reported them.
+
+        They are news if one of them is new, or more snapshots are uncovered than in the last audit, e.g.
+        because the policy changed; and in the first audit of a week, so what stays is reported weekly.
+        """
+        if self.previous is None or self.listed is None or any(finding.is_new for finding in findings):
+            return True
+        is_first_of_week = self.previous.isocalendar()[:2] != self.listed.isocalendar()[:2]
+        uncovered = [point.total - point.protected for point in self.trend[-2:]]
+        return is_first_of_week or (bool(uncovered) and uncovered[0] < uncovered[-1])
+
     @property
     def is_baseline_unreadable(self) -> bool:
         """Whether there is a baseline and this audit could not read it."""

@@ -178,7 +178,14 @@ async def test_failed_and_crashed_runs_of_ours_and_what_events_tell_of_snapshots
             await begin(client, deployment, Failed(message="not to be reported"), of)
         await begin(client, on_demand, Completed(message="not to be reported"))
         crashed = await begin(client, on_demand, Crashed(message="x" * 5_000))
-        prod = {"prefect.resource.id": "hetzner-cloud.project.prod", "prefect.resource.name": "prod"}
+        prod = {
+            "prefect.resource.id": "hetzner-cloud.project.prod",
+            "prefect.resource.name": "prod",
+            "hetzner-cloud.news": "yes",
+        }
+        for event in (UNPROTECTED, MISSING):
+            known = prod | {"prefect.resource.name": "reported in this week", "hetzner-cloud.news": "no"}
+            await emit(event, known, related_to(crashed, "on-demand"), count=1, image_ids=[6])
         await emit(
             UNPROTECTED,
             prod,

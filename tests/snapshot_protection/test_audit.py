@@ -223,6 +223,16 @@ def test_what_was_protected_once_is_never_in_its_grace_period() -> None:
     assert [each[0].finding for each in found[1:]] == ["newly_unprotected"] * 3
 
 
+def test_what_leaves_its_grace_period_is_new_once() -> None:
+    young = image(1, protected=False, age=timedelta(hours=27))
+    found = audits([young], [young], [young], every=timedelta(hours=2), grace_hours=24)
+    assert [(one.finding, one.is_new) for [one] in found] == [
+        ("in_grace_period", False),
+        ("unprotected", True),
+        ("unprotected", False),
+    ]
+
+
 def test_what_was_never_protected_stays_in_its_grace_period() -> None:
     off = image(1, protected=False, age=YOUNG)
     found = audits([off], [off], every=timedelta(minutes=5), grace_hours=72)

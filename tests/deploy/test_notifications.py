@@ -1,0 +1,102 @@
+"""The automations that send notifications: set for one block, listed, tried, removed, on a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.events.schemas.automations import Automation
+
+from blocks.credentials import HetznerCloudCredentials
+from deploy.notifications import (
+    Done,
+    list_automations,
+    read_descriptions,
+    remove_automations,
+    send_test,
+    set_block,
+)
+from hetzner_cloud.errors import InvalidArgumentError
+from tests.support.automations import BLOCK, notifications, save_notification_block
+
+pytestmark = pytest.mark.usefixtures("nothing_deployed")
+NAMES = [one.name for one in read_descriptions()]
+SLUG = f"custom-webhook/{BLOCK}"
+
+
+@pytest.fixture
+async def client(engine: object) -> AsyncIterator[PrefectClient]:
+    async with get_client() as client:
+        yield client
+
+
+async def found(client: PrefectClient) -> list[Automation]:
+    return [one for name in NAMES for one in await client.read_automations_by_name(name)]
+
+
+async def whats(done: AsyncIterator[Done]) -> set[str]:
+    return {one.what async for one in done}
+
+
+def test_every_automation_that_sends_is_described() -> None:
+    assert len(NAMES) == 6
+    assert all(name.startswith("hetzner-snapshots - ") for name in NAMES)
+
+
+async def test_they_are_created_for_a_block_kept_as_they_are_moved_to_another_and_removed(
+    client: PrefectClient,
+) -> None:
+    await save_notification_block("http://127.0.0.1:9/")
+    assert await whats(list_automations(client)) == {"missing"}
+    assert await whats(set_block(client, SLUG)) == {"created"}
+    created = await found(client)
+    assert await whats(set_block(client, SLUG)) == {"unchanged"}
+    assert await whats(list_automations(client)) == {f"enabled, sends to {SLUG}"}
+
+    await client.pause_automation(created[0].id)
+    await client.create_automation(read_descriptions(uuid4())[1])  # as an operator does by hand, too
+    as_set = {f"disabled, sends to {SLUG}", f"enabled, sends to {SLUG}"}
+    [twice] = await whats(list_automations(client)) - as_set
+    assert set(twice.split("; ")) == {f"enabled, sends to {SLUG}", "enabled, sends to a deleted block"}
+
+    done = [one async for one in set_block(client, SLUG)]
+    assert [one.what for one in done if one.name == created[0].name] == ["unchanged, disabled"]
+    [merged] = [one.what for one in done if one.what.endswith(", a duplicate deleted")]
+    assert merged.split(",")[0] in {"unchanged", "updated"}
+    assert len(await found(client)) == len(NAMES)
+    assert not (await client.read_automation(created[0].id)).enabled  # type: ignore[union-attr]
+
+    assert await whats(remove_automations(client)) == {"deleted"}
+    assert await found(client) == []
+    assert await whats(remove_automations(client)) == set()
+
+
+async def test_two_that_set_them_at_once_leave_one_of_each(client: PrefectClient) -> None:
+    await save_notification_block("http://127.0.0.1:9/")
+    await asyncio.gather(*(whats(set_block(client, SLUG)) for _ in range(3)))
+    assert sorted(one.name for one in await found(client)) == sorted(NAMES)
+
+
+async def test_a_test_notification_arrives_and_one_that_cannot_is_an_error(client: PrefectClient) -> None:
+    with notifications() as (url, received):
+        await save_notification_block(url)
+        await send_test(client, SLUG)
+    assert [one["subject"] for one in received] == ["Test notification of hetzner-snapshots"]
+    with pytest.raises(Exception, match="All connection attempts failed"):
+        await send_test(client, SLUG)
+
+
+@pytest.mark.parametrize("block", ["slack-webhook/none", "none", "a/b/c", "", "no-such-type/alerts"])
+async def test_a_block_that_does_not_exist_changes_nothing(client: PrefectClient, block: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"There is no block .* type/name"):
+        await whats(set_block(client, block))
+    assert await found(client) == []
+
+
+async def test_a_block_that_sends_nothing_is_rejected(client: PrefectClient) -> None:
+    block = HetznerCloudCredentials.model_validate({"token": "a-token"})
+    await block.save("no-notification", overwrite=True)
+    with pytest.raises(InvalidArgumentError, match="is no notification block"):
+        await whats(set_block(client, "hetzner-cloud-credentials/no-notification"))
+    await HetznerCloudCredentials.adelete("no-notification")
