@@ -1,26 +1,23 @@
 """The composition in production: PostgreSQL, a server that requires authentication, deploy, worker, a run."""
 
 import base64
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from prefect.settings import (
-    PREFECT_API_AUTH_STRING,
-    PREFECT_API_URL,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from benchmarks.postgresql import postgresql
-from blocks.credentials import HetznerCloudCredentials
 from playground.server import free_port
-from tests.support.composition import Composition
+from tests.support.composition import ROOT, Composition
 from tests.support.deployments import AUDIT, EVERY, PROTECT, deployed, start
 from tests.support.fixtures import TOKEN, MakeSandbox
 from tests.support.protection_runs import unprotected
@@ -31,71 +28,108 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("initdb"), reason="PostgreSQL is not installed"),
 ]
 AUTH = "admin:a-password-of-a-test"
-KEY = base64.urlsafe_b64encode(b"a key of 32 bytes for the tests.").decode()
+KEY, OTHER_KEY = [base64.urlsafe_b64encode(which * 32).decode() for which in (b"a", b"b")]
+
+_SAVE = """
+import sys
+from blocks.credentials import HetznerCloudCredentials
+HetznerCloudCredentials(token=sys.argv[1], endpoint=sys.argv[2]).save("prod")
+"""
+_LOAD = """
+from blocks.credentials import HetznerCloudCredentials
+print(HetznerCloudCredentials.load("prod").token.get_secret_value())
+"""
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
-    # Not in tmp_path: where root runs the tests, PostgreSQL is another user, who may not enter that.
-    with TemporaryDirectory() as folder, postgresql(Path(folder)) as url:
-        yield url
+def make_database() -> Iterator[Callable[[], str]]:
+    """Start PostgreSQL servers, each with a database of its own; returns the URL."""
+    with ExitStack() as stack:
+
+        def make() -> str:
+            # Not in tmp_path: where root runs the tests, PostgreSQL is another user, who may not enter that.
+            return stack.enter_context(postgresql(Path(stack.enter_context(TemporaryDirectory()))))
+
+        yield make
 
 
-def dump(url: str) -> str:
-    address = url.replace("+asyncpg", "")
-    done = subprocess.run(
-        ["pg_dump", "--inserts", address], capture_output=True, text=True, check=True, env=dict(os.environ)
-    )
-    return done.stdout
-
-
-async def test_the_services_deploy_and_run_with_authentication_and_tokens_encrypted_by_the_key(
-    database: str, make_sandbox: MakeSandbox, tmp_path: Path
-) -> None:
+def compose(database: str, home: Path, **variables: str) -> tuple[Composition, str]:
+    """The composition with a database, on a free port; and the address of its API."""
     port = free_port()
     composition = Composition(
         variables={
             "PREFECT_AUTH_STRING": AUTH,
             "POSTGRES_PASSWORD": "secret",
             "PREFECT_ENCRYPTION_KEY": KEY,
-            "PREFECT_SERVER_API_PORT": str(port),
+            **variables,
         },
         addresses={
             "postgresql+asyncpg://prefect:secret@database:5432/prefect": database,
             "server:4200": f"127.0.0.1:{port}",
             "127.0.0.1:4200": f"127.0.0.1:{port}",
-            "0.0.0.0": "127.0.0.1",
+            "0.0.0.0": f"127.0.0.1 --port {port}",
         },
-        home=tmp_path,
+        home=home,
     )
-    sandbox = make_sandbox(snapshots=3, protected=1)
-    api = f"http://127.0.0.1:{port}/api"
+    return composition, f"http://127.0.0.1:{port}/api"
 
-    def responds(path: str, **headers: str) -> bool:
-        try:
-            return httpx.get(f"{api}{path}", headers=headers, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
 
-    with composition.running("server", PREFECT_SERVER_API_PORT=str(port)):
-        await until_async(lambda: responds("/health"))
-        assert not responds("/admin/version")
+def responds(url: str, **headers: str) -> bool:
+    try:
+        return httpx.get(url, headers=headers, trust_env=False).status_code == HTTPStatus.OK
+    except httpx.TransportError:
+        return False
+
+
+def run_code(composition: Composition, code: str, *arguments: str) -> str:
+    """Run some Python as a process that has the environment of the worker."""
+    command = [sys.executable, "-c", code, *arguments]
+    environment = composition.environment("worker")
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def run_tool(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+async def test_the_services_deploy_and_run_with_authentication_and_a_backup_brings_all_back_with_the_key(
+    make_database: Callable[[], str], make_sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    database, sandbox = make_database(), make_sandbox(snapshots=3, protected=1)
+    composition, api = compose(database, tmp_path / "before")
+    with composition.running("server"):
+        await until_async(lambda: responds(f"{api}/health"))
+        assert not responds(f"{api}/admin/version")
         credentials = base64.b64encode(AUTH.encode()).decode()
-        assert responds("/admin/version", Authorization=f"Basic {credentials}")
-
+        assert responds(f"{api}/admin/version", Authorization=f"Basic {credentials}")
         done = composition.run("deploy")
         assert done.returncode == 0, done.stdout + done.stderr
         with temporary_settings({PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: AUTH}):
-            for name in EVERY:
-                assert await deployed(name)
-            block = HetznerCloudCredentials.model_validate({"token": TOKEN, "endpoint": sandbox.endpoint})
-            await block.save("prod")
+            run_code(composition, _SAVE, TOKEN, sandbox.endpoint)
             with composition.running("worker"):
                 audited, protected = await start(AUDIT), await start(PROTECT)
         assert (audited.state_type, protected.state_type) == ("COMPLETED", "COMPLETED")
         assert not unprotected(sandbox)
 
-    stored = dump(database)
+    address = database.replace("+asyncpg", "")
+    stored = run_tool("pg_dump", "--inserts", address)
     assert urlsplit(sandbox.endpoint).netloc in stored
     assert TOKEN not in stored
-    assert "fernet_key" not in stored
+    assert "fernet_key" not in stored  # the key is not beside what it encrypts
+
+    backup, restored = str(tmp_path / "prefect.dump"), make_database()
+    run_tool("pg_dump", "--format=custom", f"--file={backup}", address)
+    run_tool("pg_restore", "--clean", "--if-exists", f"--dbname={restored.replace('+asyncpg', '')}", backup)
+    assert await load_token(*compose(restored, tmp_path / "after")) == TOKEN
+    with pytest.raises(subprocess.CalledProcessError) as raised:  # no key, no token
+        await load_token(*compose(restored, tmp_path / "without-key", PREFECT_ENCRYPTION_KEY=OTHER_KEY))
+    assert "500" in raised.value.stderr
+
+
+async def load_token(composition: Composition, api: str) -> str:
+    with composition.running("server"):
+        await until_async(lambda: responds(f"{api}/health"))
+        with temporary_settings({PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: AUTH}):
+            assert {name: bool(await deployed(name)) for name in EVERY} == dict.fromkeys(EVERY, True)
+        return run_code(composition, _LOAD)

@@ -50,7 +50,8 @@ class Composition:
 
     def command(self, service: str) -> list[str]:
         """Return the command of a service, by the programs of this environment."""
-        program, *arguments = map(self._place, read_services()[service].get("command") or _image_command())
+        words = read_services()[service].get("command") or _image_command()
+        program, *arguments = " ".join(map(self._place, words)).split()
         return [str(Path(sys.executable).parent / program), *arguments]
 
     def run(self, service: str) -> "subprocess.CompletedProcess[str]":
@@ -65,9 +66,9 @@ class Composition:
         )
 
     @contextmanager
-    def running(self, service: str, **also: str) -> Iterator[Path]:
-        """Run a service as long as the context lasts, with more in its environment; yields its log."""
-        environment = self.environment(service) | also
+    def running(self, service: str) -> Iterator[Path]:
+        """Run a service as long as the context lasts; yields its log."""
+        environment = self.environment(service)
         log = self.home / f"{service}.log"
         with log.open("w") as output:
             folder = self.home / service
