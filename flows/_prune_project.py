@@ -7,9 +7,10 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._observe_project import Observation, PruneOptions
 from flows._projects import for_each_project, run_isolated
+from flows._prune_judging import Applying, Ended
 from flows._prune_lock import ThisRun, locked
 from flows._prune_recovery import recover_project
-from flows._prune_snapshot import Applying, Ended, SnapshotPruning
+from flows._prune_snapshot import SnapshotPruning
 from hetzner_cloud.errors import HetznerCloudError
 from records.prefect_errors import describe_prefect_error
 from records.prune_progress import ProgressRecord
