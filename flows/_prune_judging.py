@@ -14,6 +14,9 @@ from snapshot_protection.prune_check import find_obstacle
 from snapshot_protection.prune_outcomes import PruneOutcomeName
 from snapshot_protection.prune_plan import PlannedDeletion, PrunePlan
 from snapshot_protection.quarantine import Quarantine
+from snapshot_protection.retention import ProjectLists
+
+_MAX_BESIDE = 5
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,28 @@ class Applying:
     record: ProgressRecord
 
 
-async def judge_again(applying: Applying, planned: PlannedDeletion) -> Image | Ended:
-    """Return a snapshot as it is listed now; what becomes of it instead if it must not be deleted.
+@dataclass(frozen=True)
+class Judged:
+    """A snapshot that may be deleted.
+
+    Attributes:
+        image: As it is listed now.
+        beside: The newest other snapshots of its project, a few.
+    """
+
+    image: Image
+    beside: tuple[int, ...]
+
+    @classmethod
+    def of(cls, image_id: int, lists: ProjectLists) -> "Judged":
+        """Make it of the lists that it was judged by."""
+        images = [one for one in lists.snapshots.snapshots if isinstance(one, Image)]
+        others = sorted((one.id for one in images if one.id != image_id), reverse=True)
+        return cls(next(one for one in images if one.id == image_id), tuple(others[:_MAX_BESIDE]))
+
+
+async def judge_again(applying: Applying, planned: PlannedDeletion) -> Judged | Ended:
+    """Return a snapshot that may be deleted as it is now, or what becomes of it instead.
 
     Raises:
         HetznerCloudError: Something could not be read, so that is unknown.
@@ -62,5 +85,4 @@ async def judge_again(applying: Applying, planned: PlannedDeletion) -> Image | E
     )
     if obstacle:
         return Ended(obstacle.outcome, ErrorInfo(message=obstacle.reason))
-    listed = (one for one in lists.snapshots.snapshots if one.id == planned.image_id)
-    return next(one for one in listed if isinstance(one, Image))
+    return Judged.of(planned.image_id, lists)

@@ -1,6 +1,7 @@
 """One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from prefect.client.orchestration import get_client
 
 from blocks.credentials import HetznerCloudCredentials
 from flows._protect_again import finish_despite_cancellation, look, protect_again
-from flows._prune_judging import Applying, Ended, judge_again
+from flows._prune_judging import Applying, Ended, Judged, judge_again
 from hetzner_cloud.deletions import settles_deletion
 from hetzner_cloud.errors import (
     AuthenticationError,
@@ -81,13 +82,13 @@ class SnapshotPruning:
             Exception: Before anything was changed, or what was done could not be recorded: the run must stop
                 in this project.
         """
-        listed = await self._judge()
-        if isinstance(listed, Ended):
-            return listed
-        self.was_protected = listed.is_protected
-        await self._write_ahead()
+        judged = await self._judge()
+        if isinstance(judged, Ended):
+            return judged
+        self.was_protected = judged.image.is_protected
+        await self._write_ahead(judged.beside)
         try:
-            ended = await self._unprotect_and_delete(listed)
+            ended = await self._unprotect_and_delete(judged.image)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is part of the outcome
             return await finish_despite_cancellation(partial(self._undo, error))
         except BaseException as error:  # a cancellation, or a signal
@@ -96,17 +97,17 @@ class SnapshotPruning:
             raise
         return await finish_despite_cancellation(partial(self._record, ended))
 
-    async def _judge(self) -> Image | Ended:
+    async def _judge(self) -> Judged | Ended:
         self.judged = self.applying.options.clock()
         return await judge_again(self.applying, self.planned)
 
-    async def _write_ahead(self) -> None:
+    async def _write_ahead(self, beside: Iterable[int]) -> None:
         """Record what is about to be changed, and see that this run still may.
 
         If it may not, nothing stays on record: another user's deletion would be taken for this run's.
         """
         record, now = self.applying.record, self.applying.options.clock()
-        await record.store(record.progress.begin(self.planned, now))
+        await record.store(record.progress.begin(self.planned, now, beside))
         try:
             await self._require_running()
         except Exception:
@@ -145,7 +146,7 @@ class SnapshotPruning:
         if isinstance(found, Ended):
             reason = found.error.message if found.error else found.outcome
             raise UnexpectedStateError(f"Not to be deleted any more: {reason}", "changed")
-        return found
+        return found.image
 
     async def _unprotect(self) -> Ended | None:
         """Remove the protection and wait; returns what became of it if it must not be deleted."""

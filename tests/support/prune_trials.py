@@ -67,14 +67,13 @@ class Trial:
         applying = apply_plan(observed, plan, options, ThisRun(self.run.id, "tried"))
         return next(iter(await self._within(applying)))
 
-    async def begin(self, *, dies: bool = True) -> ProgressRecord:
-        """Record the oldest as in progress, as a run that is killed before its first change leaves it."""
+    async def die(self, *, at: int = 0) -> None:
+        """Record a planned one as in progress, as a run that is killed before its first change leaves it."""
         [observed] = await self.observe()
         empty = PruneProgress(project=NAME, flow_run_id=self.run.id)
         record = await self._within(ProgressRecord.create(empty))
-        await self._within(record.store(empty.begin(observed.planned[0], self.world.now())))
-        self.run.is_gone = dies
-        return record
+        await self._within(record.store(empty.begin(observed.planned[at], self.world.now(), self.ids[1:])))
+        self.run.is_gone = True
 
     async def recover(self, *, dry_run: bool = False) -> Recovery:
         """Recover what an earlier run has left."""
