@@ -8,7 +8,8 @@ from prefect.runtime import flow_run
 
 from blocks.projects import Project
 from flows._approval import request_approval
-from flows._observe_project import Observation, PruneOptions, observe_projects
+from flows._observe_project import PruneOptions, observe_projects
+from flows._prune_observation import Observation
 from hetzner_cloud.errors import InvalidArgumentError
 from records.approval_requests import has_suspended, load_request, save_request
 from reporting.run_logging import run_logger

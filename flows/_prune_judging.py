@@ -10,7 +10,7 @@ from hetzner_cloud.models import Image
 from records.prune_locks import PruneLock
 from records.prune_progress import ProgressRecord
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.prune_check import find_obstacle
+from snapshot_protection.prune_check import find_obstacle, find_obstacle_by_name
 from snapshot_protection.prune_outcomes import PruneOutcomeName
 from snapshot_protection.prune_plan import PlannedDeletion, PrunePlan
 from snapshot_protection.quarantine import Quarantine
@@ -38,6 +38,7 @@ class Applying:
     Attributes:
         plan: What was approved, without what is no longer planned.
         quarantine: As this run has recorded it.
+        also_named: The projects of the run that are the same one: what their rules keep is kept.
     """
 
     project: str
@@ -48,6 +49,7 @@ class Applying:
     flow_run_id: UUID
     lock: PruneLock
     record: ProgressRecord
+    also_named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ async def judge_again(applying: Applying, planned: PlannedDeletion) -> Judged | 
     obstacle = find_obstacle(
         planned, applying.plan, lists, requirements, applying.quarantine, options.clock()
     )
+    for name in applying.also_named:
+        obstacle = obstacle or find_obstacle_by_name(planned, lists, requirements, name, options.clock())
     if obstacle:
         return Ended(obstacle.outcome, ErrorInfo(message=obstacle.reason))
     return Judged.of(planned.image_id, lists)

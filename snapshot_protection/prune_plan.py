@@ -128,8 +128,15 @@ def plan_project(
     retention: Retention, quarantine: Quarantine, limits: PruneLimits, now: datetime
 ) -> tuple[PlannedDeletion, ...]:
     """Plan what to delete in one project: what is due, the oldest first, as many as the limit allows."""
+    return plan_due(retention, quarantine, limits, now)[: limits.max_deletions]
+
+
+def plan_due(
+    retention: Retention, quarantine: Quarantine, limits: PruneLimits, now: datetime
+) -> tuple[PlannedDeletion, ...]:
+    """Describe all that is due in one project, the oldest first, however many one run deletes."""
     due = select_due(retention, quarantine, limits.quarantine_days, now)
-    return tuple(plan_deletion(retention, image) for image in due[: limits.max_deletions])
+    return tuple(plan_deletion(retention, image) for image in due)
 
 
 def plan_deletion(retention: Retention, image: Image) -> PlannedDeletion:

@@ -7,8 +7,9 @@ from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
 from blocks.projects import Project
-from flows._observe_project import Observation, PruneOptions, observe_projects
+from flows._observe_project import PruneOptions, observe_projects
 from flows._prune_lock import ThisRun
+from flows._prune_observation import Observation
 from flows._prune_project import apply_plan
 from flows._prune_recovery import Recovery, recover_projects
 from flows._requirements import RunRequirements
