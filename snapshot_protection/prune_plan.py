@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from hetzner_cloud.models import Image
 from hetzner_cloud.sanitize import printable
@@ -97,6 +97,7 @@ class PruneApprovalRequest(_Record):
         key: The answer is found under this key only.
         differences: What changed in the plan since the last attempt.
         used: Whether the answer was read and acted on; an approval is good for one try.
+        requested: When approval was requested; None if none was.
     """
 
     plan: PrunePlan
@@ -104,6 +105,7 @@ class PruneApprovalRequest(_Record):
     key: str
     differences: tuple[str, ...] = ()
     used: bool = False
+    requested: AwareDatetime | None = None
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""
