@@ -33,7 +33,8 @@ from tasks.waiting import wait_for_image_actions
 
 _MUST_NOT_CHANGE = ("type", "status", "created", "created_from", "labels", "description", "deleted")
 _MAX_CHECK_SECONDS = 15.0
-_MAX_AGE = timedelta(seconds=15)  # of what it is judged by
+_MAX_AGE = timedelta(seconds=15)  # of what it was judged by; else it is listed again
+_MAX_AGE_AT_DELETION = timedelta(seconds=60)  # which then waits for its turn, 60 s at most
 _REJECTED = (AuthenticationError, ReadOnlyTokenError)
 
 
@@ -53,7 +54,7 @@ class SnapshotPruning:
         is_unprotecting: Whether a request to remove its protection was accepted.
         is_deleting: Whether a request to delete it was sent.
         was_protected: Whether it was protected when this run first listed it for its deletion.
-        judged: Before it was listed last.
+        judged: When it was judged last.
         ended: What became of it, also where that could not be recorded.
     """
 
@@ -98,8 +99,12 @@ class SnapshotPruning:
         return await finish_despite_cancellation(partial(self._record, ended))
 
     async def _judge(self) -> Judged | Ended:
+        judged = await judge_again(self.applying, self.planned)
         self.judged = self.applying.options.clock()
-        return await judge_again(self.applying, self.planned)
+        return judged
+
+    def _is_judged_within(self, limit: timedelta) -> bool:
+        return self.judged is not None and abs(self.applying.options.clock() - self.judged) <= limit
 
     async def _write_ahead(self, beside: Iterable[int]) -> None:
         """Record what is about to be changed, and see that this run still may.
@@ -135,12 +140,13 @@ class SnapshotPruning:
         self._require_unchanged(listed, image)
         async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected meanwhile
             await self._require_running()
+        if not self._is_judged_within(_MAX_AGE_AT_DELETION):
+            raise UnexpectedStateError("It took too long to look at it again", "too_late")
         return await self._delete()
 
     async def _judge_if_long_ago(self, listed: Image) -> Image:
         """Judge it again after a long wait: meanwhile a server may have been created from it."""
-        now = self.applying.options.clock()
-        if self.judged and abs(now - self.judged) <= _MAX_AGE:
+        if self._is_judged_within(_MAX_AGE):
             return listed
         found = await self._judge()
         if isinstance(found, Ended):

@@ -4,6 +4,7 @@ from tests.support.prune_trials import outcomes_of, prune_trial
 from tests.support.prune_world import WatchedRun, World
 
 POLL = 4  # the fourth request of applying a plan: after both lists and the removal of the protection
+LOOK = 4  # where the action is finished at once
 
 
 async def test_a_snapshot_is_kept_from_which_a_server_is_created_during_a_long_wait() -> None:
@@ -39,3 +40,15 @@ async def test_a_snapshot_is_judged_once_when_its_protection_is_removed_soon() -
         listings = len(trial.world.sandbox.calls("list_images"))
         await trial.apply()
         assert len(trial.world.sandbox.calls("list_images")) == 3 * listings  # planned again, judged once
+
+
+async def test_a_snapshot_is_protected_again_when_the_look_at_it_took_long() -> None:
+    with prune_trial() as trial:
+
+        async def wait(world: World, _run: WatchedRun) -> None:
+            world.time.advance(61)
+
+        first, second, newest = trial.ids
+        report = await trial.apply(at={LOOK: wait})
+        assert outcomes_of(report) == {first: "reprotected", second: "pruned", newest: "kept"}
+        assert not trial.unprotected
