@@ -1,23 +1,23 @@
 """One project's part of a prune run before anything is changed: list, judge, record the quarantine, plan."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
+from blocks.snapshot_policy import DEFAULT
 from flows._projects import for_each_project, run_isolated
+from flows._prune_observation import Observation, join_names
 from flows._requirements import RunRequirements
 from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import HetznerCloudError, InvalidResponseError
-from hetzner_cloud.prices import Pricing
 from hetzner_cloud.unreadable_entries import UnreadableImagesError
 from records.quarantines import load_quarantine_history, save_quarantine
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.prune_outcomes import PruneOutcome, planned_outcomes
-from snapshot_protection.prune_plan import PlannedDeletion, PruneLimits, plan_project
-from snapshot_protection.prune_report import ProjectPruneReport
-from snapshot_protection.quarantine import Quarantine
+from snapshot_protection.policy import BUILT_IN
+from snapshot_protection.prune_outcomes import planned_outcomes
+from snapshot_protection.prune_plan import PruneLimits, plan_due
 from snapshot_protection.quarantine_format import QuarantineHistory
 from snapshot_protection.requirements import Requirements
 from snapshot_protection.retention import ProjectLists, apply_retention
@@ -42,57 +42,22 @@ class PruneOptions:
 
     @property
     def policy_name(self) -> str:
-        """The name of the run's policy."""
-        return self.requirements.policy.name
+        """The name of the run's policy; where it is not saved, the name under which it would be.
+
+        So a run without it is one in which nothing was a candidate by the policy of that name.
+        """
+        name = self.requirements.policy.name
+        return DEFAULT if name == BUILT_IN else name
 
     def clock(self) -> datetime:
         """Return the time, in UTC."""
         return self.requirements.clock()
 
 
-@dataclass(frozen=True)
-class Observation:
-    """What was seen of a project, and what is planned in it.
-
-    Attributes:
-        project: With its credentials, or the reason why they cannot be used.
-        endpoint: Normalized; empty if the project could not be read.
-        quarantine: As recorded by this run; None if the project could not be read.
-        outcomes: What a dry run reports of each snapshot.
-        planned: What is to be deleted; nothing if the project is kept whole.
-        error: Why the project is kept whole.
-        same_as: The project of the run that is the same one, by another token.
-    """
-
-    project: Project
-    endpoint: str = ""
-    quarantine: Quarantine | None = None
-    restarted: str = ""
-    outcomes: tuple[PruneOutcome, ...] = ()
-    planned: tuple[PlannedDeletion, ...] = ()
-    pricing: Pricing | None = None
-    note: str = ""
-    error: ErrorInfo | None = None
-    same_as: str = ""
-
-    @property
-    def report(self) -> ProjectPruneReport:
-        """Return the project's report, if nothing more happens in it."""
-        return ProjectPruneReport(
-            project=self.project.name,
-            outcomes=self.outcomes,
-            error=self.error,
-            same_as=self.same_as,
-            restarted=self.restarted,
-            pricing=self.pricing,
-            note=self.note,
-        )
-
-
 async def observe_projects(projects: Iterable[Project], options: PruneOptions) -> list[Observation]:
-    """Observe all projects; of those that are the same one, by two tokens, only the first is planned."""
+    """Observe all projects; of those that are the same one, by two tokens, only one is planned."""
     observed = await for_each_project(list(projects), lambda project: _observe(project, options))
-    return list(_keep_duplicates(observed))
+    return list(join_names(observed))
 
 
 async def read_lists(credentials: HetznerCloudCredentials, name: str) -> ProjectLists:
@@ -161,7 +126,8 @@ class _Observing:
             quarantine=quarantine,
             restarted=history.restart_reason(now),
             outcomes=planned_outcomes(retention, quarantine, limits, now),
-            planned=plan_project(retention, quarantine, limits, now),
+            due=plan_due(retention, quarantine, limits, now),
+            max_deletions=limits.max_deletions,
         )
 
     async def _with_prices(self, observation: Observation) -> Observation:
@@ -175,38 +141,3 @@ class _Observing:
             return replace(observation, note=f"the prices could not be read: {error}")
         except Exception as error:  # noqa: BLE001 - as above
             return replace(observation, note=f"the prices could not be read: {ErrorInfo.of(error).message}")
-
-
-@dataclass
-class _Owners:
-    """Which project of the run has listed an image first: at one endpoint an id belongs to one image only."""
-
-    of_images: dict[tuple[str, int], str] = field(default_factory=dict)
-
-    def claim(self, observation: Observation) -> str:
-        images = [(observation.endpoint, outcome.image_id) for outcome in observation.outcomes]
-        owner = next((self.of_images[one] for one in images if one in self.of_images), "")
-        self.of_images |= {
-            one: owner or observation.project.name for one in images if one not in self.of_images
-        }
-        return owner
-
-
-def _keep_duplicates(observed: Iterable[Observation]) -> Iterable[Observation]:
-    owners = _Owners()
-    for observation in observed:
-        if owner := owners.claim(observation):
-            yield _kept_whole(observation, owner)
-        else:
-            yield observation
-
-
-def _kept_whole(observation: Observation, owner: str) -> Observation:
-    reason = f"'{owner}' is the same project"
-    outcomes = (
-        outcome.model_copy(update={"outcome": "kept", "reasons": (*outcome.reasons, reason), "due": None})
-        if outcome.due
-        else outcome
-        for outcome in observation.outcomes
-    )
-    return replace(observation, outcomes=tuple(outcomes), planned=(), same_as=owner)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from prefect.runtime import flow_run
 
 from blocks.projects import Project
 from flows._approval import request_approval
-from flows._observe_project import Observation, PruneOptions, observe_projects
+from flows._observe_project import PruneOptions, observe_projects
+from flows._prune_observation import Observation
 from hetzner_cloud.errors import InvalidArgumentError
 from records.approval_requests import has_suspended, load_request, save_request
 from reporting.run_logging import run_logger
@@ -20,7 +22,7 @@ from snapshot_protection.prune_plan import (
     make_prune_plan,
     select_approved,
 )
-from snapshot_protection.unprotect_plan import MAX_ATTEMPTS
+from snapshot_protection.unprotect_plan import APPROVAL_HOURS, MAX_ATTEMPTS
 from snapshot_protection.wording import first_ones
 
 _ARTIFACT = "snapshot-prune-plan"
@@ -77,6 +79,7 @@ class PruneApproval:
 
     async def _ask_first(self, request: PruneApprovalRequest) -> PruneDecision:
         """Store what is requested before the process ends, and suspend."""
+        request = request.model_copy(update={"requested": self.options.clock()})
         await self._publish(request)
         return await self._ask(request)
 
@@ -86,18 +89,22 @@ class PruneApproval:
         if answer is None:
             return await self._begin(with_approval=True)
         if answer.decision == "reject":
+            await self._publish(request.model_copy(update={"used": True}))
             return PruneDecision(request.plan, decided_by=answer.stated_name, rejected=True)
         return await self._use_if_nothing_is_new(request, answer.stated_name)
 
     async def _use_if_nothing_is_new(self, asked: PruneApprovalRequest, approved_by: str) -> PruneDecision:
         observed, plan = await self._plan()
         approved = select_approved(asked.plan, plan)
-        if len(approved) == len(plan.snapshots):  # what is no longer planned needs no approval
+        is_late = self._is_late(asked)
+        if len(approved) == len(plan.snapshots) and not (is_late and approved):
+            # what is no longer planned needs no approval
             plan = plan.model_copy(update={"snapshots": approved})
             return await self._use(asked, PruneDecision(plan, observed, approved_by))
-        differences = tuple(describe_differences(asked.plan, plan))
+        late = [f"it was requested more than {APPROVAL_HOURS} hours ago"] if is_late else []
+        differences = (*late, *describe_differences(asked.plan, plan))
         named = "; ".join(first_ones(differences, _NAMED_IN_MESSAGE))
-        run_logger().warning("The plan changed since it was approved: %s", named)
+        run_logger().warning("The plan is not as it was approved: %s", named)
         if asked.attempt == MAX_ATTEMPTS:
             text = f"The plan changed {MAX_ATTEMPTS} times before it could be applied; nothing was changed"
             raise InvalidArgumentError(f"{text}: {named}.")
@@ -106,6 +113,11 @@ class PruneApproval:
         return await self._ask_first(
             PruneApprovalRequest(plan=plan, attempt=attempt, key=key, differences=differences)
         )
+
+    def _is_late(self, asked: PruneApprovalRequest) -> bool:
+        """Return whether it was requested so long ago that an answer to it is none any more."""
+        age = self.options.clock() - asked.requested if asked.requested else timedelta(0)
+        return age > timedelta(hours=APPROVAL_HOURS)
 
     async def _use(self, request: PruneApprovalRequest, decision: PruneDecision) -> PruneDecision:
         """Store that the approval is used before anything is changed: it is good for one try."""

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
-from flows._observe_project import Observation, PruneOptions
+from flows._observe_project import PruneOptions
 from flows._projects import for_each_project, run_isolated
+from flows._prune_judging import Applying, Ended
 from flows._prune_lock import ThisRun, locked
+from flows._prune_observation import Observation
 from flows._prune_recovery import recover_project
-from flows._prune_snapshot import Applying, Ended, SnapshotPruning
+from flows._prune_snapshot import SnapshotPruning
 from hetzner_cloud.errors import HetznerCloudError
 from records.prefect_errors import describe_prefect_error
 from records.prune_progress import ProgressRecord
@@ -88,7 +90,8 @@ async def _apply(
         if recovery.error:
             return applied.report(recovery.error)
         record = await ProgressRecord.create(PruneProgress(project=name, flow_run_id=run.id))
-        applying = Applying(name, credentials, plan, quarantine, options, run.id, lock, record)
+        names = observation.also_named
+        applying = Applying(name, credentials, plan, quarantine, options, run.id, lock, record, names)
         error = await _prune_each(applying, applied)
     return applied.report(error)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
@@ -11,15 +12,15 @@ from flows._protect_again import look, protect_again
 from flows._prune_lock import ThisRun, locked
 from hetzner_cloud.config import normalize_endpoint
 from records.prune_locks import AnotherRunPrunesError
-from records.prune_progress import load_interrupted
+from records.prune_progress import ProgressRecord, load_interrupted
 from records.pruned_snapshots import load_pruned, record_pruned
 from reporting.events import emit_left_unprotected
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.prune_progress import PruneProgress
 from snapshot_protection.pruned_record import PrunedSnapshot
 
 LEFT_UNPROTECTED = "left_unprotected"
+_MAX_DURATION = timedelta(hours=1)  # of a change, far more than it takes
 
 
 @dataclass(frozen=True)
@@ -79,22 +80,23 @@ async def recover_project(name: str, credentials: HetznerCloudCredentials, optio
     exempt = (await options.requirements.read(name, endpoint)).exemptions
     pruned = await load_pruned(name)
     lines: list[str] = []
+    error: ErrorInfo | None = None
     for record in interrupted:
         planned = record.progress.in_progress
         if planned and planned.image_id not in {*exempt, *pruned}:
-            recovered = await _recover_one(credentials, record.progress, options)
+            recovered = await _recover_one(credentials, record, options)
             lines += recovered.lines
-            if recovered.error:
-                return Recovery(tuple(lines), recovered.error)
-            if not recovered.is_settled:
+            error = error or recovered.error
+            if recovered.error or not recovered.is_settled:
                 continue
         await record.settle()
-    return Recovery(tuple(lines))
+    return Recovery(tuple(lines), error)
 
 
 async def _recover_one(
-    credentials: HetznerCloudCredentials, progress: PruneProgress, options: PruneOptions
+    credentials: HetznerCloudCredentials, record: ProgressRecord, options: PruneOptions
 ) -> Recovery:
+    progress = record.progress
     planned, began = progress.in_progress, progress.began
     if planned is None:
         return Recovery()
@@ -104,12 +106,33 @@ async def _recover_one(
     seen = await look(credentials, image_id)
     if seen.state != "deleted" and not options.dry_run:  # or its change still runs
         seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
+    if seen.state == "deleted" and not await _any_exists(credentials, progress.beside):
+        reason = f"{text}, does not exist here, and neither does any that was beside it"
+        return _left_unprotected(
+            progress.project,
+            image_id,
+            f"{reason}: the token may be another project's. Protect it there; if it is deleted, delete the "
+            f"record of that run: prefect artifact delete --id {record.artifact_id}",
+        )
     if seen.state == "deleted":
         found = PrunedSnapshot.of(planned, pruned=began or now, flow_run_id=progress.flow_run_id)
         await record_pruned(progress.project, [found], now)
         return Recovery((f"{text}, is deleted: recorded as pruned",))
     if seen.state == "protected":
-        return Recovery((f"{text}, is protected",), is_settled=not options.dry_run)
+        is_over = began is not None and now - began > _MAX_DURATION
+        return Recovery((f"{text}, is protected",), is_settled=is_over or not options.dry_run)
     reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
-    emit_left_unprotected(progress.project, [image_id], reason)
-    return Recovery(error=ErrorInfo(code=LEFT_UNPROTECTED, message=f"{reason}. Protect it"))
+    return _left_unprotected(progress.project, image_id, f"{reason}. Protect it")
+
+
+async def _any_exists(credentials: HetznerCloudCredentials, image_ids: Iterable[int]) -> bool:
+    """Return whether any of these exists, so that the token is still that of their project."""
+    for image_id in image_ids:
+        if (await look(credentials, image_id)).state in {"protected", "unprotected"}:
+            return True
+    return False
+
+
+def _left_unprotected(project: str, image_id: int, reason: str) -> Recovery:
+    emit_left_unprotected(project, [image_id], reason)
+    return Recovery(error=ErrorInfo(code=LEFT_UNPROTECTED, message=reason))

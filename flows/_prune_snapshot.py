@@ -1,17 +1,18 @@
 """One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
-from uuid import UUID
 
 from prefect.client.orchestration import get_client
 
 from blocks.credentials import HetznerCloudCredentials
-from flows._observe_project import PruneOptions, read_lists
 from flows._protect_again import finish_despite_cancellation, look, protect_again
-from hetzner_cloud.config import normalize_endpoint
+from flows._prune_judging import Applying, Ended, Judged, judge_again
+from hetzner_cloud.deletions import settles_deletion
 from hetzner_cloud.errors import (
     AuthenticationError,
     HetznerCloudError,
@@ -20,23 +21,20 @@ from hetzner_cloud.errors import (
     ReadOnlyTokenError,
 )
 from hetzner_cloud.models import Image
-from records.prune_locks import PruneLock
-from records.prune_progress import ProgressRecord
 from records.pruned_snapshots import record_pruned
 from reporting.events import emit_left_unprotected
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
-from snapshot_protection.prune_check import find_obstacle
-from snapshot_protection.prune_outcomes import PruneOutcomeName
-from snapshot_protection.prune_plan import PlannedDeletion, PrunePlan
+from snapshot_protection.prune_plan import PlannedDeletion
 from snapshot_protection.pruned_record import PrunedSnapshot
-from snapshot_protection.quarantine import Quarantine
 from tasks.image_actions import change_image_protection
 from tasks.images import delete_image, get_image
 from tasks.waiting import wait_for_image_actions
 
 _MUST_NOT_CHANGE = ("type", "status", "created", "created_from", "labels", "description", "deleted")
 _MAX_CHECK_SECONDS = 15.0
+_MAX_AGE = timedelta(seconds=15)  # of what it was judged by; else it is listed again
+_MAX_AGE_AT_DELETION = timedelta(seconds=60)  # which then waits for its turn, 60 s at most
 _REJECTED = (AuthenticationError, ReadOnlyTokenError)
 
 
@@ -48,37 +46,6 @@ class NotRunningError(HetznerCloudError):
     """Prefect no longer calls this flow run Running; nothing more may be changed."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What became of one snapshot.
-
-    Attributes:
-        error: Why, for all that is not pruned.
-    """
-
-    outcome: PruneOutcomeName
-    error: ErrorInfo | None = None
-
-
-@dataclass(frozen=True)
-class Applying:
-    """What all snapshots of a project have in common while a plan is applied.
-
-    Attributes:
-        plan: What was approved, without what is no longer planned.
-        quarantine: As this run has recorded it.
-    """
-
-    project: str
-    credentials: HetznerCloudCredentials
-    plan: PrunePlan
-    quarantine: Quarantine
-    options: PruneOptions
-    flow_run_id: UUID
-    lock: PruneLock
-    record: ProgressRecord
-
-
 @dataclass
 class SnapshotPruning:
     """Prunes one snapshot.
@@ -86,6 +53,8 @@ class SnapshotPruning:
     Attributes:
         is_unprotecting: Whether a request to remove its protection was accepted.
         is_deleting: Whether a request to delete it was sent.
+        was_protected: Whether it was protected when this run first listed it for its deletion.
+        judged: When it was judged last.
         ended: What became of it, also where that could not be recorded.
     """
 
@@ -93,6 +62,8 @@ class SnapshotPruning:
     planned: PlannedDeletion
     is_unprotecting: bool = False
     is_deleting: bool = False
+    was_protected: bool = True
+    judged: datetime | None = None
     ended: Ended | None = None
 
     @property
@@ -112,12 +83,13 @@ class SnapshotPruning:
             Exception: Before anything was changed, or what was done could not be recorded: the run must stop
                 in this project.
         """
-        listed = await self._judge_again()
-        if isinstance(listed, Ended):
-            return listed
-        await self._write_ahead()
+        judged = await self._judge()
+        if isinstance(judged, Ended):
+            return judged
+        self.was_protected = judged.image.is_protected
+        await self._write_ahead(judged.beside)
         try:
-            ended = await self._unprotect_and_delete(listed)
+            ended = await self._unprotect_and_delete(judged.image)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is part of the outcome
             return await finish_despite_cancellation(partial(self._undo, error))
         except BaseException as error:  # a cancellation, or a signal
@@ -126,25 +98,27 @@ class SnapshotPruning:
             raise
         return await finish_despite_cancellation(partial(self._record, ended))
 
-    async def _judge_again(self) -> Image | Ended:
-        applying, options = self.applying, self.applying.options
-        lists = await read_lists(self.credentials, applying.project)
-        endpoint = normalize_endpoint(self.credentials.endpoint)
-        requirements = await options.requirements.read_again(applying.project, endpoint)
-        obstacle = find_obstacle(
-            self.planned, applying.plan, lists, requirements, applying.quarantine, options.clock()
-        )
-        if obstacle:
-            return Ended(obstacle.outcome, ErrorInfo(message=obstacle.reason))
-        listed = (one for one in lists.snapshots.snapshots if one.id == self.image_id)
-        return next(one for one in listed if isinstance(one, Image))
+    async def _judge(self) -> Judged | Ended:
+        judged = await judge_again(self.applying, self.planned)
+        self.judged = self.applying.options.clock()
+        return judged
 
-    async def _write_ahead(self) -> None:
-        """Record what is about to be changed, and see that this run still may."""
-        applying = self.applying
-        progress = applying.record.progress.begin(self.planned, applying.options.clock())
-        await applying.record.store(progress)
-        await self._require_running()
+    def _is_judged_within(self, limit: timedelta) -> bool:
+        return self.judged is not None and abs(self.applying.options.clock() - self.judged) <= limit
+
+    async def _write_ahead(self, beside: Iterable[int]) -> None:
+        """Record what is about to be changed, and see that this run still may.
+
+        If it may not, nothing stays on record: another user's deletion would be taken for this run's.
+        """
+        record, now = self.applying.record, self.applying.options.clock()
+        await record.store(record.progress.begin(self.planned, now, beside))
+        try:
+            await self._require_running()
+        except Exception:
+            with suppress(Exception):
+                await record.store(record.progress.finish(f"snapshot {self.image_id}: not begun"))
+            raise
 
     async def _require_running(self) -> None:
         """See that the lock is still this run's, and that Prefect calls it Running."""
@@ -158,6 +132,7 @@ class SnapshotPruning:
     async def _unprotect_and_delete(self, listed: Image) -> Ended:
         if listed.is_protected and (ended := await self._unprotect()):
             return ended
+        listed = await self._judge_if_long_ago(listed)
         try:
             image = await get_image(self.credentials, self.image_id)
         except NotFoundError as error:
@@ -165,7 +140,19 @@ class SnapshotPruning:
         self._require_unchanged(listed, image)
         async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected meanwhile
             await self._require_running()
+        if not self._is_judged_within(_MAX_AGE_AT_DELETION):
+            raise UnexpectedStateError("It took too long to look at it again", "too_late")
         return await self._delete()
+
+    async def _judge_if_long_ago(self, listed: Image) -> Image:
+        """Judge it again after a long wait: meanwhile a server may have been created from it."""
+        if self._is_judged_within(_MAX_AGE):
+            return listed
+        found = await self._judge()
+        if isinstance(found, Ended):
+            reason = found.error.message if found.error else found.outcome
+            raise UnexpectedStateError(f"Not to be deleted any more: {reason}", "changed")
+        return found.image
 
     async def _unprotect(self) -> Ended | None:
         """Remove the protection and wait; returns what became of it if it must not be deleted."""
@@ -225,9 +212,17 @@ class SnapshotPruning:
             return await self._record(Ended("pruned" if self.is_deleting else "deleted", why))
         if seen.state == "protected":
             return await self._record(Ended("reprotected" if self.is_unprotecting else "failed", why))
-        text = f"{why.message}; then it could not be protected again"
-        text += f": {seen.error.message}" if seen.error else ""
+        reason = f": {seen.error.message}" if seen.error else ""
+        if self._was_left_alone(cause):
+            text = f"{why.message}; it was not protected before, and could not be protected{reason}"
+            return await self._record(Ended("left_unprotected", why.model_copy(update={"message": text})))
+        text = f"{why.message}; then it could not be protected again{reason}"
         return await self._leave(why.model_copy(update={"message": text}))
+
+    def _was_left_alone(self, cause: BaseException) -> bool:
+        """Return whether it is surely as it was: not protected, and no deletion can still be carried out."""
+        is_settled = isinstance(cause, HetznerCloudError) and settles_deletion(cause)
+        return not self.was_protected and (is_settled or not self.is_deleting)
 
     async def _leave(self, error: ErrorInfo) -> Ended:
         """Report what is left unprotected; it stays on record as in progress for the next run."""

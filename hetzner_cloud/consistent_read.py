@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+from hetzner_cloud.errors import InvalidResponseError
 from hetzner_cloud.models import Image
 from hetzner_cloud.pages import ImagesPage, Page, ServersPage
 from hetzner_cloud.servers import Server
@@ -40,10 +41,17 @@ async def fetch_images(at_once: ReadPages[ImagesPage], in_reverse: ReadPages[Ima
 async def fetch_servers(at_once: ReadPages[ServersPage], in_reverse: ReadPages[ServersPage]) -> list[Server]:
     """Read a list of servers, as `fetch_images` does one of images.
 
+    One that is left out may use an image: a list that has fewer servers than it says is none.
+
     Raises:
-        UnreadableServersError: The last reading saw servers that could not be read; it has all others.
+        InvalidResponseError: The last reading saw fewer servers than its pages say there are.
+        UnreadableServersError: It saw servers that could not be read; it has all others.
     """
     reading = await _read(at_once, in_reverse)
+    if reading.count < reading.total:
+        raise InvalidResponseError(
+            f"The list of servers has {reading.count} of {reading.total}", "invalid_response"
+        )
     servers = reading.readable(Server)
     if unreadable := reading.unreadable:
         raise UnreadableServersError(servers, unreadable)
@@ -76,6 +84,16 @@ class _Reading(Generic[P]):
         for page in self.pages:
             found += page.without_id
         return found
+
+    @property
+    def count(self) -> int:
+        """How many entries were seen, each once."""
+        return len(self.entries) + sum(len(page.without_id) for page in self.pages)
+
+    @property
+    def total(self) -> int:
+        """How many there were at least, while the pages were read; 0 if they do not say."""
+        return min((page.pagination.total_entries or 0 for page in self.pages), default=0)
 
     @property
     def entries(self) -> dict[int, Image | Server | UnreadableEntry]:

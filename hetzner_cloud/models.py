@@ -1,7 +1,6 @@
 """Images and actions as the API describes them, lenient to its growth.
 
 Only what decisions depend on is required; fields and values that are unknown today are accepted.
-
 https://docs.hetzner.cloud/reference/cloud#images
 https://docs.hetzner.cloud/reference/cloud#image-actions
 """
@@ -34,9 +33,10 @@ _TIME = TypeAdapter(datetime)
 
 
 def _time_or_none(value: object) -> datetime | None:
-    """Return a time in UTC; an invalid one is no reason to lose a snapshot."""
+    """Return a time in UTC; an invalid one, also a number of seconds, is no reason to lose a snapshot."""
+    is_date = isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-")
     try:
-        time = _TIME.validate_python(value)
+        time = _TIME.validate_python(value if is_date else None)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValidationError, OverflowError):
         return None

@@ -87,26 +87,31 @@ class PruneLock:
     async def require(self) -> None:
         """See that the lock is still this run's own; only one that was not renewed in time is renewed.
 
-        A server on SQLite often returns 503 to a renewal, and its repetition takes seconds.
+        A server on SQLite often returns 503 to a renewal, and its repetition takes seconds. One that was
+        renamed keeps no other run out, and one whose value was edited may be meant for another run.
 
         Raises:
             LockLostError: It is not.
         """
         if abs(time() - self.renewed) > 2 * RENEW_SECONDS:
             await self.renew()
-            return
         async with get_client() as client:
-            if await _request(client, "GET", self.variable_id) is None:
-                raise self._lost()
+            response = await _request(client, "GET", self.variable_id)
+        if response is None or not self._is_own(Variable.model_validate(response.json())):
+            raise self._lost()
 
     async def release(self) -> None:
         """Let the next run prune; a lock that is another run's by now is left alone."""
         async with get_client() as client:
             await _request(client, "DELETE", self.variable_id)
 
+    def _is_own(self, found: Variable) -> bool:
+        known = _holder_of(found)
+        return found.name == self.name and known is not None and known.attempt == self.holder.attempt
+
     def _lost(self) -> LockLostError:
         return LockLostError(
-            f"The variable {self.name} is gone or another run's: this run was taken for gone after "
+            f"The variable {self.name} is gone, edited or another run's: a run is taken for gone after "
             f"{GONE_AFTER.total_seconds():.0f} s. Run it again.",
             "prune_lock_lost",
         )

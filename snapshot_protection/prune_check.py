@@ -3,7 +3,7 @@
 All of it is made of what was read just now: another user may have deleted its newer sibling since.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hetzner_cloud.models import Image
@@ -48,6 +48,16 @@ def find_obstacle(
         return Obstacle("quarantined", "its quarantine is not that of this project and policy")
     retention = apply_retention(lists, requirements, now)
     return _find_in_retention(approved, retention) or _find_in_time(approved, plan, quarantine, now)
+
+
+def find_obstacle_by_name(
+    approved: PlannedDeletion, lists: ProjectLists, requirements: Requirements, name: str, now: datetime
+) -> Obstacle | None:
+    """Return whether the rules for another name of the same project keep it; None if they do not."""
+    verdict = apply_retention(lists, replace(requirements, project=name), now).verdicts[approved.image_id]
+    if verdict.is_candidate:
+        return None
+    return Obstacle("kept", f"project '{name}', which is the same one, keeps it: {verdict.kept_by}")
 
 
 def _find_in_retention(approved: PlannedDeletion, retention: Retention) -> Obstacle | None:

@@ -111,7 +111,7 @@ def sort_outcomes(outcomes: Iterable[PruneOutcome]) -> list[PruneOutcome]:
 def _table(project: ProjectPruneReport, report: PruneReport, now: datetime) -> RenderedTable:
     shown = sort_outcomes(project.outcomes)[:MAX_TABLE_ROWS]
     more = len(project.outcomes) - len(shown)
-    others = f"; {more} more are kept" if more else ""
+    others = f"; {more} more are not shown" if more else ""
     return RenderedTable(
         [build_row(outcome, now) for outcome in shown],
         description=f"One row for each snapshot, most severe first{others}.",

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from hetzner_cloud.models import Image
 from hetzner_cloud.sanitize import printable
@@ -97,6 +97,7 @@ class PruneApprovalRequest(_Record):
         key: The answer is found under this key only.
         differences: What changed in the plan since the last attempt.
         used: Whether the answer was read and acted on; an approval is good for one try.
+        requested: When approval was requested; None if none was.
     """
 
     plan: PrunePlan
@@ -104,6 +105,7 @@ class PruneApprovalRequest(_Record):
     key: str
     differences: tuple[str, ...] = ()
     used: bool = False
+    requested: AwareDatetime | None = None
 
     def dump(self) -> str:
         """Embed it into an HTML comment, which a rendered page does not show."""
@@ -128,8 +130,15 @@ def plan_project(
     retention: Retention, quarantine: Quarantine, limits: PruneLimits, now: datetime
 ) -> tuple[PlannedDeletion, ...]:
     """Plan what to delete in one project: what is due, the oldest first, as many as the limit allows."""
+    return plan_due(retention, quarantine, limits, now)[: limits.max_deletions]
+
+
+def plan_due(
+    retention: Retention, quarantine: Quarantine, limits: PruneLimits, now: datetime
+) -> tuple[PlannedDeletion, ...]:
+    """Describe all that is due in one project, the oldest first, however many one run deletes."""
     due = select_due(retention, quarantine, limits.quarantine_days, now)
-    return tuple(plan_deletion(retention, image) for image in due[: limits.max_deletions])
+    return tuple(plan_deletion(retention, image) for image in due)
 
 
 def plan_deletion(retention: Retention, image: Image) -> PlannedDeletion:

@@ -1,5 +1,6 @@
 """What a run that prunes is doing: written before each change, so that it outlives a killed run. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +18,8 @@ class PruneProgress(BaseModel):
     Attributes:
         in_progress: What it may have left unprotected, or deleted; None between two snapshots.
         began: When it began with that; None if nothing is in progress.
+        beside: The newest snapshots of the project beside it, a few: where none of them exists, the project
+            is another one.
         finished: What was done before, a line for each snapshot.
     """
 
@@ -26,6 +29,7 @@ class PruneProgress(BaseModel):
     flow_run_id: UUID
     in_progress: PlannedDeletion | None = None
     began: AwareDatetime | None = None
+    beside: tuple[int, ...] = ()
     finished: tuple[str, ...] = ()
 
     def dump(self) -> str:
@@ -41,12 +45,17 @@ class PruneProgress(BaseModel):
         except ValidationError:
             return None
 
-    def begin(self, planned: PlannedDeletion, now: datetime) -> "PruneProgress":
+    def begin(self, planned: PlannedDeletion, now: datetime, beside: Iterable[int] = ()) -> "PruneProgress":
         """Return what is recorded right before the first change of a snapshot."""
-        return self.model_copy(update={"in_progress": planned, "began": now})
+        return self.model_copy(update={"in_progress": planned, "began": now, "beside": tuple(beside)})
 
     def finish(self, description: str) -> "PruneProgress":
         """Return what is recorded when nothing of the snapshot is pending."""
         return self.model_copy(
-            update={"in_progress": None, "began": None, "finished": (*self.finished, description)}
+            update={
+                "in_progress": None,
+                "began": None,
+                "beside": (),
+                "finished": (*self.finished, description),
+            }
         )

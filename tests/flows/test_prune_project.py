@@ -6,7 +6,7 @@ import pytest
 
 from flows.prune_snapshots import prune_snapshots
 from records.prune_locks import Holder, acquire_lock
-from sandbox import Fault
+from sandbox import Fault, ManualClock
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import run
 from tests.support.prune_runs import (
@@ -56,9 +56,15 @@ async def test_two_names_of_one_project_are_pruned_through_the_first(
 async def test_of_two_runs_at_once_one_prunes_and_the_other_names_it(
     make_sandbox: MakeSandbox, save_project: SaveProject
 ) -> None:
-    project = await make_prune_project(make_sandbox, save_project, action_seconds=1)
+    clock = ManualClock()  # the one that prunes waits for its action until the other has ended
+    project = await make_prune_project(make_sandbox, save_project, action_seconds=1, clock=clock)
     await project.age()
-    first, second = await asyncio.gather(project.prune(), project.prune())
+    runs = [asyncio.create_task(project.prune()) for _ in range(2)]
+    await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
+    while not all(one.done() for one in runs):
+        clock.advance(1)
+        await asyncio.sleep(0.01)
+    first, second = [one.result() for one in runs]
     [done] = [one for one in (first, second) if one.state.is_completed()]
     [failed] = [one for one in (first, second) if one.state.is_failed()]
     assert f"({done.record.id}) prunes project '{project.name}'" in (failed.state.message or "")

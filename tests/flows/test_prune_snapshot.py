@@ -24,6 +24,8 @@ from tests.support.prune_runs import (
     make_prune_project,
     prune_outcomes_of,
 )
+from tests.support.prune_trials import ALL_BUT_THE_NEWEST, outcomes_of, prune_trial
+from tests.support.prune_world import WatchedRun, World
 
 
 @pytest.fixture
@@ -221,3 +223,42 @@ async def test_a_snapshot_of_a_rule_that_does_not_protect_is_deleted_without_rem
     assert done.state.is_completed()
     assert not project.sandbox.calls("change_image_protection")
     assert project.deletions == project.candidates
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "token_readonly"), (401, "unauthorized")])
+async def test_what_was_never_protected_is_not_reported_as_unprotected_by_the_run_when_the_token_is_rejected(
+    status: int, code: str
+) -> None:
+    rule = ALL_BUT_THE_NEWEST.model_copy(update={"protect": False})
+    with prune_trial(rule, protected=False) as trial:
+        trial.world.sandbox.faults.add(
+            Fault(kind="error", operation="delete_image", status=status, code=code)
+        )
+        report = await trial.apply()
+        first, second, newest = trial.ids
+        assert outcomes_of(report) == {first: "left_unprotected", second: "queued", newest: "kept"}
+        assert "it was not protected before, and could not be protected" in report.outcomes[0].message
+        assert not trial.events
+        assert not (await trial.recover()).lines
+
+
+@pytest.mark.parametrize("fault", ["drop", "delete_late"])
+async def test_what_may_be_deleted_later_stays_on_record_when_it_cannot_be_protected(fault: Any) -> None:
+    rule = ALL_BUT_THE_NEWEST.model_copy(update={"protect": False})
+    with prune_trial(rule, protected=False) as trial:
+        for kind, operation in ((fault, "delete_image"), ("drop", "change_image_protection")):
+            trial.world.sandbox.faults.add(Fault(kind=kind, operation=operation))
+        await trial.apply()
+        assert [ids for _, ids, _ in trial.events] == [[trial.ids[0]]]
+
+
+async def test_nothing_is_on_record_as_in_progress_when_the_run_may_not_begin_with_it() -> None:
+    with prune_trial() as trial:
+
+        async def cancel(world: World, run: WatchedRun) -> None:
+            world.memory.states[run.id] = Cancelling()
+
+        await trial.apply(at={1: cancel})
+        assert not trial.run.writes
+        trial.world.sandbox.delete_image(trial.ids[0])  # by another user
+        assert not (await trial.recover()).lines

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hetzner_cloud.consistent_read import changed_while_reading, fetch_images, fetch_servers
+from hetzner_cloud.errors import InvalidResponseError
 from hetzner_cloud.pages import ImagesPage, ServersPage
 from hetzner_cloud.unreadable_entries import UnreadableImagesError, UnreadableServersError
 from tests.support.api_json import image_json, meta_json, server_json
@@ -190,3 +191,17 @@ async def test_a_server_that_cannot_be_read_is_raised_with_all_others() -> None:
         await fetch_servers(readings.read, readings.read)
     assert [server.id for server in caught.value.servers] == [3]
     assert [entry.id for entry in caught.value.unreadable] == [2, None]
+
+
+async def test_a_list_of_servers_that_has_fewer_than_it_says_is_an_error() -> None:
+    def short() -> ServerReadings:
+        return ServerReadings(*[[servers(server_json(3), server_json(2), total=3)]] * 2)
+
+    with pytest.raises(InvalidResponseError, match="The list of servers has 2 of 3"):
+        await fetch_servers(short().read, short().read)
+
+
+async def test_servers_that_cannot_be_read_are_counted() -> None:
+    readings = ServerReadings([servers(server_json(3), {"id": 2}, {"id": 0}, total=3)])
+    with pytest.raises(UnreadableServersError):
+        await fetch_servers(readings.read, readings.read)

@@ -149,6 +149,12 @@ def test_a_time_is_read_when_it_is_written(text: str, microsecond: int) -> None:
     assert image(**NEEDED_OF_AN_IMAGE, created=text).created == expected
 
 
+@pytest.mark.parametrize("value", [20260101, "20260101", "1700000000", 1.7e9, True])
+def test_a_number_is_no_time(value: Any) -> None:
+    """As seconds since 1970 it would make a snapshot of today decades old, and due for pruning."""
+    assert image(**NEEDED_OF_AN_IMAGE, created=value).created is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2016-13-45T99:99:99Z", "0001-01-01T00:00:00+05:00", None, [], {}, 1e400]
 )

@@ -1,7 +1,7 @@
 """The lock of a project: one run holds it, and one that is gone does not hold it forever."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,6 +19,7 @@ from records.prune_locks import (
     lock_name,
 )
 from tests.support.example_flow import lift_and_protect
+from tests.support.prefect_memory import PrefectMemory
 
 
 @pytest.fixture
@@ -118,3 +119,21 @@ async def test_an_unreadable_lock_is_named_and_ends_too(
         await acquire_lock(project, await a_run())
     let_pass(monkeypatch, "FINISHED_GONE_AFTER")
     await acquire_lock(project, await a_run())
+
+
+@pytest.mark.parametrize("edit", ["renamed", "edited", "made another run's"])
+async def test_a_lock_that_was_edited_is_lost(monkeypatch: pytest.MonkeyPatch, edit: str) -> None:
+    memory = PrefectMemory(lambda: datetime.now(UTC), lambda *_request: None)
+    monkeypatch.setattr("records.prune_locks.get_client", memory.get_client)
+    lock = await acquire_lock("prod", Holder(flow_run_id=UUID(int=1), flow_run_name="first"))
+    await lock.require()
+    other = Holder(flow_run_id=UUID(int=2), flow_run_name="second").model_dump(mode="json")
+    changes: dict[str, dict[str, object]] = {
+        "renamed": {"name": "another_name"},
+        "edited": {"value": "free"},
+        "made another run's": {"value": other},
+    }
+    found = memory.variables.pop(lock_name("prod")).model_copy(update=changes[edit])
+    memory.variables[found.name] = found
+    with pytest.raises(LockLostError):
+        await lock.require()

@@ -73,7 +73,7 @@ def test_a_table_shows_the_most_severe_of_thousands_and_says_how_many_more() -> 
     [table] = render(report(*many, outcome(9_999, outcome="would_prune")), NOW).tables
     assert len(table.rows) == MAX_TABLE_ROWS
     assert table.rows[0]["snapshot"] == 9_999
-    assert "10 more are kept" in table.description
+    assert "; 10 more are not shown." in table.description
     assert table.key == "prune-plan-snapshots-prod"
 
 
