@@ -1,7 +1,7 @@
 """What runs that were killed have left in progress: protected by the next run, or recorded as pruned."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from blocks.credentials import HetznerCloudCredentials
@@ -77,7 +77,8 @@ async def recover_project(name: str, credentials: HetznerCloudCredentials, optio
     if not interrupted:
         return Recovery()
     endpoint = normalize_endpoint(credentials.endpoint)
-    exempt = (await options.requirements.read(name, endpoint)).exemptions
+    requirements = replace(options.requirements, any_exemption=False)  # here, one excuses
+    exempt = (await requirements.read(name, endpoint)).exemptions
     pruned = await load_pruned(name)
     lines: list[str] = []
     error: ErrorInfo | None = None

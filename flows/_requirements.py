@@ -43,12 +43,14 @@ class RunRequirements:
         also: Names of which it is not known whether they are the same project: of a snapshot that is exempt
             under one of them, it is assumed.
         clock: Tells the time, in UTC.
+        any_exemption: Whether one that lasts longer than it may is one, too: in a run that deletes.
     """
 
     policy: NamedPolicy = field(default_factory=NamedPolicy)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     also: Sequence[str] = ()
     clock: Callable[[], datetime] = now_or_due
+    any_exemption: bool = False
 
     @classmethod
     def of(cls, policy: NamedPolicy, projects: Iterable[Project], also: Sequence[str] = ()) -> Self:
@@ -66,7 +68,7 @@ class RunRequirements:
             UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
         """
         others = [name for name in (*self.names.get(endpoint, ()), *self.also) if name != project]
-        found = await _load(project, others, self.clock())
+        found = await _load(project, others, self.clock(), any_length=self.any_exemption)
         exemptions = unexpired(found, self.clock())  # one may have expired while they were read
         return Requirements(project, self.policy.policy, exemptions)
 
@@ -85,9 +87,11 @@ class RunRequirements:
         return Requirements(project, self.policy.policy)
 
 
-async def _load(project: str, others: Sequence[str], now: datetime) -> Mapping[int, Exemption]:
+async def _load(
+    project: str, others: Sequence[str], now: datetime, *, any_length: bool
+) -> Mapping[int, Exemption]:
     try:
-        return await load_exemptions(project, also=others, now=now)
+        return await load_exemptions(project, also=others, now=now, any_length=any_length)
     except HetznerCloudError:
         raise
     except Exception as error:

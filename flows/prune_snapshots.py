@@ -75,7 +75,8 @@ async def prune_snapshots(
         named_policy = await load_policy(policy)
         chosen = await load_projects(projects, deployed=is_deployed())
         requirements = RunRequirements.of(named_policy, chosen, also=await find_saved_names())
-        requirements = replace(requirements, clock=now_utc)  # an exemption keeps: none ends early
+        # An exemption keeps: none ends early, and none is too long.
+        requirements = replace(requirements, clock=now_utc, any_exemption=True)
         options = PruneOptions(requirements, limits, dry_run, timeout_seconds)
         pruning = _PruneRun(chosen, options, ThisRun(UUID(str(flow_run.id)), flow_run.name or ""))
         return await (pruning.look() if dry_run else pruning.apply(with_approval=approval))

@@ -24,7 +24,12 @@ class UnreadableExemptionsError(HetznerCloudError):
 
 
 async def load_exemptions(
-    project: str, *, also: Sequence[str] = (), expired_days: float = 0, now: datetime | None = None
+    project: str,
+    *,
+    also: Sequence[str] = (),
+    expired_days: float = 0,
+    now: datetime | None = None,
+    any_length: bool = False,
 ) -> dict[int, Exemption]:
     """Load a project's exemptions: those that hold, and those that may have expired since.
 
@@ -36,6 +41,8 @@ async def load_exemptions(
             version of theirs that is not readable is left out: it is an error of the project of that name.
         expired_days: How long ago those that have expired may have done so, at least.
         now: In UTC; by default the time.
+        any_length: Also those that last longer than one may: recorded by a clock that was ahead, they are
+            none for what protects, and all the same keep a snapshot from being deleted.
 
     Raises:
         UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
@@ -46,7 +53,8 @@ async def load_exemptions(
     versions = await _read_versions(list(names), oldest)
     records = [_parse(project, version) for version in versions if version.key == _key(project)]
     others = [_load(names[str(each.key)], each) for each in versions if each.key != _key(project)]
-    return merge([*records, *(record for record in others if record)], latest=now + _MAX_AGE)
+    every = [*records, *(record for record in others if record)]
+    return merge(every) if any_length else merge(every, latest=now + _MAX_AGE)
 
 
 async def save_exemptions(record: ExemptionRecord) -> None:
