@@ -28,8 +28,9 @@ from sandbox import ManualClock, Sandbox
 from sandbox.app import create_app
 from sandbox.operations import OPERATIONS, Operation, OperationResponse
 from sandbox.request import OperationRequest
+from snapshot_protection.policy import NamedPolicy
 from tests.support.prefect_memory import GET_CLIENT, PrefectMemory
-from tests.support.prune_reference import Json, Listed, Observed, used_by
+from tests.support.prune_reference import POLICY, Json, Listed, Observed, used_by
 
 NAME = "prod"
 _TASKS = {
@@ -112,6 +113,7 @@ class World:
         token = SecretStr(self.sandbox.token)
         credentials = HetznerCloudCredentials(token=token, endpoint=self.sandbox.endpoint)
         self.project = Project(NAME, credentials)
+        self.policy = NamedPolicy("default", POLICY)
         self.memory = PrefectMemory(self._server_time, self._before_prefect)
         self.exempt: dict[int, datetime] = {}
         self.observations: list[Observed] = []
@@ -158,6 +160,7 @@ class World:
         for module, names in _TASKS.items():
             patches += [patch(f"{module}.{name}", _plain(module, name)) for name in names]
         patches += [patch(f"{module}.wait_for_image_actions", self._wait) for module in _WAITS]
+        patches.append(patch("flows._requirements.load_policy", self._load_policy))
         patches.append(patch("tasks.images.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
         patches.append(patch("tasks.protection.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
         world = self
@@ -227,6 +230,10 @@ class World:
             run.own = Observed(run.listed.began, self.now(), candidates)
             self.observations.append(run.own)
             run.observed = run.listed
+
+    async def _load_policy(self, name: str) -> NamedPolicy:
+        self._before_prefect("read_block_document", name)
+        return self.policy
 
     def _may_change(self, run: WatchedRun) -> bool:
         state = self.memory.states.get(run.id)
