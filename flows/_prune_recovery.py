@@ -7,7 +7,7 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._observe_project import PruneOptions
 from flows._projects import for_each_project, run_isolated
-from flows._protect_again import look, protect_again
+from flows._protect_again import look, look_when_settled, protect_again
 from flows._prune_lock import ThisRun, locked
 from hetzner_cloud.config import normalize_endpoint
 from records.prune_locks import AnotherRunPrunesError
@@ -29,12 +29,10 @@ class Recovery:
     Attributes:
         lines: One for each snapshot that was protected again, or is known to be deleted.
         error: Why a snapshot could not be protected again.
-        is_settled: Whether nothing that was begun can still take effect.
     """
 
     lines: tuple[str, ...] = ()
     error: ErrorInfo | None = None
-    is_settled: bool = True
 
 
 async def recover_projects(
@@ -86,8 +84,6 @@ async def recover_project(name: str, credentials: HetznerCloudCredentials, optio
             lines += recovered.lines
             if recovered.error:
                 return Recovery(tuple(lines), recovered.error)
-            if not recovered.is_settled:
-                continue
         await record.settle()
     return Recovery(tuple(lines))
 
@@ -102,14 +98,15 @@ async def _recover_one(
     text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
     run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
     seen = await look(credentials, image_id)
-    if seen.state != "deleted" and not options.dry_run:  # or its change still runs
-        seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
+    if seen.state != "deleted":  # its change may still run
+        settle = look_when_settled if options.dry_run else protect_again
+        seen = await settle(credentials, image_id, timeout_seconds=options.timeout_seconds)
     if seen.state == "deleted":
         found = PrunedSnapshot.of(planned, pruned=began or now, flow_run_id=progress.flow_run_id)
         await record_pruned(progress.project, [found], now)
         return Recovery((f"{text}, is deleted: recorded as pruned",))
     if seen.state == "protected":
-        return Recovery((f"{text}, is protected",), is_settled=not options.dry_run)
+        return Recovery((f"{text}, is protected",))
     reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
     emit_left_unprotected(progress.project, [image_id], reason)
     return Recovery(error=ErrorInfo(code=LEFT_UNPROTECTED, message=f"{reason}. Protect it"))

@@ -15,6 +15,7 @@ class PruneProgress(BaseModel):
     """The progress of one flow run in one project.
 
     Attributes:
+        endpoint: Where the snapshots are, normalized; with it, an image id says which snapshot one is.
         in_progress: What it may have left unprotected, or deleted; None between two snapshots.
         began: When it began with that; None if nothing is in progress.
         finished: What was done before, a line for each snapshot.
@@ -23,6 +24,7 @@ class PruneProgress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str
+    endpoint: str
     flow_run_id: UUID
     in_progress: PlannedDeletion | None = None
     began: AwareDatetime | None = None

@@ -36,7 +36,7 @@ NAME = "prod"
 _TASKS = {
     "flows._observe_project": ("list_images", "list_prices", "list_servers"),
     "flows._prune_snapshot": ("change_image_protection", "delete_image", "get_image"),
-    "flows._protect_again": ("change_image_protection", "get_image"),
+    "flows._protect_again": ("change_image_protection", "get_image", "list_actions_for_image"),
     "flows._protect_project": ("list_images", "get_unlisted_images"),
     "flows._changes": ("protect_images",),
 }
@@ -160,6 +160,7 @@ class World:
         for module, names in _TASKS.items():
             patches += [patch(f"{module}.{name}", _plain(module, name)) for name in names]
         patches += [patch(f"{module}.wait_for_image_actions", self._wait) for module in _WAITS]
+        patches.append(patch("flows._pruning_in_progress.sleep", self._sleep))
         patches.append(patch("flows._requirements.load_policy", self._load_policy))
         patches.append(patch("tasks.images.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
         patches.append(patch("tasks.protection.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
@@ -244,14 +245,15 @@ class World:
         scope.setdefault("state", {})["transport"] = _Connection()
         await self._app(scope, receive, send)
 
-    async def _wait(self, credentials: HetznerCloudCredentials, actions: Any, **given: Any) -> Any:
-        async def sleep(seconds: float) -> None:
-            self.time.advance(seconds)
+    async def _sleep(self, seconds: float) -> None:
+        self.time.advance(seconds)
+        await asyncio.sleep(0)  # lets another run go on
 
+    async def _wait(self, credentials: HetznerCloudCredentials, actions: Any, **given: Any) -> Any:
         actions = getattr(actions, "value", actions)
         async with credentials.get_client() as client:
             return await wait_for_actions(
-                client, actions, timeout_seconds=given["timeout_seconds"], clock=self.time, sleep=sleep
+                client, actions, timeout_seconds=given["timeout_seconds"], clock=self.time, sleep=self._sleep
             )
 
     def _watched(self) -> dict[str, tuple[str, str, Operation]]:
