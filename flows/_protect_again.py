@@ -14,6 +14,9 @@ from tasks.image_actions import change_image_protection, list_actions_for_image
 from tasks.images import get_image
 from tasks.waiting import wait_for_image_actions
 
+_CONTRADICTORY = ErrorInfo(
+    code="contradictory", message="the API returned its actions, and then that it does not exist"
+)
 _CHANGES_PROTECTION = "change_protection"
 _MAX_TRIES = 3
 _MAX_RESTARTS = 5
@@ -82,18 +85,27 @@ async def protect_again(
 async def look_when_settled(
     credentials: HetznerCloudCredentials, image_id: int, *, timeout_seconds: float
 ) -> LastSeen:
-    """Get a snapshot once no action can change it any more; a failure is returned."""
+    """Get a snapshot once no action can change it any more; a failure is returned.
+
+    It is deleted only if both endpoints say so: one 404 by mistake must not leave it unprotected.
+    """
     try:
-        await wait_for_running_actions(credentials, image_id, timeout_seconds=timeout_seconds)
+        exists = await wait_for_running_actions(credentials, image_id, timeout_seconds=timeout_seconds)
     except Exception as error:  # noqa: BLE001 - whatever it is, how the snapshot will be is unknown
         return LastSeen("unknown", ErrorInfo.of(error))
-    return await look(credentials, image_id)
+    seen = await look(credentials, image_id)
+    if seen.state == "deleted" and exists:
+        return LastSeen("unknown", _CONTRADICTORY)
+    return seen
 
 
 async def wait_for_running_actions(
     credentials: HetznerCloudCredentials, image_id: int, *, timeout_seconds: float
-) -> None:
+) -> bool:
     """Wait until no action runs that changes a snapshot's protection, whoever started it.
+
+    Returns:
+        Whether there is such a snapshot.
 
     Raises:
         HetznerCloudError: They cannot be listed, or one still runs.
@@ -102,17 +114,18 @@ async def wait_for_running_actions(
         listed = await list_actions_for_image(credentials, image_id, status="running")
     except NotFoundError as error:
         if error.code == "not_found":  # a gateway's 404 has no such code
-            return
+            return False
         raise
     running = [action for action in listed if action.command == _CHANGES_PROTECTION]
     if not running:
-        return
+        return True
     try:
         wait = partial(wait_for_image_actions, credentials, running)
         await wait(timeout_seconds=timeout_seconds, show_progress=False)
     except ActionError as error:
         if error.unfinished:
             raise
+    return True
 
 
 async def look(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:

@@ -7,7 +7,7 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._observe_project import PruneOptions
 from flows._projects import for_each_project, run_isolated
-from flows._protect_again import look, look_when_settled, protect_again
+from flows._protect_again import look_when_settled, protect_again
 from flows._prune_lock import ThisRun, locked
 from hetzner_cloud.config import normalize_endpoint
 from records.prune_locks import AnotherRunPrunesError
@@ -97,10 +97,8 @@ async def _recover_one(
     image_id, now = planned.image_id, options.clock()
     text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
     run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
-    seen = await look(credentials, image_id)
-    if seen.state != "deleted":  # its change may still run
-        settle = look_when_settled if options.dry_run else protect_again
-        seen = await settle(credentials, image_id, timeout_seconds=options.timeout_seconds)
+    settle = look_when_settled if options.dry_run else protect_again  # its change may still run
+    seen = await settle(credentials, image_id, timeout_seconds=options.timeout_seconds)
     if seen.state == "deleted":
         found = PrunedSnapshot.of(planned, pruned=began or now, flow_run_id=progress.flow_run_id)
         await record_pruned(progress.project, [found], now)

@@ -10,6 +10,7 @@ from unittest.mock import patch
 from blocks.projects import Project
 from flows._approval import Approval
 from flows._observe_project import PruneOptions
+from flows._protect_again import LastSeen, protect_again
 from flows._protect_project import ProtectionOptions, protect_project
 from flows._prune_lock import ThisRun
 from flows._requirements import RunRequirements
@@ -43,6 +44,11 @@ class PruneHistory:
     def candidates(self) -> list[int]:
         """What the policy does not keep, the oldest first."""
         return self.ids[:-1]
+
+    @property
+    def newest(self) -> int:
+        """What it keeps."""
+        return self.ids[-1]
 
     @property
     def asked(self) -> list[list[int]]:
@@ -100,6 +106,15 @@ class PruneHistory:
             work
         )  # a connection pool is entered once by each task
         return done
+
+    async def protect_again(self, image_id: int) -> LastSeen:
+        """Protect a snapshot as a run does that has unprotected it."""
+        credentials = self.world.project.credentials
+        assert credentials
+        seen: LastSeen = await self.world.within(
+            WatchedRun(), protect_again(credentials, image_id, timeout_seconds=60)
+        )
+        return seen
 
     def kill_when(self, what: str) -> None:
         """End the process of the next run when the API has received its request: `unprotected`, `deleted`."""
