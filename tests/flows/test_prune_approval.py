@@ -1,4 +1,4 @@
-"""What was approved is deleted, and nothing else: the plan is made again after the answer. Below the engine."""
+"""What was approved is deleted, and nothing else; the plan is made again after each answer."""
 
 from collections.abc import Iterator
 from functools import partial

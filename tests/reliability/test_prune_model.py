@@ -209,6 +209,7 @@ class Tried:
         except (ProcessGoneError, HetznerCloudError):
             return
         finally:
+            _PRUNED.update(self.watched.deleted)
             if self.dry_run and self.watched.writes:
                 self.world.wrong.append(f"a dry run sent {self.watched.writes}")
         data = state.data
@@ -249,6 +250,7 @@ class Tried:
 
 
 _TRIED: dict[Any, Tried] = {}
+_PRUNED: set[int] = set()
 
 
 async def approve(_key: str, _form: str) -> Approval:
@@ -513,7 +515,9 @@ def settings_for(examples: int) -> settings:
 
 
 def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:
+    _PRUNED.clear()
     run_state_machine_as_test(PruneModel, settings=settings_for(25))
+    assert len(_PRUNED) > 1, "no run pruned anything: the model tries nothing"
 
 
 @pytest.mark.reliability
