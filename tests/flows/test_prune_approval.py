@@ -72,3 +72,11 @@ async def test_a_plan_that_changes_each_time_is_given_up_and_nothing_was_deleted
         await history.prune(watched, approval=True)
     assert len(history.asked) == 3
     assert not watched.writes
+
+
+async def test_a_rejected_plan_changes_nothing(history: PruneHistory) -> None:
+    history.decision = "reject"
+    watched = WatchedRun()
+    assert await history.prune(watched, approval=True) is None
+    assert history.asked == [history.candidates]
+    assert not watched.writes

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 from blocks.projects import Project
@@ -32,6 +32,8 @@ class PruneHistory:
     Attributes:
         requests: The plans that were published, in order.
         between: What happens before each approval, in order.
+        decision: The answer to each of them.
+        report: Of the last prune run that had one.
     """
 
     def __init__(self, world: World, snapshots: int) -> None:
@@ -39,6 +41,8 @@ class PruneHistory:
         self.ids = [self.add_snapshot(days=days) for days in range(snapshots, 0, -1)]
         self.requests: list[PruneApprovalRequest] = []
         self.between: list[Callable[[], object]] = []
+        self.decision: Literal["apply", "reject"] = "apply"
+        self.report: PruneReport | None = None
 
     @property
     def candidates(self) -> list[int]:
@@ -78,7 +82,7 @@ class PruneHistory:
         dry_run: bool = False,
         **limits: Any,
     ) -> ProjectPruneReport | None:
-        """Run a prune run to its end; None if it was killed."""
+        """Run a prune run to its end; None if it was killed, or its plan rejected."""
         watched = watched or WatchedRun()
         found = RunRequirements(NamedPolicy("default", POLICY), clock=self.world.now)
         chosen = PruneLimits(watched.days, limits.get("max_deletions", 5))
@@ -87,10 +91,11 @@ class PruneHistory:
         work = run.look() if dry_run else run.apply(with_approval=approval)
         with suppress(ProcessGoneError):
             state = await self.world.within(watched, work)
-        if watched.is_gone:
+        if watched.is_gone or state.name == "Rejected":
             return None
         report = state.data.report if isinstance(state.data, SnapshotsNotPrunedError) else state.data
         assert isinstance(report, PruneReport), state
+        self.report = report
         return report.projects[0]
 
     async def protect(
@@ -128,7 +133,7 @@ class PruneHistory:
     async def _approve(self, _key: str, _form: str) -> Approval:
         if self.between:
             self.between.pop(0)()
-        return Approval(decision="apply", approved_by="someone")
+        return Approval(decision=self.decision, approved_by="someone")
 
     async def _save(self, _key: str, request: PruneApprovalRequest, _page: str) -> None:
         self.requests.append(request)
