@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -10,16 +11,25 @@ from tests.support.import_graph import ROOT, modules
 SENDERS = {name: path for name, path in modules().items() if not name.startswith("sandbox")}
 
 
+@cache
+def nodes_of(source: str) -> list[ast.AST]:
+    """Parse a module, once for all tests."""
+    return list(ast.walk(ast.parse(source)))
+
+
 def methods_of_requests_in(source: str) -> Iterator[str]:
     """Yield how each request to the API is made: its first argument, as it is written."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "ApiRequest":
+    for node in nodes_of(source):
+        if isinstance(node, ast.Call) and "ApiRequest" in {
+            getattr(node.func, "id", ""),
+            getattr(node.func, "attr", ""),
+        }:
             yield ast.unparse(node.args[0]) if node.args else "?"
 
 
 def callers_of(name: str, source: str) -> int:
     """Count where a method or function is called or passed on, but not where it is defined."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = nodes_of(source)
     attributes = sum(isinstance(node, ast.Attribute) and node.attr == name for node in nodes)
     return attributes + sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
 
