@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks import auditing, fan_out, many_projects, protecting, start_up
+from benchmarks import auditing, fan_out, many_projects, protecting, pruning, start_up
 from benchmarks.bench import PROJECT, Bench
 from benchmarks.goals import goals
 from benchmarks.prefect_side import save_projects
@@ -26,6 +26,7 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "start_up": start_up.measure,
     "audit": auditing.measure,
     "nothing": auditing.measure_nothing_to_do,
+    "prune": pruning.measure,
     "protect": protecting.measure,
     "projects": many_projects.measure,
     "fan_out": fan_out.measure,

@@ -88,6 +88,13 @@ def _audit(results: Results) -> Iterator[Goal]:
         yield Goal(f"audit {most:,}: times the lower bound", times, 1.5)
 
 
+def _prune(results: Results) -> Iterator[Goal]:
+    most = max(one["snapshots"] for one in results)
+    for name, what, at_most in (("seconds", "time", 1.5), ("peak_bytes", "peak memory", 1.25)):
+        audit, prune = (median_of(results, name, flow=flow, snapshots=most) for flow in ("audit", "prune"))
+        yield Goal(f"prune {most:,}, dry: {what}, times the audit's", prune / audit, at_most)
+
+
 def _nothing(results: Results) -> Iterator[Goal]:
     more = max(one["requests"] - one["min_requests"] for one in results)
     yield Goal("nothing to do: requests beyond one for each 50 snapshots", more, 0)
@@ -124,6 +131,7 @@ def _seconds(results: Results, contender: str, size: int) -> float:
 _GOALS: dict[str, Callable[[Results], Iterator[Goal]]] = {
     "protect": _protect,
     "audit": _audit,
+    "prune": _prune,
     "nothing": _nothing,
     "start_up": _start_up,
     "projects": _projects,

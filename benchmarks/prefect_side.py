@@ -9,8 +9,11 @@ from prefect.settings import temporary_settings
 from pydantic import SecretStr
 
 from blocks.credentials import HetznerCloudCredentials
+from blocks.snapshot_policy import SnapshotPolicy
 from playground.server import PrefectServer
+from snapshot_protection.policy import Keep, Rule
 
+PRUNING_POLICY = "pruning"
 _SETTLE_SECONDS = 1.0
 
 
@@ -25,6 +28,14 @@ def save_projects(server: PrefectServer, names: Sequence[str], endpoint: str) ->
 
     with temporary_settings(server.settings):
         asyncio.run(save())
+
+
+def save_pruning_policy(server: PrefectServer) -> None:
+    """Save a policy that keeps few snapshots of each server."""
+    keep = Keep(last=3, within_days=7, daily=7, weekly=4, monthly=6)
+    with temporary_settings(server.settings):
+        policy = SnapshotPolicy(rules=[Rule(name="all", prune=True, keep=keep)])
+        asyncio.run(policy.asave(PRUNING_POLICY, overwrite=True))
 
 
 def count_task_runs(server: PrefectServer, flow_run_id: str) -> int:

@@ -55,6 +55,18 @@ def nothing(results: Results) -> Table:
     return Table("Nothing to do", columns, rows)
 
 
+def prune(results: Results) -> Table:
+    """Dry prune runs, beside audits."""
+    rows = []
+    for size in _distinct(results, "snapshots"):
+        audited = median_of(results, "seconds", flow="audit", snapshots=size)
+        for flow in _distinct(results, "flow"):
+            found = matching(results, flow=flow, snapshots=size)
+            rows.append([f"{size:,}", flow, *_times(found, audited), *_costs(found), str(len(found))])
+    columns = ["snapshots", "flow", "seconds", "of the audit", "with imports", *_COSTS, "rounds"]
+    return Table("Prune, dry", columns, rows)
+
+
 def start_up(results: Results) -> Table:
     """Until the first request."""
     rows = [
@@ -149,6 +161,7 @@ TABLES: dict[str, Callable[[Results], Table]] = {
     "protect": protect,
     "audit": audit,
     "nothing": nothing,
+    "prune": prune,
     "start_up": start_up,
     "projects": projects,
     "fan_out": fan_out,

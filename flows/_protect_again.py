@@ -10,10 +10,14 @@ from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.errors import ActionError, NotFoundError
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
-from tasks.image_actions import change_image_protection
+from tasks.image_actions import change_image_protection, list_actions_for_image
 from tasks.images import get_image
 from tasks.waiting import wait_for_image_actions
 
+_CONTRADICTORY = ErrorInfo(
+    code="contradictory", message="the API returned its actions, and then that it does not exist"
+)
+_CHANGES_PROTECTION = "change_protection"
 _MAX_TRIES = 3
 _MAX_RESTARTS = 5
 _MAX_WAIT_SECONDS = 60.0  # a worker kills a cancelled run after a while
@@ -62,17 +66,66 @@ async def _finish(
 async def protect_again(
     credentials: HetznerCloudCredentials, image_id: int, *, timeout_seconds: float
 ) -> LastSeen:
-    """Protect a snapshot, wait, and get it, up to three times; whatever happens, it is returned."""
-    seen = LastSeen("unknown")
+    """Protect a snapshot, wait, and get it, up to three times; whatever happens, it is returned.
+
+    An earlier action may run longer than the one that protects, and remove the protection after it.
+    """
+    seen, timeout_seconds = LastSeen("unknown"), min(timeout_seconds, _MAX_WAIT_SECONDS)
     for _ in range(_MAX_TRIES):
-        error = await _protect(credentials, image_id, min(timeout_seconds, _MAX_WAIT_SECONDS))
-        seen = await look(credentials, image_id)
+        error = await _protect(credentials, image_id, timeout_seconds)
+        seen = await look_when_settled(credentials, image_id, timeout_seconds=timeout_seconds)
         if seen.state in {"protected", "deleted"}:
             return seen
         seen = LastSeen(seen.state, error or seen.error)
         if error and error.token_rejected:
             return seen
     return seen
+
+
+async def look_when_settled(
+    credentials: HetznerCloudCredentials, image_id: int, *, timeout_seconds: float
+) -> LastSeen:
+    """Get a snapshot once no action can change it any more; a failure is returned.
+
+    It is deleted only if both endpoints say so: one 404 by mistake must not leave it unprotected.
+    """
+    try:
+        exists = await wait_for_running_actions(credentials, image_id, timeout_seconds=timeout_seconds)
+    except Exception as error:  # noqa: BLE001 - whatever it is, how the snapshot will be is unknown
+        return LastSeen("unknown", ErrorInfo.of(error))
+    seen = await look(credentials, image_id)
+    if seen.state == "deleted" and exists:
+        return LastSeen("unknown", _CONTRADICTORY)
+    return seen
+
+
+async def wait_for_running_actions(
+    credentials: HetznerCloudCredentials, image_id: int, *, timeout_seconds: float
+) -> bool:
+    """Wait until no action runs that changes a snapshot's protection, whoever started it.
+
+    Returns:
+        Whether there is such a snapshot.
+
+    Raises:
+        HetznerCloudError: They cannot be listed, or one still runs.
+    """
+    try:
+        listed = await list_actions_for_image(credentials, image_id, status="running")
+    except NotFoundError as error:
+        if error.code == "not_found":  # a gateway's 404 has no such code
+            return False
+        raise
+    running = [action for action in listed if action.command == _CHANGES_PROTECTION]
+    if not running:
+        return True
+    try:
+        wait = partial(wait_for_image_actions, credentials, running)
+        await wait(timeout_seconds=timeout_seconds, show_progress=False)
+    except ActionError as error:
+        if error.unfinished:
+            raise
+    return True
 
 
 async def look(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:

@@ -9,6 +9,7 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._changes import request_protection, wait_for_changes
 from flows._projects import run_isolated
+from flows._pruning_in_progress import PruningInProgress
 from flows._requirements import RunRequirements
 from flows._snapshot_claims import SnapshotClaims
 from hetzner_cloud.config import normalize_endpoint
@@ -16,6 +17,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.label_selector import LabelSelector
 from hetzner_cloud.models import Action, Image
 from hetzner_cloud.unreadable_entries import UnreadableImagesError
+from records.prune_progress import UnreadableProgressError
 from snapshot_protection.determined_outcomes import final_outcomes, planned_outcomes
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import SnapshotOutcome, find_token_rejection
@@ -24,6 +26,7 @@ from snapshot_protection.reported_policy import ReportedPolicy
 from snapshot_protection.requirements import Requirements
 from snapshot_protection.tracking import (
     Deleted,
+    Listed,
     Sighting,
     Tracked,
     Unknown,
@@ -55,6 +58,7 @@ class ProtectionOptions:
         show_progress: Whether waits have progress artifacts.
         requirements: Which snapshots must be protected.
         claims: Which snapshots another project's part of the run has listed: it is the same project, then.
+        pruning: What prune runs have in progress.
     """
 
     label_selector: str
@@ -64,6 +68,7 @@ class ProtectionOptions:
     show_progress: bool
     requirements: RunRequirements = field(default_factory=RunRequirements)
     claims: SnapshotClaims = field(default_factory=SnapshotClaims)
+    pruning: PruningInProgress = field(default_factory=PruningInProgress)
 
 
 async def protect_project(project: Project, options: ProtectionOptions) -> ProjectReport:
@@ -85,12 +90,14 @@ class _Progress:
         requirements: What is required of them, as far as it was read.
         without_id: What is wrong with each entry of the last listing that has no valid id.
         error: Why nothing more is changed: the token was rejected, or the exemptions could not be read.
+        unsettled: Why it is unknown what prune runs have in progress: what is protected may not stay so.
     """
 
     snapshots: Tracked
     requirements: Requirements
     without_id: tuple[ErrorInfo, ...] = ()
     error: ErrorInfo | None = None
+    unsettled: ErrorInfo | None = None
 
     @property
     def todo(self) -> list[Image]:
@@ -111,7 +118,7 @@ class _ProjectRun:
     async def protect(self) -> ProjectReport:
         listing = await self._list("list")
         requirements = self.options.requirements.without_exemptions(self.name)
-        progress = _Progress(track(listing.snapshots), requirements, listing.without_id)
+        progress = await self._settle(_Progress(track(listing.snapshots), requirements, listing.without_id))
         async with self.options.claims.claim(self.endpoint, progress.snapshots) as are_claimed:
             if are_claimed:
                 progress = await self._list_again(progress)
@@ -139,11 +146,31 @@ class _ProjectRun:
         listing = await self._list("list-again")
         fetched = await self._get_unlisted(unlisted(progress.snapshots, listing.snapshots))
         snapshots = record_sightings(progress.snapshots, listing.snapshots, fetched)
-        return replace(progress, snapshots=snapshots, without_id=listing.without_id)
+        return await self._settle(replace(progress, snapshots=snapshots, without_id=listing.without_id))
+
+    async def _settle(self, progress: _Progress) -> _Progress:
+        """See again what a prune run has in progress, once that is over.
+
+        If that is unknown, what is protected may not stay so; what is not is protected all the same.
+        """
+        pruning, seen = self.options.pruning, dict[int, Sighting]()
+        try:
+            found = await pruning.find(self.name, self.endpoint, progress.snapshots)
+        except UnreadableProgressError as error:
+            return replace(progress, unsettled=ErrorInfo.of(error))
+        for image_id, one in found.items():
+            timeout_seconds = self.options.timeout_seconds
+            unknown = await pruning.settle(self.name, self.credentials, one, timeout_seconds)
+            [again] = (await self._get_unlisted([image_id])).values()
+            seen[image_id] = Unknown(unknown) if unknown and _is_protected(again) else again
+        return replace(progress, snapshots=record_sightings(progress.snapshots, (), seen))
 
     def _report(self, progress: _Progress, outcomes: tuple[SnapshotOutcome, ...]) -> ProjectReport:
         return ProjectReport(
-            project=self.name, snapshots=outcomes, error=progress.error, without_id=progress.without_id
+            project=self.name,
+            snapshots=outcomes,
+            error=progress.error or progress.unsettled,
+            without_id=progress.without_id,
         )
 
     async def _round(self, progress: _Progress) -> _Progress:
@@ -188,7 +215,7 @@ class _ProjectRun:
         listed = listing.snapshots
         fetched = await self._get_unlisted(unlisted(snapshots, listed))
         seen = record_sightings(snapshots, listed, fetched)
-        return replace(progress, snapshots=seen, without_id=listing.without_id)
+        return await self._settle(replace(progress, snapshots=seen, without_id=listing.without_id))
 
     async def _get_unlisted(self, image_ids: Sequence[int]) -> Mapping[int, Sighting]:
         try:
@@ -207,3 +234,7 @@ def _sighting(found: Image | ErrorInfo | None, selector: LabelSelector) -> Sight
             return Unknown(found)
         case Image():
             return see(found, selector)
+
+
+def _is_protected(sighting: Sighting) -> bool:
+    return isinstance(sighting, Listed) and sighting.image.is_protected

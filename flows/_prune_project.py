@@ -89,7 +89,8 @@ async def _apply(
         applied.recovered += recovery.lines
         if recovery.error:
             return applied.report(recovery.error)
-        record = await ProgressRecord.create(PruneProgress(project=name, flow_run_id=run.id))
+        progress = PruneProgress(project=name, endpoint=observation.endpoint, flow_run_id=run.id)
+        record = await ProgressRecord.create(progress)
         names = observation.also_named
         applying = Applying(name, credentials, plan, quarantine, options, run.id, lock, record, names)
         error = await _prune_each(applying, applied)

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._observe_project import PruneOptions
 from flows._projects import for_each_project, run_isolated
-from flows._protect_again import look, protect_again
+from flows._protect_again import look, look_when_settled, protect_again
 from flows._prune_lock import ThisRun, locked
 from hetzner_cloud.config import normalize_endpoint
 from records.prune_locks import AnotherRunPrunesError
@@ -20,7 +19,6 @@ from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.pruned_record import PrunedSnapshot
 
 LEFT_UNPROTECTED = "left_unprotected"
-_MAX_DURATION = timedelta(hours=1)  # of a change, far more than it takes
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,10 @@ class Recovery:
     Attributes:
         lines: One for each snapshot that was protected again, or is known to be deleted.
         error: Why a snapshot could not be protected again.
-        is_settled: Whether nothing that was begun can still take effect.
     """
 
     lines: tuple[str, ...] = ()
     error: ErrorInfo | None = None
-    is_settled: bool = True
 
 
 async def recover_projects(
@@ -87,8 +83,8 @@ async def recover_project(name: str, credentials: HetznerCloudCredentials, optio
         if planned and planned.image_id not in {*exempt, *pruned}:
             recovered = await _recover_one(credentials, record, options)
             lines += recovered.lines
-            error = error or recovered.error
-            if recovered.error or not recovered.is_settled:
+            if recovered.error:
+                error = error or recovered.error
                 continue
         await record.settle()
     return Recovery(tuple(lines), error)
@@ -104,9 +100,8 @@ async def _recover_one(
     image_id, now = planned.image_id, options.clock()
     text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
     run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
-    seen = await look(credentials, image_id)
-    if seen.state != "deleted" and not options.dry_run:  # or its change still runs
-        seen = await protect_again(credentials, image_id, timeout_seconds=options.timeout_seconds)
+    settle = look_when_settled if options.dry_run else protect_again  # its change may still run
+    seen = await settle(credentials, image_id, timeout_seconds=options.timeout_seconds)
     if seen.state == "deleted" and not await _any_exists(credentials, progress.beside):
         reason = f"{text}, does not exist here, and neither does any that was beside it"
         return _left_unprotected(
@@ -120,8 +115,7 @@ async def _recover_one(
         await record_pruned(progress.project, [found], now)
         return Recovery((f"{text}, is deleted: recorded as pruned",))
     if seen.state == "protected":
-        is_over = began is not None and now - began > _MAX_DURATION
-        return Recovery((f"{text}, is protected",), is_settled=is_over or not options.dry_run)
+        return Recovery((f"{text}, is protected",))
     reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
     return _left_unprotected(progress.project, image_id, f"{reason}. Protect it")
 

@@ -16,7 +16,6 @@ from hetzner_cloud.deletions import settles_deletion
 from hetzner_cloud.errors import (
     AuthenticationError,
     HetznerCloudError,
-    NotFoundError,
     ProtectedError,
     ReadOnlyTokenError,
 )
@@ -133,10 +132,7 @@ class SnapshotPruning:
         if listed.is_protected and (ended := await self._unprotect()):
             return ended
         listed = await self._judge_if_long_ago(listed)
-        try:
-            image = await get_image(self.credentials, self.image_id)
-        except NotFoundError as error:
-            return self._deleted_or_raise(error)
+        image = await get_image(self.credentials, self.image_id)
         self._require_unchanged(listed, image)
         async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected meanwhile
             await self._require_running()
@@ -158,8 +154,6 @@ class SnapshotPruning:
         """Remove the protection and wait; returns what became of it if it must not be deleted."""
         try:
             action = await change_image_protection(self.credentials, self.image_id, delete=False)
-        except NotFoundError as error:
-            return self._deleted_or_raise(error)
         except _REJECTED as error:
             seen = await look(self.credentials, self.image_id)
             if seen.state != "protected":
@@ -182,7 +176,8 @@ class SnapshotPruning:
                 raise
             return Ended("reprotected", ErrorInfo.of(error))
         if result == "already_deleted":
-            return Ended("deleted")
+            self.is_deleting = False
+            raise UnexpectedStateError("The API returned that it does not exist", "not_found")
         if result == "accepted" and (seen := await look(self.credentials, self.image_id)).state != "deleted":
             reason = seen.error.message if seen.error else f"it is {seen.state}"
             raise UnexpectedStateError(
@@ -190,11 +185,6 @@ class SnapshotPruning:
             )
         run_logger().warning("Deleted snapshot %d", self.image_id)
         return Ended("pruned")
-
-    def _deleted_or_raise(self, error: NotFoundError) -> Ended:
-        if error.code != "not_found":  # a gateway's 404 has no such code
-            raise error
-        return Ended("deleted", ErrorInfo(message="it was deleted meanwhile"))
 
     def _require_unchanged(self, listed: Image, image: Image) -> None:
         changed = [name for name in _MUST_NOT_CHANGE if getattr(listed, name) != getattr(image, name)]

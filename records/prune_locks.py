@@ -145,6 +145,21 @@ async def acquire_lock(project: str, holder: Holder) -> PruneLock:
     )
 
 
+async def is_held(project: str, flow_run_id: UUID) -> bool:
+    """Return whether a flow run holds the lock of a project, and has shown a sign of life lately."""
+    async with get_client() as client:
+        try:
+            named = {"name": lock_name(project)}
+            response = await client.request("GET", "/variables/name/{name}", path_params=named)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+    found, now = Variable.model_validate(response.json()), _server_time(response)
+    holder, renewed = _holder_of(found), found.updated or found.created or now
+    return holder is not None and holder.flow_run_id == flow_run_id and now - renewed < FINISHED_GONE_AFTER
+
+
 def lock_name(project: str) -> str:
     """Make the variable's name; a project's name has dashes and no underscores."""
     return f"hetzner_snapshot_prune_{project.replace('-', '_')}"

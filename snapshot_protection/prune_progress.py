@@ -16,6 +16,7 @@ class PruneProgress(BaseModel):
     """The progress of one flow run in one project.
 
     Attributes:
+        endpoint: Where the snapshots are, normalized; with it, an image id says which snapshot one is.
         in_progress: What it may have left unprotected, or deleted; None between two snapshots.
         began: When it began with that; None if nothing is in progress.
         beside: The newest snapshots of the project beside it, a few: where none of them exists, the project
@@ -26,6 +27,7 @@ class PruneProgress(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     project: str
+    endpoint: str
     flow_run_id: UUID
     in_progress: PlannedDeletion | None = None
     began: AwareDatetime | None = None

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -10,16 +11,25 @@ from tests.support.import_graph import ROOT, modules
 SENDERS = {name: path for name, path in modules().items() if not name.startswith("sandbox")}
 
 
+@cache
+def nodes_of(source: str) -> list[ast.AST]:
+    """Parse a module, once for all tests."""
+    return list(ast.walk(ast.parse(source)))
+
+
 def methods_of_requests_in(source: str) -> Iterator[str]:
     """Yield how each request to the API is made: its first argument, as it is written."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "ApiRequest":
+    for node in nodes_of(source):
+        if isinstance(node, ast.Call) and "ApiRequest" in {
+            getattr(node.func, "id", ""),
+            getattr(node.func, "attr", ""),
+        }:
             yield ast.unparse(node.args[0]) if node.args else "?"
 
 
 def callers_of(name: str, source: str) -> int:
     """Count where a method or function is called or passed on, but not where it is defined."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = nodes_of(source)
     attributes = sum(isinstance(node, ast.Attribute) and node.attr == name for node in nodes)
     return attributes + sum(isinstance(node, ast.Name) and node.id == name for node in nodes)
 
@@ -41,9 +51,10 @@ def test_a_delete_is_sent_by_the_client_s_method_and_nothing_else() -> None:
 
 def test_the_client_s_method_is_called_by_its_task_and_nothing_else() -> None:
     """The playground deletes an image of its own sandbox, behind the client's back; pruning uses the task."""
-    assert places("delete_image") == {"tasks.images": 1, "flows._prune_snapshot": 1, "playground.stack": 1}
+    callers = {"tasks.images": 1, "flows._prune_snapshot": 1, "playground.scenario": 1}
+    assert places("delete_image") == callers
     assert "from tasks.images import delete_image" in (ROOT / "flows" / "_prune_snapshot.py").read_text()
-    assert "prod.delete_image(" in (ROOT / "playground" / "stack.py").read_text()
+    assert "prod.delete_image(" in (ROOT / "playground" / "scenario.py").read_text()
 
 
 def test_http_requests_to_the_api_are_sent_by_the_transport_and_the_benchmarks_only() -> None:

@@ -1,10 +1,14 @@
 """Work that must not be left half done is finished in spite of cancellations, which go on afterwards."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from flows._protect_again import finish_despite_cancellation
+from sandbox import Fault
+from sandbox.actions import ActionRecord
+from tests.support.watched_prune_runs import outcomes_of, prune_history
 
 
 class Work:
@@ -81,3 +85,27 @@ async def test_an_error_of_the_work_is_raised() -> None:
     work.may_finish.set()
     with pytest.raises(ValueError, match="it failed"):
         await running
+
+
+@pytest.mark.parametrize("settings", [{}, {"lock_while_running": True}], ids=str)
+async def test_a_snapshot_is_protected_again_for_good_although_an_earlier_action_runs_longer(
+    settings: dict[str, Any],
+) -> None:
+    with prune_history(**settings) as history:
+        image_id, state = history.newest, history.world.sandbox.state
+        state.change_protection(
+            image_id, ActionRecord(id=0, image_id=image_id, started=0, seconds=20, delete=False)
+        )
+        seen = await history.protect_again(image_id)
+        assert seen.state == "protected"
+        history.world.time.advance(3_600)
+        assert not history.unprotected
+
+
+async def test_one_wrong_404_does_not_pass_for_a_deletion() -> None:
+    with prune_history() as history:
+        history.world.sandbox.faults.add(Fault(kind="error", operation="get_image", status=404, times=1))
+        pruned = await history.prune(max_deletions=1)
+        assert pruned
+        assert outcomes_of(pruned)[history.candidates[0]] == "reprotected"
+        assert not history.unprotected

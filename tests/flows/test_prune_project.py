@@ -1,51 +1,48 @@
 """Pruning in one project: one run at a time, through one of its names, or not at all."""
 
 import asyncio
+from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from flows.prune_snapshots import prune_snapshots
 from records.prune_locks import Holder, acquire_lock
-from sandbox import Fault, ManualClock
+from sandbox import Fault
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import run
-from tests.support.prune_runs import (
-    PruneProject,
-    make_prune_project,
-    prune_outcomes_of,
-    prune_report_of,
-)
+from tests.support.prune_runs import make_prune_project, prune_report_of
+from tests.support.prune_world import NAME, WatchedRun
+from tests.support.watched_prune_runs import PruneHistory, outcomes_of, prune_history
 
 
 @pytest.fixture
-async def project(make_sandbox: MakeSandbox, save_project: SaveProject) -> PruneProject:
-    return await make_prune_project(make_sandbox, save_project)
+def history() -> Iterator[PruneHistory]:
+    with prune_history() as made:
+        yield made
 
 
 @pytest.mark.parametrize("operation", ["list_images", "list_servers"])
 async def test_a_project_whose_lists_cannot_be_read_is_kept_whole(
-    project: PruneProject, operation: str
+    history: PruneHistory, operation: str
 ) -> None:
-    await project.age()
-    project.sandbox.faults.add(Fault(kind="wrong_shape", operation=operation))
-    done = await project.prune()
-    assert done.state.is_failed()
-    assert not project.writes
+    history.world.sandbox.faults.add(Fault(kind="wrong_shape", operation=operation))
+    watched = WatchedRun()
+    report = await history.prune(watched)
+    assert report
+    assert report.error
+    assert not watched.writes
 
 
 async def test_two_names_of_one_project_are_pruned_through_the_first(
-    project: PruneProject, save_project: SaveProject
+    make_sandbox: MakeSandbox, save_project: SaveProject
 ) -> None:
+    project = await make_prune_project(make_sandbox, save_project)
     await project.age()
     other = f"{project.name}-x"
     save_project(other, project.sandbox)
-    done = await run(
-        prune_snapshots,
-        projects=[project.name, other],
-        policy=project.policy,
-        dry_run=False,
-        approval=False,
-    )
+    names = [project.name, other]
+    done = await run(prune_snapshots, projects=names, policy=project.policy, dry_run=False, approval=False)
     assert done.state.is_completed(), done.state.message
     assert project.deletions == project.candidates
     [_, kept] = prune_report_of(done).projects
@@ -53,34 +50,32 @@ async def test_two_names_of_one_project_are_pruned_through_the_first(
     assert {one.outcome for one in kept.outcomes} == {"kept"}
 
 
-async def test_of_two_runs_at_once_one_prunes_and_the_other_names_it(
-    make_sandbox: MakeSandbox, save_project: SaveProject
-) -> None:
-    clock = ManualClock()  # the one that prunes waits for its action until the other has ended
-    project = await make_prune_project(make_sandbox, save_project, action_seconds=1, clock=clock)
-    await project.age()
-    runs = [asyncio.create_task(project.prune()) for _ in range(2)]
-    await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
-    while not all(one.done() for one in runs):
-        clock.advance(1)
-        await asyncio.sleep(0.01)
-    first, second = [one.result() for one in runs]
-    [done] = [one for one in (first, second) if one.state.is_completed()]
-    [failed] = [one for one in (first, second) if one.state.is_failed()]
-    assert f"({done.record.id}) prunes project '{project.name}'" in (failed.state.message or "")
-    assert set(prune_outcomes_of(failed).values()) == {"queued", "kept"}
-    assert project.deletions == project.candidates
+async def test_of_two_runs_at_once_one_prunes_and_the_other_names_it() -> None:
+    with prune_history(action_seconds=5) as history:
+        runs = [WatchedRun(), WatchedRun()]
+        reports = await asyncio.gather(*(asyncio.create_task(history.prune(one)) for one in runs))
+        [(failed, report)] = [
+            (one, report) for one, report in zip(runs, reports, strict=True) if report and report.error
+        ]
+        [done] = [one for one in runs if one is not failed]
+        assert report.error
+        assert f"({done.id}) prunes project '{NAME}'" in report.error.message
+        assert set(outcomes_of(report).values()) == {"queued", "kept"}
+        assert done.deleted == {*history.candidates}
+        assert not failed.writes
 
 
-async def test_a_run_that_finds_the_lock_held_changes_nothing(project: PruneProject) -> None:
-    await project.age()
-    other = await project.look()
-    lock = await acquire_lock(
-        project.name, Holder(flow_run_id=other.record.id, flow_run_name=other.record.name)
+async def test_a_run_that_finds_the_lock_held_changes_nothing(history: PruneHistory) -> None:
+    other, watched = uuid4(), WatchedRun()
+    lock = await history.world.within(
+        watched, acquire_lock(NAME, Holder(flow_run_id=other, flow_run_name="another one"))
     )
-    done = await project.prune()
-    assert done.state.is_failed()
-    assert f"({other.record.id}) prunes project" in (done.state.message or "")
-    assert not project.writes
-    await lock.release()
-    assert (await project.prune()).state.is_completed()
+    report = await history.prune(watched)
+    assert report
+    assert report.error
+    assert f"({other}) prunes project" in report.error.message
+    assert not watched.writes
+    await history.world.within(watched, lock.release())
+    again = WatchedRun()
+    assert await history.prune(again)
+    assert again.deleted == {*history.candidates}

@@ -1,93 +1,81 @@
-"""One snapshot is pruned: whatever happens meanwhile, no survivor is left unprotected."""
+"""One snapshot is pruned, below the engine: whatever happens meanwhile, no survivor is left unprotected."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.states import Cancelling
 
-from blocks.snapshot_policy import SnapshotPolicy
-from flows._prune_recovery import Recovery
-from flows.protect_snapshots import protect_snapshots
-from flows.prune_snapshots import prune_snapshots
+from hetzner_cloud.errors import InvalidArgumentError
 from records.prune_locks import lock_name
-from sandbox import Fault, ManualClock
+from sandbox import Fault
 from snapshot_protection.policy import Rule
-from tests.support.deployed_runs import execute
-from tests.support.fixtures import MakeSandbox, SaveProject
-from tests.support.flow_runs import run
-from tests.support.prune_runs import (
-    KEEP_ONE,
-    PruneProject,
-    make_prune_project,
-    prune_outcomes_of,
-)
-from tests.support.prune_trials import ALL_BUT_THE_NEWEST, outcomes_of, prune_trial
-from tests.support.prune_world import WatchedRun, World
+from snapshot_protection.prune_report import ProjectPruneReport
+from tests.support.prune_trials import ALL_BUT_THE_NEWEST, prune_trial
+from tests.support.prune_trials import outcomes_of as outcomes_of_trial
+from tests.support.prune_world import NAME, WatchedRun, World
+from tests.support.watched_prune_runs import PruneHistory, outcomes_of, prune_history
+
+LISTED_AGAIN, UNPROTECTED = 4, -6  # before this request; after that one
 
 
 @pytest.fixture
-async def project(make_sandbox: MakeSandbox, save_project: SaveProject) -> PruneProject:
-    return await make_prune_project(make_sandbox, save_project)
+def history() -> Iterator[PruneHistory]:
+    with prune_history() as made:
+        yield made
 
 
-async def test_a_snapshot_whose_newer_sibling_is_gone_is_kept(
-    project: PruneProject, monkeypatch: pytest.MonkeyPatch
+async def prune(history: PruneHistory, watched: WatchedRun, **limits: Any) -> ProjectPruneReport:
+    report = await history.prune(watched, **limits)
+    assert report
+    return report
+
+
+def when(number: int, happens: Callable[[WatchedRun], object]) -> WatchedRun:
+    """Make a run in which something happens before its nth request, or after it if that is negative."""
+
+    async def happening(_world: World, run: WatchedRun) -> None:
+        happens(run)
+
+    return WatchedRun(at={number: happening})
+
+
+async def test_a_snapshot_whose_newer_sibling_is_gone_is_kept(history: PruneHistory) -> None:
+    first, second = history.candidates
+    watched = when(LISTED_AGAIN, lambda _run: history.world.sandbox.images.pop(history.newest))
+    report = await prune(history, watched)
+    assert outcomes_of(report) == {first: "pruned", second: "kept", history.newest: "kept"}
+    assert watched.deleted == {first}
+    assert not history.unprotected
+
+
+async def test_nothing_is_deleted_when_the_policy_was_edited_while_the_plan_is_applied(
+    history: PruneHistory,
 ) -> None:
-    await project.age()
-    first, second = project.candidates
+    def edit(_run: WatchedRun) -> None:
+        policy = history.world.policy
+        rules = [*policy.policy.rules, Rule(name="other")]
+        history.world.policy = replace(policy, policy=policy.policy.model_copy(update={"rules": rules}))
 
-    async def delete_the_newest(*_args: object, **_kwargs: object) -> None:
-        project.sandbox.images.pop(project.newest, None)
-
-    monkeypatch.setattr("flows._prune_project.recover_project", _after(delete_the_newest))
-    done = await project.prune()
-    assert project.deletions == [first]
-    assert prune_outcomes_of(done)[second] == "kept"
-    assert not project.unprotected
+    watched = when(LISTED_AGAIN, edit)
+    report = await prune(history, watched)
+    assert not watched.writes
+    assert {outcomes_of(report)[image_id] for image_id in history.candidates} == {"kept"}
 
 
-@pytest.mark.parametrize("edit", ["edited", "deleted", "made unusable"])
-async def test_nothing_more_is_deleted_when_the_policy_changed_while_the_plan_is_applied(
-    project: PruneProject, monkeypatch: pytest.MonkeyPatch, edit: str
+async def test_nothing_is_deleted_when_the_policy_cannot_be_used_any_more(
+    history: PruneHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await project.age()
+    async def fail(_name: str) -> None:
+        raise InvalidArgumentError("The snapshot policy 'default' cannot be used")
 
-    async def change_the_policy(*_args: object) -> None:
-        await _change(project.policy, edit)
-
-    monkeypatch.setattr("flows._prune_project.recover_project", _after(change_the_policy))
-    done = await project.prune()
-    outcomes = {prune_outcomes_of(done)[image_id] for image_id in project.candidates}
-    assert not project.writes
-    assert outcomes == ({"kept"} if edit == "edited" else {"queued"})
-    assert done.state.is_completed() == (edit == "edited")
-
-
-async def _change(policy: str, edit: str) -> None:
-    if edit == "edited":
-        keep = KEEP_ONE.model_copy(update={"last": 2})
-        await SnapshotPolicy(rules=[Rule(name="nightly", prune=True, keep=keep)]).asave(
-            policy, overwrite=True
-        )
-        return
-    async with get_client() as client:
-        found = await client.read_block_document_by_name(policy, SnapshotPolicy.get_block_type_slug())
-        if edit == "deleted":
-            await client.delete_block_document(found.id)
-        else:
-            data = {"rules": [{"name": "nightly", "prune": "perhaps"}]}
-            await client.update_block_document(found.id, BlockDocumentUpdate(data=data))
-
-
-def _after(work: Any) -> Any:
-    async def recover(*args: object) -> Recovery:
-        await work(*args)
-        return Recovery()
-
-    return recover
+    watched = when(LISTED_AGAIN, lambda _: monkeypatch.setattr("flows._requirements.load_policy", fail))
+    report = await prune(history, watched)
+    assert not watched.writes
+    assert report.error
+    assert {outcomes_of(report)[image_id] for image_id in history.candidates} == {"queued"}
 
 
 @pytest.mark.parametrize(
@@ -100,129 +88,129 @@ def _after(work: Any) -> Any:
         (Fault(kind="drop_after", operation="delete_image", times=1), "pruned"),
         (Fault(kind="drop", operation="delete_image", times=1), "reprotected"),
         (Fault(kind="error", operation="delete_image", status=403, code="forbidden", times=1), "reprotected"),
-        (Fault(kind="error", operation="get_image", status=500, times=20), "reprotected"),
+        (Fault(kind="error", operation="delete_image", status=404, times=1), "reprotected"),
+        (Fault(kind="error", operation="get_image", status=404, times=1), "reprotected"),
+        (Fault(kind="error", operation="get_image", status=500, times=8), "reprotected"),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else f"{one.kind} {one.operation} {one.status}",
 )
 async def test_whatever_goes_wrong_no_survivor_is_left_unprotected(
-    project: PruneProject, fault: Fault, outcome: str
+    history: PruneHistory, fault: Fault, outcome: str
 ) -> None:
-    await project.age()
-    project.sandbox.faults.add(fault)
-    done = await project.prune(max_deletions=1, timeout_seconds=5)
-    assert prune_outcomes_of(done)[project.candidates[0]] == outcome, done.state.message
-    assert done.state.is_completed() == (outcome == "pruned")
-    assert not project.unprotected
+    history.world.sandbox.faults.add(fault)
+    watched, first = WatchedRun(), history.candidates[0]
+    report = await prune(history, watched, max_deletions=1)
+    assert outcomes_of(report)[first] == outcome
+    assert (first in history.world.sandbox.images) == (outcome != "pruned")
+    assert watched.deleted <= {first}
+    assert [one for one in watched.writes if one.startswith("DELETE")] in ([], [f"DELETE /v1/images/{first}"])
+    assert not history.unprotected
 
 
-async def test_a_read_only_token_stops_the_project_at_its_first_refusal(
-    project: PruneProject,
+async def test_an_accepted_deletion_that_did_nothing_is_not_recorded_as_pruned(
+    history: PruneHistory,
 ) -> None:
-    await project.age()
-    project.sandbox.faults.add(
+    history.world.sandbox.faults.add(Fault(kind="delete_without_effect"))
+    report = await prune(history, WatchedRun())
+    assert {outcomes_of(report)[image_id] for image_id in history.candidates} == {"reprotected"}
+    assert not [one.key for one in history.world.memory.artifacts if "pruned" in (one.key or "")]
+    assert not history.unprotected
+
+
+async def test_a_read_only_token_stops_the_project_at_its_first_refusal(history: PruneHistory) -> None:
+    history.world.sandbox.faults.add(
         Fault(kind="error", operation="change_image_protection", status=403, code="token_readonly")
     )
-    done = await project.prune()
-    first, second = project.candidates
-    assert done.state.is_failed()
-    assert prune_outcomes_of(done) == {first: "failed", second: "queued", project.newest: "kept"}
-    assert len(project.writes) == 1
-    assert not project.unprotected
+    watched, (first, second) = WatchedRun(), history.candidates
+    report = await prune(history, watched)
+    assert outcomes_of(report) == {first: "failed", second: "queued", history.newest: "kept"}
+    assert len(watched.writes) == 1
+    assert not history.unprotected
 
 
 async def test_a_snapshot_that_cannot_be_protected_again_is_reported_as_left_unprotected(
-    project: PruneProject, monkeypatch: pytest.MonkeyPatch
+    history: PruneHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await project.age()
     emitted: list[object] = []
     monkeypatch.setattr("flows._prune_snapshot.emit_left_unprotected", lambda *args: emitted.append(args))
-    project.sandbox.faults.add(Fault(kind="error", operation="delete_image", status=403, code="forbidden"))
-    project.sandbox.faults.add(
-        Fault(kind="error", operation="change_image_protection", status=401, code="unauthorized", after=1)
-    )
-    done = await project.prune()
-    first, second = project.candidates
-    assert done.state.is_failed()
-    assert prune_outcomes_of(done)[first] == "left_unprotected"
-    assert prune_outcomes_of(done)[second] == "queued"
+    faults = history.world.sandbox.faults
+    faults.add(Fault(kind="error", operation="delete_image", status=403, code="forbidden"))
+    faults.add(Fault(kind="error", operation="change_image_protection", status=401, after=1))
+    report = await prune(history, WatchedRun())
+    first, second = history.candidates
+    assert outcomes_of(report)[first] == "left_unprotected"
+    assert outcomes_of(report)[second] == "queued"
     assert len(emitted) == 1
-    project.sandbox.faults.clear()
-    again = await project.prune()
-    assert not project.unprotected
-    assert again.state.is_completed(), again.state.message
+    faults.clear()
+    again = await prune(history, WatchedRun())
+    assert not history.unprotected
+    assert again.error is None
 
 
-async def test_a_run_that_prefect_no_longer_calls_running_changes_nothing(
-    project: PruneProject,
+async def test_a_dry_run_settles_what_is_protected_by_then_and_reports_what_is_not() -> None:
+    with prune_history(action_seconds=30) as history:
+        history.kill_when("unprotected")
+        assert await history.prune() is None
+        history.world.jump(1)
+        found = await history.prune(dry_run=True)
+        assert found
+        assert found.error
+        assert "is unprotected. Protect it" in found.error.message
+        await history.protect()
+        [line] = (await prune(history, WatchedRun(), dry_run=True)).recovered
+        assert line.endswith("is protected")
+        assert not (await prune(history, WatchedRun(), dry_run=True)).recovered
+
+
+async def test_a_run_that_prefect_no_longer_calls_running_changes_nothing(history: PruneHistory) -> None:
+    watched = when(LISTED_AGAIN, lambda run: history.world.memory.states.update({run.id: Cancelling()}))
+    report = await prune(history, watched)
+    assert report.error
+    assert not watched.writes
+
+
+async def test_a_run_that_is_called_cancelling_after_it_removed_protection_protects_again(
+    history: PruneHistory,
 ) -> None:
-    await project.age()
-    run_id = await project.start(approval=False)
-    seen = len(project.sandbox.calls("list_servers"))
-    running = asyncio.create_task(execute(prune_snapshots, run_id))
-    while len(project.sandbox.calls("list_servers")) == seen:  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.001)
-    async with get_client() as client:
-        await client.set_flow_run_state(run_id, Cancelling(), force=True)
-    await running
-    assert not project.writes
+    watched = when(UNPROTECTED, lambda run: history.world.memory.states.update({run.id: Cancelling()}))
+    report = await prune(history, watched, max_deletions=1)
+    assert outcomes_of(report)[history.candidates[0]] == "reprotected"
+    assert not history.unprotected
 
 
-async def test_a_cancelled_run_protects_again_before_it_ends(
-    make_sandbox: MakeSandbox, save_project: SaveProject
-) -> None:
-    project = await make_prune_project(make_sandbox, save_project, action_seconds=0.5)
-    await project.age()
-    running = asyncio.create_task(project.prune())
-    while not project.sandbox.calls("change_image_protection"):  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.001)
-    running.cancel()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert project.left == [*project.candidates, project.newest]
-    assert not project.unprotected
-    assert not project.deletions
+async def test_a_cancelled_run_protects_again_before_it_ends() -> None:
+    with prune_history(action_seconds=5) as history:
+        watched = when(UNPROTECTED, lambda _run: running.cancel())
+        running = asyncio.create_task(history.prune(watched))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert sorted(history.world.sandbox.images) == history.ids
+        history.world.time.advance(3_600)
+        assert not history.unprotected
 
 
 async def test_a_run_that_loses_its_lock_after_it_removed_protection_protects_again(
-    make_sandbox: MakeSandbox, save_project: SaveProject
+    history: PruneHistory,
 ) -> None:
-    clock = ManualClock()
-    project = await make_prune_project(make_sandbox, save_project, action_seconds=1, clock=clock)
-    await project.age()
-    running = asyncio.create_task(project.prune())
-    while not project.sandbox.calls("change_image_protection"):  # noqa: ASYNC110 - the sandbox tells nobody
-        await asyncio.sleep(0.001)
-    async with get_client() as client:
-        await client.delete_variable_by_name(lock_name(project.name))
-    while not running.done():
-        clock.advance(1)
-        await asyncio.sleep(0.01)
-    done = await running
-    first, second = project.candidates
-    assert prune_outcomes_of(done) == {first: "reprotected", second: "queued", project.newest: "kept"}
-    assert not project.deletions
-    assert not project.unprotected
-
-
-async def test_a_protection_run_protects_what_a_killed_prune_left(project: PruneProject) -> None:
-    project.sandbox.set_protection(project.candidates[0], delete=False)
-    done = await run(protect_snapshots, projects=[project.name], policy=project.policy)
-    assert done.state.is_completed()
-    assert not project.unprotected
+    watched = when(UNPROTECTED, lambda _run: history.world.memory.variables.pop(lock_name(NAME)))
+    report = await prune(history, watched)
+    first, second = history.candidates
+    assert outcomes_of(report) == {first: "reprotected", second: "queued", history.newest: "kept"}
+    assert not watched.deleted
+    assert not history.unprotected
 
 
 async def test_a_snapshot_of_a_rule_that_does_not_protect_is_deleted_without_removing_protection(
-    project: PruneProject,
+    history: PruneHistory,
 ) -> None:
-    await project.save_policy(Rule(name="nightly", prune=True, protect=False, keep=KEEP_ONE))
-    await project.age()
-    for image_id in project.candidates:
-        project.sandbox.set_protection(image_id, delete=False)
-    done = await project.prune()
-    assert done.state.is_completed()
-    assert not project.sandbox.calls("change_image_protection")
-    assert project.deletions == project.candidates
+    for image_id in history.ids:
+        history.world.sandbox.images[image_id] |= {
+            "labels": {"env": "scratch"},
+            "protection": {"delete": False},
+        }
+    report = await prune(history, WatchedRun())
+    assert not history.world.sandbox.calls("change_image_protection")
+    assert {outcomes_of(report)[image_id] for image_id in history.candidates} == {"pruned"}
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "token_readonly"), (401, "unauthorized")])
@@ -236,7 +224,7 @@ async def test_what_was_never_protected_is_not_reported_as_unprotected_by_the_ru
         )
         report = await trial.apply()
         first, second, newest = trial.ids
-        assert outcomes_of(report) == {first: "left_unprotected", second: "queued", newest: "kept"}
+        assert outcomes_of_trial(report) == {first: "left_unprotected", second: "queued", newest: "kept"}
         assert "it was not protected before, and could not be protected" in report.outcomes[0].message
         assert not trial.events
         assert not (await trial.recover()).lines

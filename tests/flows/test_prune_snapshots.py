@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from flows.audit_snapshot_protection import audit_snapshot_protection
-from flows.prune_snapshots import prune_snapshots
+from flows.prune_snapshots import _validate_approval, prune_snapshots, validate_parameters
+from hetzner_cloud.errors import InvalidArgumentError
 from records.pruned_snapshots import load_pruned
 from sandbox import Fault
-from snapshot_protection.policy import Rule
+from snapshot_protection.prune_plan import PruneLimits
+from snapshot_protection.prune_report import format_message
 from tests.support.deployed_runs import execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, run
@@ -17,10 +19,11 @@ from tests.support.prune_runs import (
     make_prune_project,
     outcome_for,
     prune_outcomes_of,
-    prune_report_of,
 )
+from tests.support.prune_world import WatchedRun
 from tests.support.stored_exemptions import store_exemptions
 from tests.support.unprotect_runs import ANSWER, state_of
+from tests.support.watched_prune_runs import outcomes_of, prune_history
 
 
 @pytest.fixture
@@ -44,23 +47,63 @@ async def test_a_dry_run_reports_each_candidate_with_its_due_date_and_changes_no
     assert outcome_for(again, first).due == due
 
 
-async def test_a_dry_run_says_how_much_money_would_be_freed(project: PruneProject) -> None:
-    done = await project.look(quarantine_days=0)
-    assert "4.6 GB would be freed, 0.05 EUR (net) a month" in (done.state.message or "")
-    project.sandbox.faults.add(Fault(kind="error", operation="list_prices"))
-    done = await project.look(quarantine_days=0)
-    assert done.state.is_completed()
-    assert "4.6 GB would be freed" in (done.state.message or "")
-    assert "EUR" not in (done.state.message or "")
-    assert "prices could not be read" in prune_report_of(done).projects[0].note
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((-1, 10, 900), "The quarantine must be 0 days or more"),
+        ((7, 0, 900), "The number of deletions must be 1 or more"),
+        ((7, 10, 0), "must be more than 0 seconds"),
+    ],
+)
+def test_limits_that_make_no_sense_are_rejected(values: tuple[float, int, float], text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=text):
+        validate_parameters(*values)
 
 
-async def test_nothing_is_changed_inside_the_quarantine(project: PruneProject) -> None:
-    await project.age(days=6)
-    done = await project.prune()
-    assert done.state.is_completed()
-    assert prune_outcomes_of(done)[project.candidates[0]] == "quarantined"
-    assert not project.writes
+@pytest.mark.parametrize("days", [0, 1e-6])
+def test_a_deployment_without_approval_needs_a_quarantine(days: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="less than 1 day of quarantine needs approval"):
+        _validate_approval(PruneLimits(days, 1), required=False, deployed=True)
+    _validate_approval(PruneLimits(1, 1), required=False, deployed=True)
+
+
+async def test_a_run_says_how_much_money_would_be_freed_or_why_that_is_not_known() -> None:
+    with prune_history() as history:
+        await history.prune(dry_run=True)
+        assert history.report
+        message = format_message(history.report)
+        assert "4.6 GB would be freed, 0.05 EUR (net) a month" in message
+        history.world.sandbox.faults.add(Fault(kind="error", operation="list_prices"))
+        report = await history.prune(dry_run=True)
+        assert report
+        assert report.error is None
+        message = format_message(history.report)
+        assert "4.6 GB would be freed" in message
+        assert "EUR" not in message
+        assert "prices could not be read" in report.note
+
+
+async def test_nothing_is_changed_inside_the_quarantine() -> None:
+    with prune_history() as history:
+        for _ in range(7):
+            watched = WatchedRun(days=7)
+            report = await history.prune(watched)
+            assert report
+            assert {outcomes_of(report)[image_id] for image_id in history.candidates} == {"quarantined"}
+            assert not watched.writes
+            history.world.jump(24)
+        history.world.jump(0.1)
+        watched = WatchedRun(days=7)
+        assert await history.prune(watched)
+        assert watched.deleted == {*history.candidates}
+
+
+async def test_the_oldest_are_deleted_first_and_the_rest_is_queued() -> None:
+    with prune_history() as history:
+        first, second = history.candidates
+        report = await history.prune(max_deletions=1)
+        assert report
+        assert outcomes_of(report) == {first: "pruned", second: "queued", history.newest: "kept"}
 
 
 async def test_what_is_due_is_deleted_one_at_a_time_and_recorded(project: PruneProject) -> None:
@@ -91,31 +134,15 @@ async def test_an_audit_reports_what_was_pruned_and_not_as_missing(project: Prun
     assert "by rule 'nightly', flow run " in found[first].reason
     assert found[second].finding == "missing_protected"
     assert [one.image_id for one in audit.missing_protected] == [second]
-    again = await run(audit_snapshot_protection, projects=[project.name])
-    assert {one.image_id: one.finding for one in again.result.projects[0].findings}[first] == "pruned"
-
-
-async def test_the_oldest_are_deleted_first_and_the_rest_is_queued(project: PruneProject) -> None:
-    await project.age()
-    done = await project.prune(max_deletions=1)
-    first, second = project.candidates
-    assert prune_outcomes_of(done) == {first: "pruned", second: "queued", project.newest: "kept"}
-    assert not project.unprotected
 
 
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"quarantine_days": -1}, "The quarantine must be 0 days or more"),
         ({"max_deletions": 0}, "The number of deletions must be 1 or more"),
-        ({"timeout_seconds": 0}, "must be more than 0 seconds"),
         ({"policy": "no-such-policy"}, "No snapshot policy is named 'no-such-policy'"),
         (
             {"quarantine_days": 0, "approval": False},
-            "A run of a deployment with less than 1 day of quarantine needs approval",
-        ),
-        (
-            {"quarantine_days": 1e-6, "approval": False},
             "A run of a deployment with less than 1 day of quarantine needs approval",
         ),
     ],
@@ -137,24 +164,6 @@ async def test_from_a_shell_approval_cannot_be_waited_for(project: PruneProject)
     assert not project.sandbox.requests
 
 
-async def test_a_policy_in_which_no_rule_prunes_says_so(project: PruneProject) -> None:
-    await project.save_policy(Rule(name="nightly"))
-    done = await project.prune()
-    assert done.state.is_completed()
-    assert "every snapshot is kept, and there is nothing to prune" in (done.state.message or "")
-    assert not project.writes
-
-
-async def test_an_approved_plan_is_applied(project: PruneProject) -> None:
-    await project.age()
-    run_id = await project.start()
-    assert state_of(await execute(prune_snapshots, run_id))[0] == "Suspended"
-    assert not project.writes
-    await resume(run_id, **ANSWER)
-    name, message = state_of(await execute(prune_snapshots, run_id))
-    assert (name, project.left) == ("Completed", [project.newest]), message
-
-
 async def test_what_is_exempt_under_another_name_of_the_project_is_kept_by_a_run_of_this_name(
     project: PruneProject, save_project: SaveProject
 ) -> None:
@@ -168,36 +177,11 @@ async def test_what_is_exempt_under_another_name_of_the_project_is_kept_by_a_run
     assert project.deletions == [second]
 
 
-async def test_a_rejected_plan_changes_nothing(project: PruneProject) -> None:
+async def test_an_approved_plan_is_applied(project: PruneProject) -> None:
     await project.age()
     run_id = await project.start()
-    await execute(prune_snapshots, run_id)
-    await resume(run_id, decision="reject", approved_by="on call")
-    name, message = state_of(await execute(prune_snapshots, run_id))
-    assert (name, message) == ("Rejected", "Rejected by on call (as stated); nothing was changed.")
-    assert not project.writes
-
-
-async def test_what_is_kept_since_the_approval_is_not_deleted_and_the_rest_is(project: PruneProject) -> None:
-    await project.age()
-    first, second = project.candidates
-    run_id = await project.start()
-    await execute(prune_snapshots, run_id)
-    await store_exemptions(project.name, second, hours=200)  # by a clock that was ahead
-    await resume(run_id, **ANSWER)
-    assert state_of(await execute(prune_snapshots, run_id))[0] == "Completed"
-    assert project.deletions == [first]
-
-
-async def test_a_plan_that_gained_a_snapshot_is_to_be_approved_again(project: PruneProject) -> None:
-    await project.age()
-    first, second = project.candidates
-    run_id = await project.start(max_deletions=1)
-    await execute(prune_snapshots, run_id)
-    project.sandbox.delete_image(first)
-    await resume(run_id, **ANSWER)
     assert state_of(await execute(prune_snapshots, run_id))[0] == "Suspended"
     assert not project.writes
     await resume(run_id, **ANSWER)
-    assert state_of(await execute(prune_snapshots, run_id))[0] == "Completed"
-    assert project.deletions == [second]
+    name, message = state_of(await execute(prune_snapshots, run_id))
+    assert (name, project.left) == ("Completed", [project.newest]), message

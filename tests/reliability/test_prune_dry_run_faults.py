@@ -1,67 +1,78 @@
-"""Every fault, at every request of a dry prune run, once and always: no request is to change anything."""
+"""Every fault, at every request of a run that may change nothing, once and always: it changes nothing."""
 
 import asyncio
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Literal
-from unittest.mock import AsyncMock
 
+import httpx
 import pytest
 
-from flows._observe_project import PruneOptions
-from flows._prune_lock import ThisRun
-from flows._requirements import RunRequirements
-from flows.prune_snapshots import _PruneRun
 from sandbox import Fault
-from sandbox.clock import rfc3339
-from snapshot_protection.policy import NamedPolicy
-from snapshot_protection.prune_plan import PruneLimits
-from tests.support.fault_matrix import FAULT_SPECS
-from tests.support.prune_reference import POLICY
-from tests.support.prune_world import WatchedRun, World
+from tests.support.fault_matrix import FAULT_SPECS, Times
+from tests.support.prune_world import Happening, WatchedRun, World
+from tests.support.watched_prune_runs import PruneHistory, prune_history
 
-_READS = ("list_images", "list_servers", "list_prices")
+_READS = ("list_images", "list_servers", "list_prices")  # in this order
 _IN_CI = {"500", "404", "401", "truncated JSON"}
+_OF_THE_NETWORK: dict[str, type[httpx.TransportError]] = {
+    "connection refused": httpx.ConnectError,
+    "slower than the time-out": httpx.ReadTimeout,
+}
+_TIMES: tuple[Times, ...] = ("once", "always")
 _CELLS = [
     pytest.param(
-        operation, name, times, marks=() if name in _IN_CI and times is None else pytest.mark.reliability
+        operation, name, times, marks=() if name in _IN_CI and times == "always" else pytest.mark.reliability
     )
     for operation in _READS
-    for name, spec in FAULT_SPECS.items()
-    if spec.injected and spec.injected["kind"] != "delay"
-    for times in (1, None)
+    for name in FAULT_SPECS
+    for times in _TIMES
 ]
+_MAX_REQUESTS = 40
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A project with two snapshots that are due, if there is no quarantine."""
+def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[PruneHistory]:
+    """A project with two snapshots that are candidates."""
     monkeypatch.setenv("HETZNER_CLOUD_RATE_LIMIT_TIMEOUT_SECONDS", "0.05")
-    monkeypatch.setattr("flows.prune_snapshots.publish", AsyncMock(return_value={}))
-    made = World()
-    for days in (3, 2, 1):
-        made.sandbox.add_snapshot(
-            created=rfc3339((made.now() - timedelta(days=days)).timestamp()),
-            created_from={"id": 40_000_001, "name": "db-1"},
-            labels={"env": "dev"},
-            protection={"delete": True},
-        )
-    with made.entered():
+    with prune_history() as made:
         yield made
 
 
+def inject(history: PruneHistory, watched: WatchedRun, operation: str, name: str, times: Times) -> None:
+    first = _READS.index(operation) + 1
+    if error := _OF_THE_NETWORK.get(name):
+        last = first if times == "once" else _MAX_REQUESTS
+        watched.at |= dict.fromkeys(range(first, last + 1), _raising(error))
+        return
+    limits = {"times": 1} if times == "once" else {}
+    injected = {**(FAULT_SPECS[name].injected or {}), "operation": operation, **limits}
+    history.world.sandbox.faults.add(Fault.model_validate(injected))
+
+
+def _raising(error: type[httpx.TransportError]) -> Happening:
+    async def fail(_world: World, _run: WatchedRun) -> None:
+        raise error("injected")
+
+    return fail
+
+
+@pytest.mark.parametrize("mode", ["a dry run", "a run inside the quarantine"])
 @pytest.mark.parametrize(("operation", "name", "times"), _CELLS)
-def test_a_dry_run_changes_nothing_whatever_goes_wrong(
-    world: World, operation: str, name: str, times: Literal[1] | None
+def test_nothing_is_changed_whatever_goes_wrong(
+    history: PruneHistory,
+    operation: str,
+    name: str,
+    times: Times,
+    mode: Literal["a dry run", "a run inside the quarantine"],
 ) -> None:
-    injected = {**(FAULT_SPECS[name].injected or {}), "operation": operation, "times": times}
-    world.sandbox.faults.add(Fault.model_validate(injected))
-    requirements = RunRequirements(NamedPolicy("default", POLICY), clock=world.now)
-    options = PruneOptions(requirements, PruneLimits(0, 5), dry_run=True, timeout_seconds=20)
-    watched = WatchedRun()
-    looking = _PruneRun([world.project], options, ThisRun(watched.id, "dry")).look()
-    asyncio.run(world.within(watched, looking))
-    assert world.sandbox.calls(operation)
+    is_dry = mode == "a dry run"
+    watched = WatchedRun(days=0 if is_dry else 7)
+    inject(history, watched, operation, name, times)
+    report = asyncio.run(history.prune(watched, dry_run=is_dry, max_deletions=5))
+    assert watched.requests >= _READS.index(operation) + 1
     assert not watched.writes
-    assert not world.unprotected_by_us
-    assert len(world.sandbox.images) == 3
+    assert not history.unprotected
+    assert sorted(history.world.sandbox.images) == history.ids
+    is_kept_whole = operation != "list_prices" and times == "always"
+    assert report
+    assert report.error or not is_kept_whole

@@ -84,16 +84,26 @@ async def test_a_killed_run_leaves_one_unprotected_at_most_and_the_next_run_prot
     assert not audit.missing_protected
 
 
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("action_seconds", [0, 3])
 async def test_one_protection_run_protects_what_a_killed_run_has_left(
-    engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path
+    engine: PrefectServer,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    tmp_path: Path,
+    action_seconds: float,
 ) -> None:
-    project = await make_prune_project(make_sandbox, save_project, latency_seconds=0.05)
+    project = await make_prune_project(
+        make_sandbox, save_project, latency_seconds=0.05, action_seconds=action_seconds
+    )
     await project.age()
     with begin(engine, project, tmp_path / "run.log") as process:
-        until(lambda: project.unprotected or process.poll() is not None)
+        until(lambda: project.sandbox.state.actions() or process.poll() is not None)
         process.kill()
     done = await run(protect_snapshots, projects=[project.name], policy=project.policy)
-    assert done.state.is_completed()
+    assert done.state.is_completed(), done.state.message
+    actions = project.sandbox.state.actions()
+    assert not [one for one in actions if one.is_running(project.sandbox.clock())]
     assert not project.unprotected
 
 

@@ -165,9 +165,16 @@ class Happens:
             case "another dry run":
                 await Tried(world, WatchedRun(days=run.days), dry_run=True).run()
             case "protection run":
-                await world.within(WatchedRun(), protect_project(world.project, protecting(world)))
+                await asyncio.create_task(protect(world))
             case _:
                 pass
+
+
+async def protect(world: World) -> None:
+    """Run a protection run, to its report: what goes wrong in it may be the API's, never its own."""
+    report = await world.within(WatchedRun(), protect_project(world.project, protecting(world)))
+    if report.error and report.error.code == "internal_error":
+        world.wrong.append(f"a protection run broke: {report.error.message}")
 
 
 def protecting(world: World) -> ProtectionOptions:
@@ -202,6 +209,7 @@ class Tried:
         except (ProcessGoneError, HetznerCloudError):
             return
         finally:
+            _PRUNED.update(self.watched.deleted)
             if self.dry_run and self.watched.writes:
                 self.world.wrong.append(f"a dry run sent {self.watched.writes}")
         data = state.data
@@ -242,6 +250,7 @@ class Tried:
 
 
 _TRIED: dict[Any, Tried] = {}
+_PRUNED: set[int] = set()
 
 
 async def approve(_key: str, _form: str) -> Approval:
@@ -446,20 +455,21 @@ class PruneModel(RuleBasedStateMachine):
 
     @rule()
     def a_protection_run(self) -> None:
-        """Protect all; what was started before has finished, and what no one can read is as it should be."""
+        """Protect all, also what an action is about to unprotect; what no one can read is as it should be."""
         world = self.world
         world.sandbox.faults.clear()
-        world.time.advance(120)
         for image in world.sandbox.images.values():
             image |= {
                 name: image[name] if image[name] != _GARBAGE[name] else _SOUND[name] for name in _GARBAGE
             }
-        self._do(world.within(WatchedRun(), protect_project(world.project, protecting(world))))
+        exempt = {image_id for image_id, until in world.exempt.items() if world.now() < until}
+        self._do(protect(world))
+        world.time.advance(3_600)
         unprotected = [
             image_id
             for image_id, image in world.sandbox.images.items()
             if not image["protection"]["delete"] and must_be_protected(image)
-            and not (image_id in world.exempt and world.now() < world.exempt[image_id])
+            and image_id not in exempt
         ]  # fmt: skip
         assert not unprotected, unprotected
 
@@ -505,7 +515,9 @@ def settings_for(examples: int) -> settings:
 
 
 def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:
+    _PRUNED.clear()
     run_state_machine_as_test(PruneModel, settings=settings_for(25))
+    assert len(_PRUNED) > 1, "no run pruned anything: the model tries nothing"
 
 
 @pytest.mark.reliability

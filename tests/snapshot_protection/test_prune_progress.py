@@ -19,7 +19,7 @@ PLANNED = PlannedDeletion(
     created=NOW,
     fingerprint="",
 )
-EMPTY = PruneProgress(project="prod", flow_run_id=UUID(int=1))
+EMPTY = PruneProgress(project="prod", endpoint="https://api.example/v1", flow_run_id=UUID(int=1))
 
 
 def test_what_is_in_progress_is_stored_and_read_again() -> None:

@@ -78,17 +78,22 @@ class PrefectMemory:
         return deepcopy(found[offset : offset + limit])
 
     async def read_latest_artifacts(
-        self, *, artifact_filter: ArtifactCollectionFilter, sort: object
+        self, *, artifact_filter: ArtifactCollectionFilter, sort: object, limit: int = 200, offset: int = 0
     ) -> list[Any]:
         assert sort
         assert artifact_filter.key
-        keys = artifact_filter.key.any_ or []
-        self.before("read_latest_artifacts", keys[0])
-        latest = {one.key: one for one in self.artifacts if one.key in keys}
+        keys, like = artifact_filter.key.any_ or [], artifact_filter.key.like_
+        self.before("read_latest_artifacts", like or keys[0])
+        prefix = like.removesuffix("%") if like else ""
+        latest = {
+            one.key: one
+            for one in self.artifacts
+            if one.key and (one.key in keys or (prefix and one.key.startswith(prefix)))
+        }
         return [
             SimpleNamespace(key=key, latest_id=one.id, data=one.data, description=one.description)
-            for key, one in latest.items()
-        ]
+            for key, one in sorted(latest.items())
+        ][offset : offset + limit]
 
     async def read_flow_run(self, flow_run_id: UUID) -> Any:
         self.before("read_flow_run", "")
@@ -103,15 +108,15 @@ class PrefectMemory:
         method: str,
         path: str,
         *,
-        path_params: Mapping[str, UUID] | None = None,
+        path_params: Mapping[str, Any] | None = None,
         json: Any = None,
     ) -> httpx.Response:
         """Create, read, renew or delete a variable."""
         self.before(f"{method} variable", "")
         if method == "POST":
             return self._create_variable(json)
-        wanted = (path_params or {})["id"]
-        found = next((one for one in self.variables.values() if one.id == wanted), None)
+        wanted = [*(path_params or {}).values()]
+        found = next((one for one in self.variables.values() if {one.id, one.name} & {*wanted}), None)
         if found is None:
             raise self._error(404, path)
         if method == "DELETE":
@@ -119,7 +124,8 @@ class PrefectMemory:
         elif method == "PATCH":
             changed = found.model_copy(update={"value": json["value"], "updated": self._clock()})
             self.variables[found.name] = found = changed
-        return httpx.Response(200, json=found.model_dump(mode="json"))
+        headers = {"date": format_datetime(self._clock(), usegmt=True)}
+        return httpx.Response(200, headers=headers, json=found.model_dump(mode="json"))
 
     def holds(self, name: str, flow_run_id: UUID) -> bool:
         """Return whether a variable is the lock of a flow run."""

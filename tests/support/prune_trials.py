@@ -71,7 +71,7 @@ class Trial:
     async def die(self, *, at: int = 0) -> None:
         """Record a planned one as in progress, as a run that is killed before its first change leaves it."""
         [observed] = await self.observe()
-        empty = PruneProgress(project=NAME, flow_run_id=self.run.id)
+        empty = PruneProgress(project=NAME, endpoint=observed.endpoint, flow_run_id=self.run.id)
         record = await self._within(ProgressRecord.create(empty))
         await self._within(record.store(empty.begin(observed.planned[at], self.world.now(), self.ids[1:])))
         self.run.is_gone = True

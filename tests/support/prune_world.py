@@ -28,14 +28,15 @@ from sandbox import ManualClock, Sandbox
 from sandbox.app import create_app
 from sandbox.operations import OPERATIONS, Operation, OperationResponse
 from sandbox.request import OperationRequest
+from snapshot_protection.policy import NamedPolicy
 from tests.support.prefect_memory import GET_CLIENT, PrefectMemory
-from tests.support.prune_reference import Json, Listed, Observed, used_by
+from tests.support.prune_reference import POLICY, Json, Listed, Observed, used_by
 
 NAME = "prod"
 _TASKS = {
     "flows._observe_project": ("list_images", "list_prices", "list_servers"),
     "flows._prune_snapshot": ("change_image_protection", "delete_image", "get_image"),
-    "flows._protect_again": ("change_image_protection", "get_image"),
+    "flows._protect_again": ("change_image_protection", "get_image", "list_actions_for_image"),
     "flows._protect_project": ("list_images", "get_unlisted_images"),
     "flows._changes": ("protect_images",),
 }
@@ -112,6 +113,7 @@ class World:
         token = SecretStr(self.sandbox.token)
         credentials = HetznerCloudCredentials(token=token, endpoint=self.sandbox.endpoint)
         self.project = Project(NAME, credentials)
+        self.policy = NamedPolicy("default", POLICY)
         self.memory = PrefectMemory(self._server_time, self._before_prefect)
         self.exempt: dict[int, datetime] = {}
         self.observations: list[Observed] = []
@@ -158,6 +160,8 @@ class World:
         for module, names in _TASKS.items():
             patches += [patch(f"{module}.{name}", _plain(module, name)) for name in names]
         patches += [patch(f"{module}.wait_for_image_actions", self._wait) for module in _WAITS]
+        patches.append(patch("flows._pruning_in_progress.sleep", self._sleep))
+        patches.append(patch("flows._requirements.load_policy", self._load_policy))
         patches.append(patch("tasks.images.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
         patches.append(patch("tasks.protection.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
         world = self
@@ -228,6 +232,10 @@ class World:
             self.observations.append(run.own)
             run.observed = run.listed
 
+    async def _load_policy(self, name: str) -> NamedPolicy:
+        self._before_prefect("read_block_document", name)
+        return self.policy
+
     def _may_change(self, run: WatchedRun) -> bool:
         state = self.memory.states.get(run.id)
         is_running = state is None or state.is_running()
@@ -237,14 +245,15 @@ class World:
         scope.setdefault("state", {})["transport"] = _Connection()
         await self._app(scope, receive, send)
 
-    async def _wait(self, credentials: HetznerCloudCredentials, actions: Any, **given: Any) -> Any:
-        async def sleep(seconds: float) -> None:
-            self.time.advance(seconds)
+    async def _sleep(self, seconds: float) -> None:
+        self.time.advance(seconds)
+        await asyncio.sleep(0)  # lets another run go on
 
+    async def _wait(self, credentials: HetznerCloudCredentials, actions: Any, **given: Any) -> Any:
         actions = getattr(actions, "value", actions)
         async with credentials.get_client() as client:
             return await wait_for_actions(
-                client, actions, timeout_seconds=given["timeout_seconds"], clock=self.time, sleep=sleep
+                client, actions, timeout_seconds=given["timeout_seconds"], clock=self.time, sleep=self._sleep
             )
 
     def _watched(self) -> dict[str, tuple[str, str, Operation]]:
