@@ -10,7 +10,7 @@ from blocks.credentials import HetznerCloudCredentials
 from hetzner_cloud.errors import ActionError, NotFoundError
 from reporting.run_logging import run_logger
 from snapshot_protection.error_info import ErrorInfo
-from tasks.image_actions import change_image_protection
+from tasks.image_actions import change_image_protection, list_actions_for_image
 from tasks.images import get_image
 from tasks.waiting import wait_for_image_actions
 
@@ -66,17 +66,35 @@ async def protect_again(
     seen = LastSeen("unknown")
     for _ in range(_MAX_TRIES):
         error = await _protect(credentials, image_id, min(timeout_seconds, _MAX_WAIT_SECONDS))
-        seen = await look(credentials, image_id)
+        seen = await (look_when_settled if error else look)(credentials, image_id)
         if seen.state in {"protected", "deleted"}:
             return seen
-        seen = LastSeen(seen.state, error or seen.error)
+        seen = LastSeen(seen.state, seen.error or error)
         if error and error.token_rejected:
             return seen
     return seen
 
 
 async def look(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:
-    """Get a snapshot; a failure is returned."""
+    """Get a snapshot; a failure is returned. It is taken for deleted if it is not found twice."""
+    seen = await _get(credentials, image_id)
+    return await _get(credentials, image_id) if seen.state == "deleted" else seen
+
+
+async def look_when_settled(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:
+    """Get a snapshot whose change failed: it is unknown while an action can still change what is seen."""
+    try:
+        running = await list_actions_for_image(credentials, image_id, status="running")
+    except NotFoundError:
+        return await look(credentials, image_id)
+    except Exception as error:  # noqa: BLE001 - as below
+        return LastSeen("unknown", ErrorInfo.of(error))
+    if running:
+        return LastSeen("unknown", ErrorInfo(message=f"an action on it is still running: {running[-1]}"))
+    return await look(credentials, image_id)
+
+
+async def _get(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:
     try:
         image = await get_image(credentials, image_id)
     except NotFoundError as error:

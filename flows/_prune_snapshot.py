@@ -10,12 +10,11 @@ from prefect.client.orchestration import get_client
 
 from blocks.credentials import HetznerCloudCredentials
 from flows._observe_project import PruneOptions, read_lists
-from flows._protect_again import finish_despite_cancellation, look, protect_again
+from flows._protect_again import finish_despite_cancellation, look, look_when_settled, protect_again
 from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import (
     AuthenticationError,
     HetznerCloudError,
-    NotFoundError,
     ProtectedError,
     ReadOnlyTokenError,
 )
@@ -158,10 +157,7 @@ class SnapshotPruning:
     async def _unprotect_and_delete(self, listed: Image) -> Ended:
         if listed.is_protected and (ended := await self._unprotect()):
             return ended
-        try:
-            image = await get_image(self.credentials, self.image_id)
-        except NotFoundError as error:
-            return self._deleted_or_raise(error)
+        image = await get_image(self.credentials, self.image_id)
         self._require_unchanged(listed, image)
         async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected meanwhile
             await self._require_running()
@@ -171,10 +167,8 @@ class SnapshotPruning:
         """Remove the protection and wait; returns what became of it if it must not be deleted."""
         try:
             action = await change_image_protection(self.credentials, self.image_id, delete=False)
-        except NotFoundError as error:
-            return self._deleted_or_raise(error)
         except _REJECTED as error:
-            seen = await look(self.credentials, self.image_id)
+            seen = await look_when_settled(self.credentials, self.image_id)
             if seen.state != "protected":
                 raise
             return Ended("failed", ErrorInfo.of(error))
@@ -194,20 +188,15 @@ class SnapshotPruning:
             if seen.state != "protected":
                 raise
             return Ended("reprotected", ErrorInfo.of(error))
-        if result == "already_deleted":
-            return Ended("deleted")
-        if result == "accepted" and (seen := await look(self.credentials, self.image_id)).state != "deleted":
+        if (seen := await look(self.credentials, self.image_id)).state != "deleted":
             reason = seen.error.message if seen.error else f"it is {seen.state}"
             raise UnexpectedStateError(
-                f"The API accepted its deletion, and it does not seem to be deleted: {reason}", "not_deleted"
+                f"The API returned that it is deleted, and it does not seem to be: {reason}", "not_deleted"
             )
+        if result == "already_deleted":
+            return Ended("deleted")
         run_logger().warning("Deleted snapshot %d", self.image_id)
         return Ended("pruned")
-
-    def _deleted_or_raise(self, error: NotFoundError) -> Ended:
-        if error.code != "not_found":  # a gateway's 404 has no such code
-            raise error
-        return Ended("deleted", ErrorInfo(message="it was deleted meanwhile"))
 
     def _require_unchanged(self, listed: Image, image: Image) -> None:
         changed = [name for name in _MUST_NOT_CHANGE if getattr(listed, name) != getattr(image, name)]

@@ -22,6 +22,7 @@ from tests.support.prune_runs import (
     KEEP_ONE,
     PruneProject,
     make_prune_project,
+    outcome_for,
     prune_outcomes_of,
 )
 
@@ -99,6 +100,9 @@ def _after(work: Any) -> Any:
         (Fault(kind="drop", operation="delete_image", times=1), "reprotected"),
         (Fault(kind="error", operation="delete_image", status=403, code="forbidden", times=1), "reprotected"),
         (Fault(kind="error", operation="get_image", status=500, times=20), "reprotected"),
+        (Fault(kind="error", operation="get_image", status=404, times=1), "reprotected"),
+        (Fault(kind="error", operation="delete_image", status=404, times=1), "reprotected"),
+        (Fault(kind="error", operation="change_image_protection", status=404, times=1), "failed"),
     ],
     ids=str,
 )
@@ -148,6 +152,40 @@ async def test_a_snapshot_that_cannot_be_protected_again_is_reported_as_left_unp
     again = await project.prune()
     assert not project.unprotected
     assert again.state.is_completed(), again.state.message
+
+
+async def test_a_snapshot_on_which_an_action_still_runs_is_not_reported_as_protected_again(
+    make_sandbox: MakeSandbox, save_project: SaveProject
+) -> None:
+    clock = ManualClock()
+    project = await make_prune_project(
+        make_sandbox, save_project, action_seconds=60, lock_while_running=True, clock=clock
+    )
+    await project.age()
+    done = await project.prune(timeout_seconds=0.1)  # the action that removes its protection takes longer
+    first, second = project.candidates
+    assert prune_outcomes_of(done) == {first: "left_unprotected", second: "queued", project.newest: "kept"}
+    assert "an action on it is still running" in outcome_for(done, first).message
+    clock.advance(60)
+    assert project.unprotected == [first]
+    again = await project.prune(quarantine_days=30)
+    assert again.state.is_completed() == (not project.unprotected)
+
+
+async def test_what_an_earlier_run_left_is_protected_also_if_the_api_once_does_not_find_it(
+    project: PruneProject,
+) -> None:
+    await project.age()
+    project.sandbox.faults.add(Fault(kind="error", operation="delete_image", status=403, code="forbidden"))
+    project.sandbox.faults.add(
+        Fault(kind="error", operation="change_image_protection", status=401, code="unauthorized", after=1)
+    )
+    await project.prune()
+    assert project.unprotected == project.candidates[:1]
+    project.sandbox.faults.clear()
+    project.sandbox.faults.add(Fault(kind="error", operation="get_image", status=404, times=1))
+    await project.prune(quarantine_days=30)
+    assert not project.unprotected
 
 
 async def test_a_run_that_prefect_no_longer_calls_running_changes_nothing(

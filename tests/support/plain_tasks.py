@@ -19,7 +19,7 @@ from sandbox import ManualClock
 _TASKS = {
     "flows._observe_project": ("list_images", "list_prices", "list_servers"),
     "flows._prune_snapshot": ("change_image_protection", "delete_image", "get_image"),
-    "flows._protect_again": ("change_image_protection", "get_image"),
+    "flows._protect_again": ("change_image_protection", "get_image", "list_actions_for_image"),
     "flows._protect_project": ("list_images", "get_unlisted_images"),
     "flows._changes": ("protect_images",),
 }
