@@ -32,13 +32,21 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Listed:
-    """Both lists as one run received them, and what was exempt and which policy saved right after them."""
+    """Both lists as one run received them, and what it read right after them.
+
+    Attributes:
+        began: When the first of them was received.
+        judged: By this machine's clock, when both were compared with the policy.
+        exempt: Until when which snapshots were exempt then.
+        policy: As it was saved then.
+    """
 
     images: Mapping[int, Json]
     in_use: frozenset[int]
-    exempt: Mapping[int, datetime]
     began: datetime
-    policy: Policy = POLICY
+    judged: datetime
+    exempt: Mapping[int, datetime]
+    policy: Policy
 
     def group_of(self, image_id: int, now: datetime) -> tuple[str, int] | None:
         """Return what a snapshot is counted in; None if it is kept whatever others there are."""

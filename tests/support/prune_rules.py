@@ -22,10 +22,10 @@ def broken_rules(
 
 
 def _broken_by_listing(world: World, run: WatchedRun, image_id: int, what: Change) -> list[str]:
-    listed, now = run.listed, max(run.latest, world.now())  # of its times the most permissive
+    listed = run.listed
     if listed is None or image_id not in listed.images:
         return ["not listed"]
-    history = [*world.observations[: run.known], *([run.own] if run.own else [])]
+    now, history = listed.judged, [*world.observations[: run.known], *([run.own] if run.own else [])]
     rules = {
         "the policy changed": listed.policy == POLICY,
         "changed since it was approved": is_unchanged(run.approved[image_id], listed.images[image_id]),

@@ -6,9 +6,8 @@ may have known is taken from what it sent and received, never from the code unde
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -113,7 +112,6 @@ class World:
         if happening := run.at.pop(run.requests, None):
             await happening(self, run)
         _require_process(run)
-        run.latest = max(run.latest, self.now())
         response = await self._carry_out(run, request)
         if happening := run.at.pop(-run.requests, None):
             await happening(self, run)
@@ -129,9 +127,12 @@ class World:
         self._complete_lists(run)
 
     def _complete_lists(self, run: WatchedRun) -> None:
-        """Add what a run reads right after its two lists."""
+        """Add what a run reads after its two lists and before its next request."""
         if run.listed and run.listed_at == run.requests:
-            run.listed = replace(run.listed, exempt=dict(self.exempt), policy=self.policy)
+            run.listed = self._listed(run.listed.images, run.listed.in_use, run.listed.began)
+
+    def _listed(self, images: Mapping[int, Json], in_use: frozenset[int], began: datetime) -> Listed:
+        return Listed(images, in_use, began, self.now(), dict(self.exempt), self.policy)
 
     async def _carry_out(self, run: WatchedRun, request: httpx.Request) -> httpx.Response:
         image_id, change = _image_id(request), _change(request)
@@ -158,7 +159,7 @@ class World:
             case "GET", "images" if isinstance(found.get("images"), list):
                 run.listing, run.began = {one["id"]: one for one in found["images"]}, self.now()
             case "GET", "servers" if isinstance(found.get("servers"), list):
-                run.listed = Listed(run.listing, used_by(found["servers"]), {}, run.began)
+                run.listed = self._listed(run.listing, used_by(found["servers"]), run.began)
                 run.listed_at = run.requests
             case "GET", "images", image_id:
                 run.looks[int(image_id)] = Look(found.get("image"), run.requests)

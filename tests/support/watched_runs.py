@@ -45,7 +45,6 @@ class WatchedRun:
     Attributes:
         at: What happens before its nth request; or, at -n, before the response to that is received.
         requests: How many it has sent.
-        latest: The latest time that it may have taken for the time.
         was_allowed: Whether it held the lock, and Prefect called it Running, when it could look last.
         listing, listed, listed_at: The last lists that it received, and at which request.
         observed: Those lists on which its report is based.
@@ -66,7 +65,6 @@ class WatchedRun:
     at: dict[int, Happening] = field(default_factory=dict)
     is_gone: bool = False
     requests: int = 0
-    latest: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     was_allowed: bool = True
     listing: dict[int, Json] = field(default_factory=dict)
     began: datetime = datetime(1970, 1, 1, tzinfo=UTC)
