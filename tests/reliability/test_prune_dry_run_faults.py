@@ -18,7 +18,8 @@ from snapshot_protection.policy import NamedPolicy
 from snapshot_protection.prune_plan import PruneLimits
 from tests.support.fault_matrix import FAULT_SPECS
 from tests.support.prune_reference import POLICY
-from tests.support.prune_world import WatchedRun, World
+from tests.support.prune_world import World
+from tests.support.watched_runs import WatchedRun, within
 
 _READS = ("list_images", "list_servers", "list_prices")
 _IN_CI = {"500", "404", "401", "truncated JSON"}
@@ -60,7 +61,7 @@ def test_a_dry_run_changes_nothing_whatever_goes_wrong(
     options = PruneOptions(requirements, PruneLimits(0, 5), dry_run=True, timeout_seconds=20)
     watched = WatchedRun()
     looking = _PruneRun([world.project], options, ThisRun(watched.id, "dry")).look()
-    asyncio.run(world.within(watched, looking))
+    asyncio.run(within(watched, looking))
     assert world.sandbox.calls(operation)
     assert not watched.writes
     assert not world.unprotected_by_us

@@ -16,22 +16,27 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from contextlib import ExitStack
-from typing import Any
+from itertools import count
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from records.pruned_snapshots import load_pruned
 from sandbox import Fault
+from snapshot_protection.prune_outcomes import PruneOutcomeName
 from tests.support.figures import example_of
 from tests.support.prune_happenings import Jump, Other, add_candidates, add_snapshot, make_readable
 from tests.support.prune_histories import ANY, AT, DAYS, FAULTS, HOURS, MEANWHILE, OTHERS
-from tests.support.prune_interruptions import Happens, protect_all
+from tests.support.prune_interruptions import ENDS, Happens, protect_all
 from tests.support.prune_reference import must_be_protected
-from tests.support.prune_world import World
+from tests.support.prune_world import NAME, World
 from tests.support.tried_prune_runs import SEEN, Tried, without_prefect_s_pages
-from tests.support.watched_runs import WatchedRun
+from tests.support.watched_runs import WatchedRun, within
+
+_NTH = st.integers(3, 14) | st.integers(-14, -3)
 
 
 class PruneModel(RuleBasedStateMachine):
@@ -92,22 +97,11 @@ class PruneModel(RuleBasedStateMachine):
     def a_prune_run_meets_another_user(self, at: dict[int, Any]) -> None:
         self._do(Tried(self.world, WatchedRun(at=dict(at)), max_deletions=5).run())
 
-    @rule(
-        what=st.sampled_from(["killed", "killed", "cancelled", "lock deleted", "called cancelling"]),
-        nth=st.integers(3, 14),
-        sign=st.sampled_from([1, -1]),
-    )
-    def a_prune_run_is_ended(self, what: str, nth: int, sign: int) -> None:
-        """End a run at a request, before or after that was carried out; time passes before the next run."""
+    @rule(what=st.sampled_from(["killed", *ENDS]), nth=_NTH)
+    def a_prune_run_is_ended(self, what: str, nth: int) -> None:
         self.world.sandbox.faults.clear()
         add_candidates(self.world, 2)
-        watched = WatchedRun(at={sign * nth: Happens(what)})
-        self._do(Tried(self.world, watched, max_deletions=5).run())
-        left = self.world.unprotected_by_us & watched.changed.keys()
-        assert watched.is_gone or not left, left
-        self.world.jump(0.2)
-        self._do(Tried(self.world, WatchedRun(days=3)).run())  # it recovers what a killed run left
-        assert not self.world.unprotected_by_us
+        self._do(end_and_recover(self.world, what, nth))
 
     @rule()
     def a_protection_run(self) -> None:
@@ -140,6 +134,39 @@ class PruneModel(RuleBasedStateMachine):
             self.stack.close()
 
 
+async def end_and_recover(world: World, what: str, nth: int) -> WatchedRun:
+    """End a prune run at its nth request; the next one finds it gone, and protects what it has left."""
+    watched = WatchedRun(at={nth: Happens(what)})
+    await Tried(world, watched, max_deletions=5).run()
+    left = world.unprotected_by_us & watched.changed.keys()
+    assert watched.is_gone or not left, left
+    world.jump(0.2)
+    await Tried(world, WatchedRun(days=3)).run()
+    assert not world.unprotected_by_us
+    recorded = await within(WatchedRun(), load_pruned(NAME))
+    assert watched.deleted <= recorded.keys()
+    return watched
+
+
+@pytest.mark.parametrize("seconds", [0, pytest.param(2, marks=pytest.mark.reliability)])
+@pytest.mark.parametrize("what", ENDS)
+def test_a_prune_run_that_is_ended_at_any_request_leaves_nothing_unprotected(
+    what: str, seconds: float
+) -> None:
+    for sign in (1, -1):
+        for nth in count(1):
+            world = World(action_seconds=seconds, lock_while_running=True)
+            with world.entered(), without_prefect_s_pages(world):
+                add_candidates(world, 3)
+                ended = asyncio.run(end_and_recover(world, what, sign * nth))
+                asyncio.run(protect_all(world))
+            assert not world.wrong, world.wrong
+            assert all(image["protection"]["delete"] for image in world.sandbox.images.values())
+            if ended.at:  # it has sent fewer requests
+                break
+        assert nth > 3 + 2 * 7  # of the plan, and of each snapshot
+
+
 def settings_for(examples: int) -> settings:
     """Try so many histories; whether they are new ones each time is up to hypothesis's profile."""
     return settings(max_examples=examples, stateful_step_count=14, suppress_health_check=list(HealthCheck))
@@ -148,9 +175,11 @@ def settings_for(examples: int) -> settings:
 def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:
     SEEN.clear()
     run_state_machine_as_test(PruneModel, settings=settings_for(25))
-    assert SEEN.keys() >= {"pruned", "reprotected", "queued", "kept", "killed", "cancelled", "protected"}
+    assert SEEN.keys() >= {"pruned", "reprotected", "queued", "quarantined", "kept"}, SEEN
 
 
 @pytest.mark.reliability
 def test_only_what_may_be_pruned_is_in_many_histories() -> None:
+    SEEN.clear()
     run_state_machine_as_test(PruneModel, settings=settings_for(1_000))
+    assert SEEN.keys() >= {*get_args(PruneOutcomeName), "killed", "cancelled", "protected"}, SEEN

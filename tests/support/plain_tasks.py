@@ -1,4 +1,4 @@
-"""The tasks of prune and protection runs without the engine: plain functions, tried again as often as with it.
+"""The tasks of prune and protection runs without the engine: plain functions, with as many retries.
 
 For tests that need thousands of runs; time is a clock that only a wait moves.
 """

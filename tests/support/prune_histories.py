@@ -38,7 +38,7 @@ FAULTS = st.one_of(
         Fault,
         kind=st.just("error"),
         operation=_OPERATIONS,
-        status=st.sampled_from([401, 403, 404, 409, 423, 500, 503]),
+        status=st.sampled_from([401, 403, 409, 423, 500, 503]),
         after=_AFTER,
         times=_TIMES,
     ),
@@ -46,9 +46,9 @@ FAULTS = st.one_of(
         Fault,
         kind=st.just("error"),
         operation=_OPERATIONS,
-        status=st.just(429),
+        status=st.sampled_from([404, 429]),  # what is there may not be found once, and a budget be used up
         after=_AFTER,
-        times=st.sampled_from([1, 2]),
+        times=st.just(1),
     ),
     st.builds(
         Fault,

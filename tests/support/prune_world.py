@@ -1,8 +1,8 @@
 """A project that prune runs meet below the flow engine, in one process: watched and repeatable.
 
 Requests reach the sandbox's application without a socket, and time passes only when something sleeps. At any
-request of a run another user, another run, the clock or the end of the process may come in between. What a run
-may have known is taken from what it sent and received, never from the code under test.
+request of a run another user, another run, the clock or the end of the process may come in between. What a
+run may have known is taken from what it sent and received, never from the code under test.
 """
 
 import json

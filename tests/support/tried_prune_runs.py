@@ -74,7 +74,7 @@ class Tried:
             self.world.wrong += untruths(self.world, self.watched, report.projects[0])
 
     def _check_end(self) -> None:
-        """See that what it leaves unprotected is reported, however it ended; one that is gone reports nothing."""
+        """See that what it leaves unprotected is reported, however it ended, unless it was killed."""
         if self.dry_run and self.watched.writes:
             self.world.wrong.append(f"a dry run sent {self.watched.writes}")
         if self.watched.is_gone:
