@@ -71,3 +71,17 @@ FAULTS = st.one_of(
         seconds=st.sampled_from([0, 1, 30]),
     ),
 )
+UNDELETED = st.one_of(
+    st.builds(Fault, kind=st.sampled_from(["delete_without_effect", "delete_late"]), seconds=st.just(30)),
+    st.builds(
+        Fault, kind=st.just("error"), operation=st.just("delete_image"), status=st.sampled_from([403, 500])
+    ),
+)
+NOT_PROTECTED_AGAIN = st.builds(
+    Fault,
+    kind=st.sampled_from(["error", "drop", "drop_after"]),
+    operation=st.just("change_image_protection"),
+    status=st.sampled_from([401, 403, 423, 500]),
+    after=st.just(1),
+    times=st.sampled_from([6, 12, None]),
+)

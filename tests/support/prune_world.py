@@ -89,6 +89,12 @@ class World:
         unprotected = {image_id for image_id, one in images.items() if not one["protection"]["delete"]}
         return (self.ours & unprotected) - self.exempt.keys()
 
+    @property
+    def stuck(self) -> set[int]:
+        """The snapshots on which an action is running: after a while, one that never ends."""
+        running = (one for one in self.sandbox.actions if one["status"] == "running")
+        return {resource["id"] for one in running for resource in one["resources"]}
+
     @contextmanager
     def entered(self) -> Iterator["World"]:
         """Put it where the engine, the network and the time are."""
