@@ -187,7 +187,12 @@ def test_a_prune_run_that_is_ended_at_any_request_leaves_nothing_unprotected(
 
 def settings_for(examples: int) -> settings:
     """Try so many histories; whether they are new ones each time is up to hypothesis's profile."""
-    return settings(max_examples=examples, stateful_step_count=14, suppress_health_check=list(HealthCheck))
+    return settings(
+        max_examples=examples,
+        stateful_step_count=14,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:

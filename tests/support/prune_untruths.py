@@ -28,6 +28,7 @@ def untruths(world: World, run: WatchedRun, report: ProjectPruneReport) -> list[
 def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
     """Return why one outcome is untrue; empty if it is not."""
     is_changed, look = image_id in run.changed, run.looks.get(image_id)
+    is_seen_protected = look is not None and look.is_protected and look.at > run.changed.get(image_id, 0)
     match outcome:
         case "pruned" | "deleted" if world.exists(image_id):
             return "it exists"
@@ -35,11 +36,9 @@ def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
             return "no deletion was requested"
         case "kept" | "in_use" | "quarantined" | "queued" | "would_prune" if is_changed:
             return f"{run.writes}"
-        case "reprotected" | "failed" if is_changed and not (
-            look and look.is_protected and look.at > run.changed[image_id]
-        ):
+        case "reprotected" | "failed" if is_changed and not is_seen_protected:
             return f"it was last seen as {look}"
-        case "left_unprotected" if look and look.image and is_sound(look.image) and look.is_protected:
+        case "left_unprotected" if is_seen_protected and look and look.image and is_sound(look.image):
             return f"it was last seen as {look}"
         case _:
             return ""
