@@ -76,7 +76,7 @@ async def protect_again(
         seen = await look_when_settled(credentials, image_id, timeout_seconds=timeout_seconds)
         if seen.state in {"protected", "deleted"}:
             return seen
-        seen = LastSeen(seen.state, error or seen.error)
+        seen = LastSeen(seen.state, seen.error or error)
         if error and error.token_rejected:
             return seen
     return seen
@@ -129,7 +129,12 @@ async def wait_for_running_actions(
 
 
 async def look(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:
-    """Get a snapshot; a failure is returned."""
+    """Get a snapshot; a failure is returned. It is taken for deleted if it is not found twice."""
+    seen = await _get(credentials, image_id)
+    return await _get(credentials, image_id) if seen.state == "deleted" else seen
+
+
+async def _get(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:
     try:
         image = await get_image(credentials, image_id)
     except NotFoundError as error:

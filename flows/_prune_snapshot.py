@@ -10,7 +10,7 @@ from functools import partial
 from prefect.client.orchestration import get_client
 
 from blocks.credentials import HetznerCloudCredentials
-from flows._protect_again import finish_despite_cancellation, look, protect_again
+from flows._protect_again import finish_despite_cancellation, look, look_when_settled, protect_again
 from flows._prune_judging import Applying, Ended, Judged, judge_again
 from hetzner_cloud.deletions import settles_deletion
 from hetzner_cloud.errors import (
@@ -155,7 +155,8 @@ class SnapshotPruning:
         try:
             action = await change_image_protection(self.credentials, self.image_id, delete=False)
         except _REJECTED as error:
-            seen = await look(self.credentials, self.image_id)
+            timeout_seconds = self.applying.options.timeout_seconds
+            seen = await look_when_settled(self.credentials, self.image_id, timeout_seconds=timeout_seconds)
             if seen.state != "protected":
                 raise
             return Ended("failed", ErrorInfo.of(error))
@@ -178,10 +179,10 @@ class SnapshotPruning:
         if result == "already_deleted":
             self.is_deleting = False
             raise UnexpectedStateError("The API returned that it does not exist", "not_found")
-        if result == "accepted" and (seen := await look(self.credentials, self.image_id)).state != "deleted":
+        if (seen := await look(self.credentials, self.image_id)).state != "deleted":
             reason = seen.error.message if seen.error else f"it is {seen.state}"
             raise UnexpectedStateError(
-                f"The API accepted its deletion, and it does not seem to be deleted: {reason}", "not_deleted"
+                f"The API returned that it is deleted, and it does not seem to be: {reason}", "not_deleted"
             )
         run_logger().warning("Deleted snapshot %d", self.image_id)
         return Ended("pruned")

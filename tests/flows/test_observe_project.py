@@ -8,6 +8,7 @@ from snapshot_protection.exemptions import MAX_HOURS, Exemption, ExemptionRecord
 from snapshot_protection.policy import NamedPolicy
 from tests.support.prune_trials import prune_trial
 from tests.support.prune_world import NAME
+from tests.support.watched_runs import within
 
 
 async def test_what_was_no_candidate_in_a_run_for_want_of_the_policy_begins_its_quarantine_again() -> None:
@@ -33,6 +34,6 @@ async def test_an_exemption_keeps_a_snapshot_however_far_ahead_the_clock_was_tha
             flow_run_id=uuid4(),
         )
         saving = save_exemptions(ExemptionRecord(project=NAME, exemptions=(exemption,)))
-        await trial.world.within(trial.run, saving)
+        await within(trial.run, saving)
         [observed] = await trial.observe()
         assert [one.image_id for one in observed.planned] == [trial.ids[1]]

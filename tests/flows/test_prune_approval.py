@@ -12,8 +12,8 @@ from flows._approval import Approval
 from flows._prune_approval import PruneApproval, PruneDecision
 from snapshot_protection.prune_plan import PruneApprovalRequest
 from tests.support.prune_trials import Trial, prune_trial
-from tests.support.prune_world import WatchedRun
 from tests.support.watched_prune_runs import PruneHistory, outcomes_of, prune_history
+from tests.support.watched_runs import WatchedRun, within
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ class Approvals:
         """Start the run from the top, as each time that it is resumed."""
         trial = self.trial
         approval = PruneApproval([trial.world.project], trial.options(), uuid4())
-        decision = await trial.world.within(WatchedRun(), approval.decide(with_approval=True))
+        decision = await within(WatchedRun(), approval.decide(with_approval=True))
         return cast("PruneDecision", decision)
 
     async def suspend(self, decision: Literal["apply", "reject"]) -> None:

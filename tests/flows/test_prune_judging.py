@@ -1,7 +1,8 @@
 """A snapshot is judged by what holds right before it is deleted, also after a long wait."""
 
 from tests.support.prune_trials import outcomes_of, prune_trial
-from tests.support.prune_world import WatchedRun, World
+from tests.support.prune_world import World
+from tests.support.watched_runs import WatchedRun
 
 POLL = 4  # the fourth request of applying a plan: after both lists and the removal of the protection
 LOOK = 4  # where the action is finished at once

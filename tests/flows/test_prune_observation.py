@@ -2,7 +2,8 @@
 
 from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from tests.support.prune_trials import ALL_BUT_THE_NEWEST, outcomes_of, prune_trial
-from tests.support.prune_world import WatchedRun, World
+from tests.support.prune_world import World
+from tests.support.watched_runs import WatchedRun
 
 FIRST, SECOND = "a-ci", "prod"
 TWO = ALL_BUT_THE_NEWEST.model_copy(

@@ -12,8 +12,9 @@ from sandbox import Fault
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import run
 from tests.support.prune_runs import make_prune_project, prune_report_of
-from tests.support.prune_world import NAME, WatchedRun
+from tests.support.prune_world import NAME
 from tests.support.watched_prune_runs import PruneHistory, outcomes_of, prune_history
+from tests.support.watched_runs import WatchedRun, within
 
 
 @pytest.fixture
@@ -67,15 +68,13 @@ async def test_of_two_runs_at_once_one_prunes_and_the_other_names_it() -> None:
 
 async def test_a_run_that_finds_the_lock_held_changes_nothing(history: PruneHistory) -> None:
     other, watched = uuid4(), WatchedRun()
-    lock = await history.world.within(
-        watched, acquire_lock(NAME, Holder(flow_run_id=other, flow_run_name="another one"))
-    )
+    lock = await within(watched, acquire_lock(NAME, Holder(flow_run_id=other, flow_run_name="another one")))
     report = await history.prune(watched)
     assert report
     assert report.error
     assert f"({other}) prunes project" in report.error.message
     assert not watched.writes
-    await history.world.within(watched, lock.release())
+    await within(watched, lock.release())
     again = WatchedRun()
     assert await history.prune(again)
     assert again.deleted == {*history.candidates}

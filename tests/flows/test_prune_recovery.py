@@ -4,10 +4,11 @@ from records.pruned_snapshots import load_pruned
 from sandbox import Fault
 from tests.support.prune_trials import Trial, prune_trial
 from tests.support.prune_world import NAME
+from tests.support.watched_runs import within
 
 
 async def pruned(trial: Trial) -> list[int]:
-    return [*await trial.world.within(trial.run, load_pruned(NAME))]
+    return [*await within(trial.run, load_pruned(NAME))]
 
 
 async def test_a_snapshot_that_is_deleted_is_recorded_as_pruned() -> None:

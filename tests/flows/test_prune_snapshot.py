@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from snapshot_protection.policy import Rule
 from snapshot_protection.prune_report import ProjectPruneReport
 from tests.support.prune_trials import ALL_BUT_THE_NEWEST, prune_trial
 from tests.support.prune_trials import outcomes_of as outcomes_of_trial
-from tests.support.prune_world import NAME, WatchedRun, World
+from tests.support.prune_world import NAME, World
 from tests.support.watched_prune_runs import PruneHistory, outcomes_of, prune_history
+from tests.support.watched_runs import WatchedRun
 
 LISTED_AGAIN, UNPROTECTED = 4, -6  # before this request; after that one
 
@@ -56,8 +56,8 @@ async def test_nothing_is_deleted_when_the_policy_was_edited_while_the_plan_is_a
 ) -> None:
     def edit(_run: WatchedRun) -> None:
         policy = history.world.policy
-        rules = [*policy.policy.rules, Rule(name="other")]
-        history.world.policy = replace(policy, policy=policy.policy.model_copy(update={"rules": rules}))
+        rules = [*policy.rules, Rule(name="other")]
+        history.world.policy = policy.model_copy(update={"rules": rules})
 
     watched = when(LISTED_AGAIN, edit)
     report = await prune(history, watched)
@@ -91,6 +91,7 @@ async def test_nothing_is_deleted_when_the_policy_cannot_be_used_any_more(
         (Fault(kind="error", operation="delete_image", status=404, times=1), "reprotected"),
         (Fault(kind="error", operation="get_image", status=404, times=1), "reprotected"),
         (Fault(kind="error", operation="get_image", status=500, times=8), "reprotected"),
+        (Fault(kind="error", operation="change_image_protection", status=404, times=1), "failed"),
     ],
     ids=lambda one: one if isinstance(one, str) else f"{one.kind} {one.operation} {one.status}",
 )
@@ -145,6 +146,31 @@ async def test_a_snapshot_that_cannot_be_protected_again_is_reported_as_left_unp
     again = await prune(history, WatchedRun())
     assert not history.unprotected
     assert again.error is None
+
+
+async def test_a_snapshot_on_which_an_action_still_runs_is_not_reported_as_protected_again() -> None:
+    with prune_history(action_seconds=60, lock_while_running=True) as history:
+        first, second = history.candidates
+        report = await prune(history, WatchedRun(), timeout_seconds=0.1)
+        assert outcomes_of(report) == {first: "left_unprotected", second: "queued", history.newest: "kept"}
+        history.world.time.advance(60)
+        assert history.unprotected == [first]
+        again = await prune(history, WatchedRun(days=30))
+        assert (again.error is None, history.unprotected) == (True, [])
+
+
+async def test_what_an_earlier_run_left_is_protected_also_if_the_api_once_does_not_find_it(
+    history: PruneHistory,
+) -> None:
+    faults = history.world.sandbox.faults
+    faults.add(Fault(kind="error", operation="delete_image", status=403, code="forbidden"))
+    faults.add(Fault(kind="error", operation="change_image_protection", status=401, after=1))
+    await prune(history, WatchedRun())
+    assert history.unprotected == history.candidates[:1]
+    faults.clear()
+    faults.add(Fault(kind="error", operation="get_image", status=404, times=1))
+    await prune(history, WatchedRun(days=30))
+    assert not history.unprotected
 
 
 async def test_a_dry_run_settles_what_is_protected_by_then_and_reports_what_is_not() -> None:

@@ -20,10 +20,10 @@ from tests.support.prune_runs import (
     outcome_for,
     prune_outcomes_of,
 )
-from tests.support.prune_world import WatchedRun
 from tests.support.stored_exemptions import store_exemptions
 from tests.support.unprotect_runs import ANSWER, state_of
 from tests.support.watched_prune_runs import outcomes_of, prune_history
+from tests.support.watched_runs import WatchedRun
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from sandbox import Fault
-from tests.support.prune_world import NAME, WatchedRun, World
+from tests.support.prune_world import NAME, World
 from tests.support.watched_prune_runs import PruneHistory, outcomes_of, prune_history
+from tests.support.watched_runs import WatchedRun
 
 KEY = f"snapshot-prune-progress-{NAME}"
 

@@ -9,8 +9,9 @@ import pytest
 
 from sandbox import Fault
 from tests.support.fault_matrix import FAULT_SPECS, Times
-from tests.support.prune_world import Happening, WatchedRun, World
+from tests.support.prune_world import World
 from tests.support.watched_prune_runs import PruneHistory, prune_history
+from tests.support.watched_runs import Happening, WatchedRun
 
 _READS = ("list_images", "list_servers", "list_prices")  # in this order
 _IN_CI = {"500", "404", "401", "truncated JSON"}

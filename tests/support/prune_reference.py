@@ -23,6 +23,7 @@ POLICY = Policy(
         Rule(name="kept", label_selector="env=kept"),
     ]
 )
+EDITED_POLICY = Policy(rules=[Rule(name="all", label_selector="env=dev", prune=True, keep=Keep(last=9))])
 _GAP, _BACK, _TOLERANCE = timedelta(hours=48), timedelta(minutes=15), timedelta(minutes=30)
 _MUST_NOT_CHANGE = ("type", "status", "created", "created_from", "labels", "description", "deleted")
 
@@ -31,17 +32,26 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Listed:
-    """Both lists as the API returned them to one run, and what was exempt then until when."""
+    """Both lists as one run received them, and what it read right after them.
+
+    Attributes:
+        began: When the first of them was received.
+        judged: By this machine's clock, when both were compared with the policy.
+        exempt: Until when which snapshots were exempt then.
+        policy: As it was saved then.
+    """
 
     images: Mapping[int, Json]
     in_use: frozenset[int]
-    exempt: Mapping[int, datetime]
     began: datetime
+    judged: datetime
+    exempt: Mapping[int, datetime]
+    policy: Policy
 
     def group_of(self, image_id: int, now: datetime) -> tuple[str, int] | None:
         """Return what a snapshot is counted in; None if it is kept whatever others there are."""
         image = self.images.get(image_id)
-        if image is None or not _is_sound(image):
+        if image is None or not is_sound(image):
             return None
         env, created = image["labels"].get("env"), datetime.fromisoformat(image["created"])
         is_exempt = image_id in self.exempt and now < self.exempt[image_id]
@@ -117,7 +127,8 @@ def _is_unbroken(history: Sequence[Observed], now: datetime) -> bool:
     return True
 
 
-def _is_sound(image: Json) -> bool:
+def is_sound(image: Json) -> bool:
+    """Return whether all of it that counts can be read."""
     labels, source = image["labels"], image["created_from"]
     return (
         image["type"] == "snapshot"

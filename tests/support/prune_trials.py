@@ -19,7 +19,8 @@ from snapshot_protection.policy import Keep, NamedPolicy, Policy, Rule
 from snapshot_protection.prune_plan import PruneLimits, make_prune_plan
 from snapshot_protection.prune_progress import PruneProgress
 from snapshot_protection.prune_report import ProjectPruneReport
-from tests.support.prune_world import NAME, Happening, WatchedRun, World
+from tests.support.prune_world import NAME, World
+from tests.support.watched_runs import Happening, WatchedRun, within
 
 ALL_BUT_THE_NEWEST = Rule(
     name="nightly", prune=True, keep=Keep(last=1, within_days=0, daily=0, weekly=0, monthly=0)
@@ -85,7 +86,7 @@ class Trial:
         return (await self._within(recovering))[NAME]
 
     async def _within(self, work: Awaitable[T]) -> T:
-        return cast("T", await self.world.within(self.run, work))
+        return cast("T", await within(self.run, work))
 
     @property
     def unprotected(self) -> list[int]:

@@ -1,107 +1,50 @@
 """A project that prune runs meet below the flow engine, in one process: watched and repeatable.
 
 Requests reach the sandbox's application without a socket, and time passes only when something sleeps. At any
-request of a run another user, another run, the clock or the end of the process may come in between.
+request of a run another user, another run, the clock or the end of the process may come in between. What a
+run may have known is taken from what it sent and received, never from the code under test.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from copy import deepcopy
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
-from uuid import UUID, uuid4
 
 import httpx
-from prefect import Task
 from pydantic import SecretStr
 
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
-from hetzner_cloud.action_waiter import wait_for_actions
-from hetzner_cloud.retry import RetryPolicy
 from records.prune_locks import lock_name
 from sandbox import ManualClock, Sandbox
 from sandbox.app import create_app
-from sandbox.operations import OPERATIONS, Operation, OperationResponse
-from sandbox.request import OperationRequest
-from snapshot_protection.policy import NamedPolicy
+from snapshot_protection.policy import NamedPolicy, Policy
+from tests.support.plain_tasks import tasks_without_the_engine
 from tests.support.prefect_memory import GET_CLIENT, PrefectMemory
 from tests.support.prune_reference import POLICY, Json, Listed, Observed, used_by
+from tests.support.watched_runs import Change, Look, ProcessGoneError, WatchedRun, current_run
 
 NAME = "prod"
-_TASKS = {
-    "flows._observe_project": ("list_images", "list_prices", "list_servers"),
-    "flows._prune_snapshot": ("change_image_protection", "delete_image", "get_image"),
-    "flows._protect_again": ("change_image_protection", "get_image", "list_actions_for_image"),
-    "flows._protect_project": ("list_images", "get_unlisted_images"),
-    "flows._changes": ("protect_images",),
-}
-_WAITS = ("flows._prune_snapshot", "flows._protect_again", "flows._changes")
-Happening = Callable[["World", "WatchedRun"], Any]
-
-
-class ProcessGoneError(Exception):
-    """The process was killed: nothing that it does from here on reaches anything."""
 
 
 class ConnectionDroppedError(Exception):
     """The sandbox closed the connection."""
 
 
-@dataclass
-class WatchedRun:
-    """One run: what comes in between, and what the sandbox saw of it.
+class World:
+    """One project, its sandbox, and what Prefect has stored.
 
     Attributes:
-        at: What happens before the nth request of the run.
-        approved: The snapshots of the plan that was approved last, as the API returned them before.
-        listed: The last lists that the API returned to it.
-        observed: Those on which the report is based.
-        known: How many observations were stored when it loaded them.
-        own: Its own observation.
-        latest: The latest time that it may have taken for the time.
-        task: What a cancellation cancels.
-        writes, changed: The requests that are to change something; the snapshots that they concern.
-        deleted: The snapshots that its requests have deleted.
-        seen: As the API last returned each snapshot on its own, and when: see `World.turn`.
-        was_allowed: Whether it held the lock, and Prefect called it Running, when it last read the servers.
+        skew: How far this machine's clock is behind the servers'.
+        policy: As it is saved.
+        exempt: Until when which snapshots were exempt.
+        observations: What was stored of candidates, the oldest first.
+        ours: The snapshots that a run unprotected, and no other user has changed the protection of since.
+        wrong: What must not have happened.
+        on_change: Called before a run's request to unprotect or delete a snapshot is carried out.
     """
-
-    days: float = 0
-    id: UUID = field(default_factory=uuid4)
-    at: dict[int, Happening] = field(default_factory=dict)
-    is_gone: bool = False
-    requests: int = 0
-    approved: dict[int, Json] = field(default_factory=dict)
-    listing: dict[int, Json] = field(default_factory=dict)
-    began: datetime | None = None
-    listed: Listed | None = None
-    observed: Listed | None = None
-    known: int = 0
-    own: Observed | None = None
-    latest: datetime = datetime(1970, 1, 1, tzinfo=UTC)
-    task: "asyncio.Task[Any] | None" = None
-    writes: list[str] = field(default_factory=list)
-    changed: set[int] = field(default_factory=set)
-    deleted: set[int] = field(default_factory=set)
-    seen: dict[int, tuple[Json | None, int]] = field(default_factory=dict)
-    was_allowed: bool = True
-
-
-_RUN: ContextVar[WatchedRun] = ContextVar("run")
-
-
-def current_run() -> WatchedRun:
-    """Return the run in progress."""
-    return _RUN.get()
-
-
-class World:
-    """One project, its sandbox, and what Prefect has stored."""
 
     def __init__(self, **settings: Any) -> None:
         self.time = ManualClock()
@@ -113,16 +56,14 @@ class World:
         token = SecretStr(self.sandbox.token)
         credentials = HetznerCloudCredentials(token=token, endpoint=self.sandbox.endpoint)
         self.project = Project(NAME, credentials)
-        self.policy = NamedPolicy("default", POLICY)
         self.memory = PrefectMemory(self._server_time, self._before_prefect)
+        self.policy: Policy = POLICY
         self.exempt: dict[int, datetime] = {}
         self.observations: list[Observed] = []
         self.ours: set[int] = set()
-        self.late: set[int] = set()
-        self.touched: dict[int, int] = {}
-        self.turn = 0
         self.wrong: list[str] = []
-        self.on_change: Callable[[WatchedRun, int, str], None] = lambda _run, _image_id, _what: None
+        self.on_change: Callable[[WatchedRun, int, Change], None] = lambda _run, _image_id, _what: None
+        self._app = create_app(self.sandbox)
 
     def now(self) -> datetime:
         """Return the time, as this machine's clock shows it."""
@@ -136,194 +77,122 @@ class World:
     def _server_time(self) -> datetime:
         return datetime.fromtimestamp(self.time(), UTC)
 
+    def exists(self, image_id: int) -> bool:
+        """Return whether a snapshot is there, and not only remembered as deleted."""
+        image = self.sandbox.images.get(image_id)
+        return image is not None and image["deleted"] is None
+
     @property
     def unprotected_by_us(self) -> set[int]:
-        """The snapshots that exist, and that a run has unprotected."""
-        return {
-            image_id
-            for image_id, image in self.sandbox.images.items()
-            if image_id in self.ours and not image["protection"]["delete"]
-        }
+        """The snapshots that exist, that a run has unprotected, and that no one has exempted."""
+        images = self.sandbox.images
+        unprotected = {image_id for image_id, one in images.items() if not one["protection"]["delete"]}
+        return (self.ours & unprotected) - self.exempt.keys()
 
-    def touch(self, image_id: int) -> None:
-        """Note that another user has changed a snapshot."""
-        self.turn += 1
-        self.touched[image_id] = self.turn
-        self.ours.discard(image_id)
+    @property
+    def stuck(self) -> set[int]:
+        """The snapshots on which an action is running: after a while, one that never ends."""
+        running = (one for one in self.sandbox.actions if one["status"] == "running")
+        return {resource["id"] for one in running for resource in one["resources"]}
 
     @contextmanager
     def entered(self) -> Iterator["World"]:
         """Put it where the engine, the network and the time are."""
-        with patch("sandbox.app.OPERATIONS", self._watched()):
-            self._app = create_app(self.sandbox)
-        patches: list[Any] = [patch(name, self.memory.get_client) for name in GET_CLIENT]
-        for module, names in _TASKS.items():
-            patches += [patch(f"{module}.{name}", _plain(module, name)) for name in names]
-        patches += [patch(f"{module}.wait_for_image_actions", self._wait) for module in _WAITS]
-        patches.append(patch("flows._pruning_in_progress.sleep", self._sleep))
-        patches.append(patch("flows._requirements.load_policy", self._load_policy))
-        patches.append(patch("tasks.images.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
-        patches.append(patch("tasks.protection.RETRY_POLICY", RetryPolicy(base_seconds=1e-6)))
-        world = self
 
         async def handle(_transport: object, request: httpx.Request) -> httpx.Response:
-            return await world.handle(request)
+            return await self.handle(request)
 
-        patches.append(patch.object(httpx.AsyncHTTPTransport, "handle_async_request", handle))
-        for one in patches:
-            one.start()
-        try:
+        with ExitStack() as stack:
+            stack.enter_context(tasks_without_the_engine(self.time))
+            for name in GET_CLIENT:
+                stack.enter_context(patch(name, self.memory.get_client))
+            stack.enter_context(patch("flows._requirements.load_policy", self._load_policy))
+            stack.enter_context(patch.object(httpx.AsyncHTTPTransport, "handle_async_request", handle))
             yield self
-        finally:
-            for one in reversed(patches):
-                one.stop()
-
-    async def within(self, run: WatchedRun, work: Any) -> Any:
-        """Do some work as a run; it may come in between another one."""
-        token = _RUN.set(run)
-        try:
-            return await work
-        finally:
-            _RUN.reset(token)
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the sandbox, if the process still exists, after what comes in between."""
-        run = _RUN.get()
-        self._require(run)
+        run = current_run()
+        _require_process(run)
+        self._see_what_prefect_told(run)
         run.requests += 1
-        image_id = _image_id(request.url.path)
         if happening := run.at.pop(run.requests, None):
             await happening(self, run)
-        self._require(run)
-        run.latest = max(run.latest, self.now())
+        _require_process(run)
+        response = await self._carry_out(run, request)
+        if happening := run.at.pop(-run.requests, None):
+            await happening(self, run)
+        _require_process(run)
+        self._receive(run, request, await _read_json(response))
+        return response
+
+    def _see_what_prefect_told(self, run: WatchedRun) -> None:
+        """Before each request: what a run reads of Prefect it has read since its last one."""
+        state = self.memory.states.get(run.id)
+        is_running = state is None or state.is_running()
+        run.was_allowed = is_running and self.memory.holds(lock_name(NAME), run.id)
+        self._complete_lists(run)
+
+    def _complete_lists(self, run: WatchedRun) -> None:
+        """Add what a run reads after its two lists and before its next request."""
+        if run.listed and run.listed_at == run.requests:
+            run.listed = self._listed(run.listed.images, run.listed.in_use, run.listed.began)
+
+    def _listed(self, images: Mapping[int, Json], in_use: frozenset[int], began: datetime) -> Listed:
+        return Listed(images, in_use, began, self.now(), dict(self.exempt), self.policy)
+
+    async def _carry_out(self, run: WatchedRun, request: httpx.Request) -> httpx.Response:
+        image_id, change = _image_id(request), _change(request)
         if request.method != "GET":
             run.writes.append(f"{request.method} {request.url.path}")
-            if b"true" not in request.content:  # what protects it is no deletion
-                run.changed.add(image_id)
+        existed = image_id in self.sandbox.images
+        if change:
+            self.on_change(run, image_id, change)
+            run.changed[image_id] = run.requests
+            self.ours.add(image_id)
         try:
-            response = await httpx.ASGITransport(self._with_state).handle_async_request(request)
+            return await httpx.ASGITransport(self._with_state).handle_async_request(request)
         except ConnectionDroppedError:
             raise httpx.ReadError("dropped", request=request) from None
         finally:
-            self._settle(run)
-        if happening := run.at.pop(-run.requests, None):  # the response is on its way
-            await happening(self, run)
-        self._require(run)
-        return response
+            if change == "deleted" and existed and image_id not in self.sandbox.images:
+                run.deleted.add(image_id)
+            if len(self.unprotected_by_us) > 1:
+                self.wrong.append(f"unprotected at once: {self.unprotected_by_us} at {run.requests}")
 
-    def _settle(self, run: WatchedRun) -> None:
-        self.turn += 1
-        if len(self.unprotected_by_us - self.exempt.keys()) > 1:
-            self.wrong.append(f"unprotected at once: {sorted(self.unprotected_by_us)} at {run.requests}")
+    def _receive(self, run: WatchedRun, request: httpx.Request, found: Json) -> None:
+        """Note what a run learns from a response."""
+        match request.method, *request.url.path.split("/")[2:]:
+            case "GET", "images" if isinstance(found.get("images"), list):
+                run.listing, run.began = {one["id"]: one for one in found["images"]}, self.now()
+            case "GET", "servers" if isinstance(found.get("servers"), list):
+                run.listed = self._listed(run.listing, used_by(found["servers"]), run.began)
+                run.listed_at = run.requests
+            case "GET", "images", image_id:
+                run.looks[int(image_id)] = Look(found.get("image"), run.requests)
+            case _:
+                pass
 
-    def _require(self, run: WatchedRun) -> None:
-        if run.is_gone:
-            raise ProcessGoneError
+    async def _load_policy(self, name: str) -> NamedPolicy:
+        self._before_prefect("read_block_document", name)
+        return NamedPolicy(name, self.policy)
 
     def _before_prefect(self, request: str, key: str) -> None:
-        run = _RUN.get()
-        self._require(run)
+        run = current_run()
+        _require_process(run)
         if key.startswith("snapshot-quarantine-") and request == "read_latest_artifacts":
             run.known = len(self.observations)
         if key.startswith("snapshot-quarantine-") and request == "create_artifact":
+            self._complete_lists(run)
             assert run.listed
             candidates = frozenset(run.listed.candidates(max(self.now(), run.listed.began)))
             run.own = Observed(run.listed.began, self.now(), candidates)
             self.observations.append(run.own)
             run.observed = run.listed
 
-    async def _load_policy(self, name: str) -> NamedPolicy:
-        self._before_prefect("read_block_document", name)
-        return self.policy
-
-    def _may_change(self, run: WatchedRun) -> bool:
-        state = self.memory.states.get(run.id)
-        is_running = state is None or state.is_running()
-        return is_running and self.memory.holds(lock_name(NAME), run.id)
-
     async def _with_state(self, scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("state", {})["transport"] = _Connection()
         await self._app(scope, receive, send)
-
-    async def _sleep(self, seconds: float) -> None:
-        self.time.advance(seconds)
-        await asyncio.sleep(0)  # lets another run go on
-
-    async def _wait(self, credentials: HetznerCloudCredentials, actions: Any, **given: Any) -> Any:
-        actions = getattr(actions, "value", actions)
-        async with credentials.get_client() as client:
-            return await wait_for_actions(
-                client, actions, timeout_seconds=given["timeout_seconds"], clock=self.time, sleep=self._sleep
-            )
-
-    def _watched(self) -> dict[str, tuple[str, str, Operation]]:
-        watched = {
-            "list_images": self._see_images,
-            "list_servers": self._see_servers,
-            "get_image": self._see_image,
-            "change_image_protection": self._see_change,
-            "delete_image": self._see_deletion,
-        }
-        return {
-            name: (method, path, watched[name](operation) if name in watched else operation)
-            for name, (method, path, operation) in OPERATIONS.items()
-        }
-
-    def _see_images(self, operation: Operation) -> Operation:
-        def see(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
-            status, body = operation(sandbox, call)
-            run = _RUN.get()
-            run.listing = {one["id"]: deepcopy(one) for one in (body or {})["images"]}
-            run.began = self.now()
-            return status, body
-
-        return see
-
-    def _see_servers(self, operation: Operation) -> Operation:
-        def see(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
-            status, body = operation(sandbox, call)
-            run = _RUN.get()
-            assert run.began
-            used = used_by(deepcopy((body or {})["servers"]))
-            run.listed = Listed(run.listing, used, dict(self.exempt), run.began)
-            run.was_allowed = self._may_change(run)
-            return status, body
-
-        return see
-
-    def _see_image(self, operation: Operation) -> Operation:
-        def see(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
-            image = deepcopy(sandbox.images.get(call.image_id))
-            run = _RUN.get()
-            run.seen[call.image_id] = image, self.turn
-            run.was_allowed = self._may_change(run)
-            return operation(sandbox, call)
-
-        return see
-
-    def _see_change(self, operation: Operation) -> Operation:
-        def see(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
-            removes = call.json_object(delete=bool).get("delete") is False
-            if removes:
-                self.on_change(_RUN.get(), call.image_id, "unprotected")
-            result = operation(sandbox, call)
-            if removes:
-                self.ours.add(call.image_id)
-            return result
-
-        return see
-
-    def _see_deletion(self, operation: Operation) -> Operation:
-        def see(sandbox: Sandbox, call: OperationRequest) -> OperationResponse:
-            run, existed = _RUN.get(), call.image_id in sandbox.images
-            self.on_change(run, call.image_id, "deleted")
-            try:
-                return operation(sandbox, call)
-            finally:
-                if existed and call.image_id not in sandbox.images:
-                    run.deleted.add(call.image_id)
-
-        return see
 
 
 class _Connection:
@@ -339,25 +208,30 @@ class _Connection:
         raise ConnectionDroppedError
 
 
-def _plain(module: str, name: str) -> Any:
-    """Return a task that runs without the engine, and tries again as often as with it."""
-    found = getattr(__import__(module, fromlist=[name]), name)
-    return _PlainTask(cast("Task[..., Any]", found))
+def _require_process(run: WatchedRun) -> None:
+    if run.is_gone:
+        raise ProcessGoneError
 
 
-class _PlainTask:
-    def __init__(self, task: Task[..., Any]) -> None:
-        self._fn, self._policy = task.fn, RetryPolicy(retries=task.retries, base_seconds=1e-6)
-
-    def with_options(self, **_options: object) -> "_PlainTask":
-        return self
-
-    async def __call__(self, *args: Any, wait_for: object = None, **named: Any) -> Any:
-        del wait_for
-        given = [getattr(one, "value", one) for one in args]
-        return await self._policy.call(lambda: self._fn(*given, **named))
-
-
-def _image_id(path: str) -> int:
-    parts = path.split("/")
+def _image_id(request: httpx.Request) -> int:
+    parts = request.url.path.split("/")
     return int(parts[3]) if len(parts) > 3 and parts[3].isdigit() else 0
+
+
+def _change(request: httpx.Request) -> Change | None:
+    """Return what a request is to do to a snapshot; nothing, if it protects it."""
+    if request.method == "DELETE":
+        return "deleted"
+    is_change = request.method == "POST" and request.url.path.endswith("/actions/change_protection")
+    return "unprotected" if is_change and json.loads(request.content)["delete"] is False else None
+
+
+async def _read_json(response: httpx.Response) -> Json:
+    """Read what a run can read; an error, or what is no JSON object, is nothing."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    content = b"".join([part async for part in response.stream])
+    try:
+        found = httpx.Response(response.status_code, headers=response.headers, content=content).json()
+    except (ValueError, httpx.DecodingError):
+        return {}
+    return found if response.is_success and isinstance(found, dict) else {}

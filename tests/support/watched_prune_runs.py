@@ -21,7 +21,8 @@ from snapshot_protection.protection_report import ProjectReport
 from snapshot_protection.prune_plan import PruneApprovalRequest, PruneLimits
 from snapshot_protection.prune_report import ProjectPruneReport, PruneReport, SnapshotsNotPrunedError
 from tests.support.prune_reference import POLICY
-from tests.support.prune_world import NAME, ProcessGoneError, WatchedRun, World
+from tests.support.prune_world import NAME, World
+from tests.support.watched_runs import ProcessGoneError, WatchedRun, within
 
 SERVER = {"id": 40_000_001, "name": "db-1"}
 
@@ -90,7 +91,7 @@ class PruneHistory:
         run = _PruneRun([self.world.project], options, ThisRun(watched.id, "watched"))
         work = run.look() if dry_run else run.apply(with_approval=approval)
         with suppress(ProcessGoneError):
-            state = await self.world.within(watched, work)
+            state = await within(watched, work)
         if watched.is_gone or state.name == "Rejected":
             return None
         report = state.data.report if isinstance(state.data, SnapshotsNotPrunedError) else state.data
@@ -106,7 +107,7 @@ class PruneHistory:
         settings = {"dry_run": False, "timeout_seconds": 120, "max_groups": 9, "show_progress": False}
         chosen = ProtectionOptions("", requirements=found, **{**settings, **options})
         project = Project(name or NAME, self.world.project.credentials)
-        work = self.world.within(watched or WatchedRun(), protect_project(project, chosen))
+        work = within(watched or WatchedRun(), protect_project(project, chosen))
         done: ProjectReport = await asyncio.create_task(
             work
         )  # a connection pool is entered once by each task
@@ -116,9 +117,7 @@ class PruneHistory:
         """Protect a snapshot as a run does that has unprotected it."""
         credentials = self.world.project.credentials
         assert credentials
-        seen: LastSeen = await self.world.within(
-            WatchedRun(), protect_again(credentials, image_id, timeout_seconds=60)
-        )
+        seen: LastSeen = await within(WatchedRun(), protect_again(credentials, image_id, timeout_seconds=60))
         return seen
 
     def kill_when(self, what: str) -> None:
