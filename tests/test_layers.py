@@ -34,6 +34,7 @@ WHOLE_PROJECT = {
     "lock",
     "packaging",
     "systemd_units",
+    "version",
 }
 LEVELS = {package: level for level, layer in enumerate(reversed(LAYERS)) for package in layer}
 MAY_IMPORT_THE_SANDBOX = {"cli", "playground", "benchmarks"}
