@@ -28,6 +28,7 @@ WHOLE_PACKAGE = {  # tests of what no module does alone
 }
 WHOLE_PROJECT = {
     "architecture_page",
+    "ci",
     "deleting_requests",
     "documents",
     "layers",

@@ -1,4 +1,4 @@
-"""The version is written in `hetzner_cloud/_version.py`, and in one line of prefect.yaml, which imports nothing."""
+"""The version: one line in `hetzner_cloud/_version.py`, and one in prefect.yaml, which imports nothing."""
 
 import tomllib
 from importlib.metadata import version
