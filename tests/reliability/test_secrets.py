@@ -59,7 +59,7 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     talkative = {
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "hetzner_cloud,httpx,httpcore",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "blocks,hetzner_cloud,reporting,httpx,httpcore",
     }
     shell = protect(prefect_api, "--project", "faulty", **talkative)
     unreachable = protect(
