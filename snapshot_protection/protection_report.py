@@ -202,7 +202,7 @@ def next_step(report: ProtectionReport) -> str:
     """Return what to do about a run that did not succeed."""
     if report.counts["unfinished"] and not report.counts["failed"] and not report.with_errors:
         return "Run it again in a few minutes: what is protected by then costs nothing."
-    return "Mend the cause, then run it again: what is protected costs nothing."
+    return "Fix the cause and run again; protected snapshots are skipped."
 
 
 def format_outcome_name(outcome: OutcomeName) -> str:

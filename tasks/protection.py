@@ -33,10 +33,10 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     """Ask for the protection of each snapshot of a group.
 
     Returns:
-        For each image, in the order given, its started action; none if it was deleted meanwhile.
+        For each image, in the order given, its started action; none if it was deleted during the run.
 
     Raises:
-        ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
+        ChangesFailedError: At least one change failed; its `results` have the others' actions too.
     """
     asked_for = BatchedLogger("Protection asked for")
     try:
@@ -67,7 +67,7 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: Batched
         return ChangeResult(image_id=image_id, error=ErrorInfo.of(error))
     except asyncio.CancelledError:
         logger.warning(
-            "Snapshot %d: cancelled while its protection was asked for: it may be under way", image_id
+            "Snapshot %d: cancelled while its protection was requested: it may be in progress", image_id
         )
         raise
     asked_for.add(str(action))
@@ -83,7 +83,7 @@ async def get_unlisted_images(
     """Look for images that a listing did not show: gone, relabelled, or shifted from page to page.
 
     Returns:
-        By id, each image that exists, or the trouble that keeps us from knowing; those that are gone are not
+        By id, each image that exists, or the error that hides its state; those that are deleted are not
         in it.
     """
     async with credentials.get_client() as client:
