@@ -38,18 +38,18 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     Raises:
         ChangesFailedError: At least one change failed; its `results` have the others' actions too.
     """
-    asked_for = BatchedLogger("Protection asked for")
+    requested = BatchedLogger("Protection requested")
     try:
         async with credentials.get_client() as client:
-            results = await asyncio.gather(*(_protect(client, image.id, asked_for) for image in images))
+            results = await asyncio.gather(*(_protect(client, image.id, requested) for image in images))
     finally:  # whatever was started is named
-        asked_for.flush()
+        requested.flush()
     if any(result.error and not result.is_deleted for result in results):
         raise ChangesFailedError(results)
     return results
 
 
-async def _protect(client: HetznerCloudClient, image_id: int, asked_for: BatchedLogger) -> ChangeResult:
+async def _protect(client: HetznerCloudClient, image_id: int, requested: BatchedLogger) -> ChangeResult:
     logger = run_logger()
 
     def say(error: HetznerCloudError, pause: float) -> None:
@@ -70,7 +70,7 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: Batched
             "Snapshot %d: cancelled while its protection was requested: it may be in progress", image_id
         )
         raise
-    asked_for.add(str(action))
+    requested.add(str(action))
     return ChangeResult(image_id=image_id, action=action)
 
 

@@ -55,7 +55,7 @@ async def wait_for_image_actions(
             if not action.succeeded:
                 logger.error("Ended with %s: %s", action.status, action)
         for line in join_in_chunks(str(action) for action in progress.finished if action.succeeded):
-            logger.info("Ended with success: %s", line)
+            logger.info("Succeeded: %s", line)
         if show_progress:
             artifact.show(progress.percent)
 

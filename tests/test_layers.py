@@ -34,8 +34,10 @@ WHOLE_PROJECT = {
     "layers",
     "lock",
     "packaging",
+    "reported_names",
     "systemd_units",
     "version",
+    "vocabulary",
 }
 LEVELS = {package: level for level, layer in enumerate(reversed(LAYERS)) for package in layer}
 MAY_IMPORT_THE_SANDBOX = {"cli", "playground", "benchmarks"}
