@@ -89,8 +89,9 @@ class ProtectionReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing failed, nothing is unfinished, all could be read, and no token was rejected."""
-        return not (self.counts["failed"] or self.counts["unfinished"] or self.with_errors or self.without_id)
+        """Whether no snapshot needs attention, all could be read, and no token was rejected."""
+        needs_attention = any(outcome.needs_attention for outcome in self.snapshots)
+        return not (needs_attention or self.with_errors or self.without_id)
 
     @property
     def inaccessible(self) -> list[ProjectReport]:

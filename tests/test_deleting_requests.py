@@ -41,9 +41,9 @@ def test_a_delete_is_sent_by_the_client_s_method_and_nothing_else() -> None:
 
 def test_the_client_s_method_is_called_by_its_task_and_nothing_else() -> None:
     """The playground deletes an image of its own sandbox, behind the client's back; pruning uses the task."""
-    assert places("delete_image") == {"tasks.images": 1, "flows._prune_snapshot": 1, "playground.stack": 1}
+    assert places("delete_image") == {"tasks.images": 1, "flows._prune_snapshot": 1, "playground.scenario": 1}
     assert "from tasks.images import delete_image" in (ROOT / "flows" / "_prune_snapshot.py").read_text()
-    assert "prod.delete_image(" in (ROOT / "playground" / "stack.py").read_text()
+    assert "prod.delete_image(" in (ROOT / "playground" / "scenario.py").read_text()
 
 
 def test_http_requests_to_the_api_are_sent_by_the_transport_and_the_benchmarks_only() -> None:

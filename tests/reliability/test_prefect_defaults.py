@@ -73,6 +73,8 @@ def test_every_flow_and_task_says_how_often_it_is_retried() -> None:
         "change_image_protection",
         "list_image_actions",
         "get_image_action",
+        "list_servers",
+        "list_prices",
     }
     assert {retries[name] for name in of_endpoints} == {5}
     assert len(retries) > len(of_endpoints) + 3
