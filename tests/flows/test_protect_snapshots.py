@@ -124,7 +124,7 @@ async def test_one_bad_snapshot_never_stops_the_others(
     assert f"prod/{endless} unfinished, action {actions[endless]}: action still running (" in message
     assert f"prod/{creating} unfinished: " in message
     assert f"prod/{deleted} deleted: " in message
-    assert message.endswith("then run it again: what is protected costs nothing.")
+    assert message.endswith("Fix the cause and run again; protected snapshots are skipped.")
 
 
 async def test_a_snapshot_deleted_during_the_run_is_deleted_and_no_failure(
