@@ -10,14 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_CACHE_DIR := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-e2e reliability bench bench-docs check format sandbox playground deploy audit-deps lock clean
+.PHONY: help install demo test test-e2e coverage reliability bench bench-docs check format sandbox playground deploy audit-deps lock clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## make .venv from the lock, editable
 
-$(VENV)/installed: $(VENV)/locked pyproject.toml
+$(VENV)/installed: $(VENV)/locked pyproject.toml hetzner_cloud/_version.py
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -38,6 +38,10 @@ test: install ## the quick suite
 test-e2e: install ## what starts processes as a user does
 	@$(PYTEST) -m "e2e and not reliability"
 
+coverage: install ## the quick suite, and how many lines it runs; fails below the floor in pyproject.toml
+	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
+	  $(PYTEST) -m "not e2e and not reliability" --cov --cov-report term:skip-covered
+
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
@@ -53,16 +57,17 @@ bench: install ## measure what a run costs, beside what people would use instead
 bench-docs: bench ## the same, and write the figures into docs/performance.md
 	@$(BIN)/python -m benchmarks.page build/benchmark.jsonl
 
-check: install ## lint, format and types
+check: install ## lint, format, types and spelling
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
-format: install ## let ruff format and mend what it can
+format: install ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
-sandbox: install ## a stand-in for the image part of the Hetzner Cloud API, on loopback
+sandbox: install ## a fake server of the image part of the Hetzner Cloud API, on loopback
 	@$(BIN)/hetzner-snapshots sandbox $(ARGS)
 
 playground: install ## everything to click around in, without a Hetzner account
@@ -75,11 +80,13 @@ audit-deps: ## look the locked packages up among known vulnerabilities; needs th
 	@$(PYTHON) -m venv build/audit-deps && build/audit-deps/bin/pip install -qq pip-audit
 	@build/audit-deps/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
-lock: ## resolve pyproject.toml anew into requirements.lock
+# uv reads the groups of a managed project only, and pyproject.toml says why this one is not managed.
+lock: ## resolve pyproject.toml from scratch into requirements.lock (ARGS=--upgrade: to the newest versions)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install -qq uv
-	@build/lock/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --all-extras \
-	  --generate-hashes --no-header --no-annotate $(ARGS) \
+	@sed '/^managed = false/d' pyproject.toml > build/lock/pyproject.toml
+	@build/lock/bin/uv pip compile build/lock/pyproject.toml --quiet --universal --python-version 3.11 \
+	  --group build/lock/pyproject.toml:dev --generate-hashes --no-header --no-annotate $(ARGS) \
 	  --output-file requirements.lock
 
 clean: ## remove what the other targets made
-	@rm -rf $(VENV) .playground build dist .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .playground build dist .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -48,7 +48,7 @@ def main(sections: Collection[str], path: Path, *, quick: bool) -> None:
                     _CONSOLE.print(f"Measuring: {name} ...")
                     measure(bench)
             _CONSOLE.print(
-                "Waiting for what was measured meanwhile ..." if _IN_BACKGROUND in sections else ""
+                "Waiting for what was measured in the background ..." if _IN_BACKGROUND in sections else ""
             )
     results = read_results(path)
     _CONSOLE.print(f"\nMeasured on {machine()}.")
@@ -83,4 +83,4 @@ if __name__ == "__main__":
     try:
         main(options.sections or [*_SECTIONS, _IN_BACKGROUND], options.figures, quick=options.quick)
     except KeyboardInterrupt:
-        sys.exit("Interrupted; the server and the stand-ins are ended.")
+        sys.exit("Interrupted; the Prefect server and the fake servers have been stopped.")

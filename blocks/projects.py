@@ -37,7 +37,7 @@ from hetzner_cloud.config import DEFAULT_ENDPOINT
 from hetzner_cloud.errors import InvalidArgumentError
 from snapshot_protection.error_info import ErrorInfo
 
-LOGGER = logging.getLogger("hetzner_cloud")
+LOGGER = logging.getLogger(__name__)
 
 _MAX_CONCURRENT_LOADS = 10
 _BLOCK_NAME = re.compile(r"[a-z0-9-]+")  # as Prefect allows; others must not become part of an address

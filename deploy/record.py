@@ -69,7 +69,7 @@ class Record(BaseModel):
     @field_validator("deployments", mode="before")
     @classmethod
     def _drop_invalid(cls, deployments: object) -> object:
-        """Treat an entry that somebody has edited as lost, and no other."""
+        """Treat an entry that another user has edited as lost, and no other."""
         if not isinstance(deployments, Mapping):
             return deployments
         return {name: entry for name, entry in deployments.items() if _is_entry(entry)}

@@ -151,7 +151,7 @@ async def _look_for_evidence(
     try:
         actions = await listing(credentials, sort="id:desc", limit=_MAX_ACTIONS)
     except UnreadableActionsError as error:
-        return with_evidence(findings, error.actions), f"who lifted the protection may be missing: {error}"
+        return with_evidence(findings, error.actions), f"who removed the protection may be missing: {error}"
     except HetznerCloudError as error:
         return findings, f"who removed the protection could not be looked up: {error}"
     return with_evidence(findings, actions), ""

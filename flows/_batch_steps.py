@@ -110,7 +110,7 @@ class BatchSteps:
             await self.runs.mark_crashed(run.run, silence)
 
     async def _give_up(self, batch: Batch, run: BatchStart, status: RunStatus) -> None:
-        """Cancel a batch, and look once more for a report: it may have finished meanwhile."""
+        """Cancel a batch, and check once more for a report: it may have finished in the meantime."""
         if not run.is_final and not batch.given_up_because:
             batch.given_up_because = await self._describe_patience(run, status)
         await self._cancel_unfinished(batch)

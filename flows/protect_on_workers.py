@@ -52,7 +52,7 @@ async def protect_on_workers(
         dry_run: Only report what would be protected; change nothing.
         timeout_seconds: How long each project's run waits for the actions after the last one was started.
         projects_per_run: How many projects have a flow run together.
-        max_concurrent_runs: How many of these runs are under way at once.
+        max_concurrent_runs: How many of these runs are in progress at once.
         policy: The name of the Snapshot Policy block that says which snapshots need no protection. If no
             default is saved, every snapshot must be protected.
 

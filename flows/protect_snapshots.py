@@ -23,7 +23,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.validation import validate_label_selector, validate_timeout
 from snapshot_protection.protection_report import ProtectionReport
 
-_MAX_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps nobody
+_MAX_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes helps no one
 
 
 @flow(name="protect-snapshots", flow_run_name=protection_run_name, retries=0, retry_delay_seconds=0)

@@ -72,7 +72,7 @@ def parse_model(model: type[M], response: ApiResponse) -> M:
         except ValidationError as error:
             reason = describe_invalid(error)
     status = response.status_code
-    message = f"{response.request} was answered with {status} and not what is documented: {reason}"
+    message = f"{response.request} returned {status} and not what is documented: {reason}"
     raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
 
 
@@ -92,7 +92,7 @@ def parse_error(response: ApiResponse, credentials_label: str = "this project") 
     status, content = response.status_code, _error_content(response.body.content)
     code, reported = _string(content, "code"), _string(content, "message")
     error_class = error_class_for(status, code, response.request)
-    message = f"{response.request} was answered with {status}" + (f": {reported}" if reported else "")
+    message = f"{response.request} returned {status}" + (f": {reported}" if reported else "")
     message += _ADVICE.get(error_class, "").format(credentials=credentials_label)
     details = content.get("details") if isinstance(content.get("details"), Mapping) else None
     return error_class(message, code or f"http_{status}", status, response.correlation_id, details)

@@ -101,9 +101,7 @@ def validate_timeout(seconds: object) -> float:
         InvalidArgumentError: It is anything else.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _MAX_SECONDS:
-        raise InvalidArgumentError(
-            f"The time-out must be more than 0 seconds, not {printable_repr(seconds)}."
-        )
+        raise InvalidArgumentError(f"The timeout must be more than 0 seconds, not {printable_repr(seconds)}.")
     return seconds
 
 

@@ -44,7 +44,7 @@ class PrefectServer:
 
     @property
     def settings(self) -> dict[Any, Any]:
-        """What this very process needs to use it, for `temporary_settings`."""
+        """What this process needs to use it, for `temporary_settings`."""
         return {
             PREFECT_API_URL: self.environment["PREFECT_API_URL"],
             PREFECT_HOME: self.log.parent,
@@ -187,13 +187,13 @@ def worker(
 
 
 def free_port() -> int:
-    """Find a port on loopback that nobody listens on."""
+    """Find a port on loopback that no process listens on."""
     with socket.create_server((_LOOPBACK, 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a port on loopback."""
+    """Return whether no process listens on a port on loopback."""
     with suppress(OSError), socket.create_server((_LOOPBACK, port)):
         return True
     return False

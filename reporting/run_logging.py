@@ -1,4 +1,4 @@
-"""The run's log: it includes the client's log lines, and expected errors without a traceback."""
+"""The run's log: it includes our packages' log lines, and expected errors without a traceback."""
 
 import asyncio
 import logging
@@ -13,28 +13,26 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.rendered_report import RenderedReport
 from snapshot_protection.wording import IN_A_LINE, join_in_chunks
 
+LOGGER = logging.getLogger(__name__)
+
 _MAX_DELAY_SECONDS = 1.0
+_PACKAGES = ("blocks", "hetzner_cloud", "reporting")  # whose modules log under their own names
 
 
 def join_run_logging() -> None:
-    """Send the log lines of `hetzner_cloud` where Prefect's go; calling it again changes nothing."""
-    logger = logging.getLogger("hetzner_cloud")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
-    if not any(isinstance(handler, APILogHandler) for handler in logger.handlers):
-        handler = APILogHandler()
-        handler.addFilter(_is_in_run)
-        logger.addHandler(handler)
+    """Send the log lines of our packages where Prefect's go; calling it again changes nothing."""
+    for package in _PACKAGES:
+        _join(logging.getLogger(package))
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_expected_traceback)
 
 
 def run_logger() -> logging.Logger | LoggingAdapter:
-    """Return the run's logger, outside of a run the client's."""
+    """Return the run's logger, outside of a run this module's."""
     try:
         return get_run_logger()
     except MissingContextError:
-        return logging.getLogger("hetzner_cloud")
+        return LOGGER
 
 
 def log_report(report: RenderedReport) -> None:
@@ -73,6 +71,15 @@ class BatchedLogger:
 def in_run_context() -> bool:
     """Return whether this is in a flow run or task run."""
     return bool(TaskRunContext.get() or FlowRunContext.get())
+
+
+def _join(logger: logging.Logger) -> None:
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, APILogHandler) for handler in logger.handlers):
+        handler = APILogHandler()
+        handler.addFilter(_is_in_run)
+        logger.addHandler(handler)
 
 
 def _is_in_run(_record: logging.LogRecord) -> bool:

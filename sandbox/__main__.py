@@ -48,7 +48,7 @@ def _first_line(sandbox: Sandbox) -> str:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
-        description="A stand-in for the image part of the Hetzner Cloud API, for one project, on loopback.",
+        description="A fake server of the image part of the Hetzner Cloud API, for one project, on loopback.",
         epilog=fault_kinds.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

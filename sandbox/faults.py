@@ -2,7 +2,7 @@
 
 A fault is of one kind. These go wrong with any operation:
 
-* error: an error answer with `status` (500), `code` and `message`; nothing is carried out
+* error: an error response with `status` (500), `code` and `message`; nothing is carried out
 * html, empty: an HTML page or nothing with `status` (502), as from a gateway, without the API's headers
 * truncated: the answer's JSON breaks off, though its length is as announced
 * wrong_shape: JSON that is not of the documented shape
@@ -16,9 +16,9 @@ by default for the last three. These go wrong with the action that a change of p
 
 * action_error: it ends in error, with `code` and `message`; the change is made only if `takes_effect`
 * action_without_effect: it succeeds, and nothing is changed
-* action_never_ends: it runs for ever
-* action_status: it shows `code` as its status for ever, and does what it should
-* action_unknown: no list and no look-up finds it, and it does what it should
+* action_never_ends: it runs forever
+* action_status: it shows `code` as its status forever, and does what it should
+* action_unknown: no list and no lookup finds it, and it does what it should
 * image_deleted: the image is gone when its change arrives
 
 These go wrong with a deletion of an image, if it is not rejected:

@@ -1,7 +1,7 @@
 """What an audit finds of one snapshot."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,7 +23,7 @@ FindingName = Literal[
     "new",
     "protected",
 ]
-_MOST_SEVERE_FIRST: tuple[FindingName, ...] = FindingName.__args__  # type: ignore[attr-defined]  # of Literal
+MOST_SEVERE_FIRST: tuple[FindingName, ...] = get_args(FindingName)
 
 
 class SnapshotFinding(BaseModel):
@@ -107,4 +107,4 @@ class SnapshotFinding(BaseModel):
 
 def severity(finding: SnapshotFinding) -> tuple[int, int]:
     """Return a key that sorts the most severe findings first, then by id."""
-    return _MOST_SEVERE_FIRST.index(finding.finding), finding.image_id
+    return MOST_SEVERE_FIRST.index(finding.finding), finding.image_id

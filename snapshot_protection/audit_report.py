@@ -24,7 +24,7 @@ LABELS: Mapping[FindingName, str] = {
     "missing_protected": "🔴 missing, was protected",
     "new_unprotected": "🟡 new, unprotected",
     "unprotected": "🟡 unprotected",
-    "in_grace_period": "⚪ in its time of grace",
+    "in_grace_period": "⚪ in grace period",
     "missing": "⚪ missing, was not protected",
     "missing_exempt": "⚪ missing, was exempt",
     "pruned": "⚪ pruned",
@@ -194,7 +194,7 @@ def format_headline(report: AuditReport) -> str:
         return ", ".join([format_nothing_found(read, report.label_selector), *inaccessible])
     parts = [f"{protected} of {pluralize(total, 'snapshot')} protected in {projects}"]
     parts += [f"{report.unprotected} unprotected{new}"] if report.unprotected else []
-    parts += [f"{counts['in_grace_period']} in their time of grace"] if counts["in_grace_period"] else []
+    parts += [f"{counts['in_grace_period']} in grace period"] if counts["in_grace_period"] else []
     parts += [f"{counts['exempt']} exempt"] if counts["exempt"] else []
     missing = sum(one.is_missing for project in report.distinct for one in project.findings)
     parts += [f"{missing} missing"] if missing else []
@@ -206,7 +206,7 @@ def next_step(report: AuditReport) -> str:
     """Return the next step, empty if there is nothing to do."""
     parts = []
     if report.inaccessible:
-        parts.append("Mend what keeps the projects from being read, then run the audit again.")
+        parts.append("Restore access to the projects, then rerun the audit.")
     if report.unreadable:
         parts.append(
             "Look up in Hetzner's console what could not be read: whether it is protected is unknown."

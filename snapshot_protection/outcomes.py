@@ -1,7 +1,7 @@
 """The outcome of a run for each snapshot, exactly one, with the error and the action that led to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,9 +13,6 @@ from snapshot_protection.unreadable import ListedSnapshot
 from snapshot_protection.wording import pluralize
 
 OutcomeName = Literal[
-    "protected", "already_protected", "would_protect", "exempt", "deleted", "failed", "unfinished"
-]
-MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
     "failed",
     "unfinished",
     "deleted",
@@ -23,7 +20,8 @@ MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = (
     "would_protect",
     "protected",
     "already_protected",
-)
+]
+MOST_SEVERE_FIRST: tuple[OutcomeName, ...] = get_args(OutcomeName)
 
 
 class _Record(BaseModel):

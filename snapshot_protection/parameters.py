@@ -17,7 +17,7 @@ def validate_grace(hours: object) -> float:
         InvalidArgumentError: It is anything else.
     """
     if not isinstance(hours, int | float) or isinstance(hours, bool) or not 0 <= hours <= _MAX_GRACE_HOURS:
-        raise InvalidArgumentError(f"The time of grace must be 0 hours or more, not {printable_repr(hours)}.")
+        raise InvalidArgumentError(f"The grace period must be 0 hours or more, not {printable_repr(hours)}.")
     return hours
 
 

@@ -89,8 +89,9 @@ class ProtectionReport(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing failed, nothing is unfinished, all could be read, and no token was rejected."""
-        return not (self.counts["failed"] or self.counts["unfinished"] or self.with_errors or self.without_id)
+        """Whether no snapshot needs attention, all could be read, and no token was rejected."""
+        needs_attention = any(outcome.needs_attention for outcome in self.snapshots)
+        return not (needs_attention or self.with_errors or self.without_id)
 
     @property
     def inaccessible(self) -> list[ProjectReport]:
@@ -202,7 +203,7 @@ def next_step(report: ProtectionReport) -> str:
     """Return what to do about a run that did not succeed."""
     if report.counts["unfinished"] and not report.counts["failed"] and not report.with_errors:
         return "Run it again in a few minutes: what is protected by then costs nothing."
-    return "Mend the cause, then run it again: what is protected costs nothing."
+    return "Fix the cause and run again; protected snapshots are skipped."
 
 
 def format_outcome_name(outcome: OutcomeName) -> str:

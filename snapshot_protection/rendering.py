@@ -60,7 +60,7 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
         tables=tuple(
             RenderedTable(
                 audit_pages.build_table(project, now=report.audited),
-                description=f"The snapshots of {project.project}, the worst first.",
+                description=f"The snapshots of {project.project}, most severe first.",
                 key=table_key(project.project, report.label_selector),
                 project=project.project,
             )

@@ -67,7 +67,7 @@ async def change_image_protection(
     Args:
         credentials: The project; its token needs the permission Read & Write.
         image_id: From 1 to 2^53-1; a snapshot's.
-        delete: True protects it, False lifts the protection.
+        delete: True protects it, False removes the protection.
 
     Raises:
         HetznerCloudError: NotFoundError if it is gone, LockedError if another action still runs on it after

@@ -33,23 +33,23 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     """Ask for the protection of each snapshot of a group.
 
     Returns:
-        For each image, in the order given, its started action; none if it was deleted meanwhile.
+        For each image, in the order given, its started action; none if it was deleted during the run.
 
     Raises:
-        ChangesFailedError: There was trouble with at least one; its `results` have the others' actions too.
+        ChangesFailedError: At least one change failed; its `results` have the others' actions too.
     """
-    asked_for = BatchedLogger("Protection asked for")
+    requested = BatchedLogger("Protection requested")
     try:
         async with credentials.get_client() as client:
-            results = await asyncio.gather(*(_protect(client, image.id, asked_for) for image in images))
+            results = await asyncio.gather(*(_protect(client, image.id, requested) for image in images))
     finally:  # whatever was started is named
-        asked_for.flush()
+        requested.flush()
     if any(result.error and not result.is_deleted for result in results):
         raise ChangesFailedError(results)
     return results
 
 
-async def _protect(client: HetznerCloudClient, image_id: int, asked_for: BatchedLogger) -> ChangeResult:
+async def _protect(client: HetznerCloudClient, image_id: int, requested: BatchedLogger) -> ChangeResult:
     logger = run_logger()
 
     def say(error: HetznerCloudError, pause: float) -> None:
@@ -67,10 +67,10 @@ async def _protect(client: HetznerCloudClient, image_id: int, asked_for: Batched
         return ChangeResult(image_id=image_id, error=ErrorInfo.of(error))
     except asyncio.CancelledError:
         logger.warning(
-            "Snapshot %d: cancelled while its protection was asked for: it may be under way", image_id
+            "Snapshot %d: cancelled while its protection was requested: it may be in progress", image_id
         )
         raise
-    asked_for.add(str(action))
+    requested.add(str(action))
     return ChangeResult(image_id=image_id, action=action)
 
 
@@ -83,7 +83,7 @@ async def get_unlisted_images(
     """Look for images that a listing did not show: gone, relabelled, or shifted from page to page.
 
     Returns:
-        By id, each image that exists, or the trouble that keeps us from knowing; those that are gone are not
+        By id, each image that exists, or the error that hides its state; those that are deleted are not
         in it.
     """
     async with credentials.get_client() as client:

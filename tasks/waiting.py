@@ -43,7 +43,7 @@ async def wait_for_image_actions(
         The finished actions in the order given, if all succeeded.
 
     Raises:
-        InvalidArgumentError: The time-out is not above zero; nothing was sent.
+        InvalidArgumentError: The timeout is not above zero; nothing was sent.
         ActionError: Not all succeeded: `succeeded`, `failed`, `unfinished` and `missing` list them. It is an
             ActionFailedError if any failed, an ActionUnfinishedError if else any still runs, an
             ActionNotFoundError if the others are only unknown to the API.
@@ -55,7 +55,7 @@ async def wait_for_image_actions(
             if not action.succeeded:
                 logger.error("Ended with %s: %s", action.status, action)
         for line in join_in_chunks(str(action) for action in progress.finished if action.succeeded):
-            logger.info("Ended with success: %s", line)
+            logger.info("Succeeded: %s", line)
         if show_progress:
             artifact.show(progress.percent)
 

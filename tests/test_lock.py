@@ -8,12 +8,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from hetzner_cloud import __version__
-
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
-REQUIREMENTS = [Requirement(text) for text in [*PROJECT["dependencies"], *EXTRAS]]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = PYPROJECT["dependency-groups"]
+INCLUDED = {one["include-group"] for one in GROUPS["dev"]}
+DEVELOPMENT = [line for name in sorted(INCLUDED) for line in GROUPS[name]]
+REQUIREMENTS = [Requirement(line) for line in [*PYPROJECT["project"]["dependencies"], *DEVELOPMENT]]
 LOCK = (ROOT / "requirements.lock").read_text()
 LOCKED = dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==([^\s;]+)", LOCK, re.MULTILINE))
 
@@ -36,6 +36,12 @@ def test_the_lock_has_versions_and_hashes_only_and_so_names_no_host() -> None:
     assert not [line for line in LOCK.splitlines() if not re.fullmatch(f"{version}|{digest}", line)]
 
 
-def test_the_package_says_the_version_that_is_released() -> None:
-    assert PROJECT["version"] == __version__
-    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+def test_the_group_that_is_locked_includes_all_others() -> None:
+    assert GROUPS.keys() == {"dev", *INCLUDED}
+    assert "--group build/lock/pyproject.toml:dev" in (ROOT / "Makefile").read_text()
+
+
+def test_uv_leaves_the_environment_and_the_lock_of_make_alone() -> None:
+    assert PYPROJECT["tool"]["uv"] == {"managed": False}
+    assert "uv.lock" in (ROOT / ".gitignore").read_text().split()
+    assert not (ROOT / "uv.lock").exists()

@@ -19,7 +19,7 @@ class TestStandards(BlockStandardTestSuite):
     def block(self) -> type[Block]:
         return HetznerCloudCredentials
 
-    @pytest.mark.skip(reason="no logo: one at an address of somebody else's becomes a broken picture")
+    @pytest.mark.skip(reason="no logo: one at another site's address becomes a broken picture")
     def test_has_a_valid_image(self, block: type[Block]) -> None: ...
 
 

@@ -38,7 +38,7 @@ def test_nothing_is_changed_when_only_operators_have_changed_it(*, known: bool) 
     assert changes(SPEC, deployed(**THEIRS), known=known) == Changes({})
 
 
-def test_nothing_of_an_operator_s_is_changed_when_nobody_knows_what_was_deployed() -> None:
+def test_nothing_of_an_operator_s_is_changed_when_no_record_says_what_was_deployed() -> None:
     spec = replace(SPEC, always={**SPEC.always, "version": "2"}, tags=["new"], parameters={}, schedules=[])
     assert changes(spec, deployed(**THEIRS), known=False) == Changes({"version": "2"})
 

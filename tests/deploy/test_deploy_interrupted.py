@@ -89,7 +89,7 @@ async def test_b_a_deploy_that_is_killed_after_any_write_leaves_each_deployment_
 
 
 def version_in(checkout: Path) -> str:
-    return (checkout / "prefect.yaml").read_text().split('version: "')[1].split('"')[0]
+    return (checkout / "prefect.yaml").read_text().split('version: &version "')[1].split('"')[0]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ _SECONDS = 10  # the shortest window that Prefect allows
 _WITHIN = dict.fromkeys((240, 900, 93_600), _SECONDS)
 
 
-@flow(name="somebody-else-s")
+@flow(name="another-user-s")
 def other_flow() -> None: ...
 
 

@@ -1,7 +1,6 @@
 """`make deploy` on a real server, and a real worker in another folder that runs what was deployed."""
 
 import sys
-import tomllib
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events.schemas.automations import Automation
 from prefect.flows import Flow, load_flow_from_entrypoint
 
-from hetzner_cloud import __version__
 from playground.server import PrefectServer, worker
 from tests.support.deployments import (
     AUDIT,
@@ -57,12 +55,6 @@ def test_each_deployment_says_what_a_person_wants_to_know() -> None:
     for deployment in DEPLOYMENTS:
         assert deployment["description"]
         assert deployment["work_pool"]["name"] == "hetzner-cloud"
-
-
-def test_the_deployments_have_the_project_s_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    versions = {__version__, project["version"], *(deployment["version"] for deployment in DEPLOYMENTS)}
-    assert len(versions) == 1
 
 
 async def the_automation() -> Automation:

@@ -39,7 +39,7 @@ async def test_hcloud_finds_every_snapshot_protected_and_no_other_image_touched(
     assert after.keys() == before.keys()
 
 
-async def test_hcloud_cannot_delete_a_snapshot_that_we_protected_and_can_once_it_is_lifted(
+async def test_hcloud_cannot_delete_a_snapshot_that_we_protected_and_can_once_it_is_unprotected(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=1)

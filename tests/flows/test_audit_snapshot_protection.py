@@ -81,29 +81,31 @@ async def test_what_lost_its_protection_behind_our_back_is_the_first_row_with_it
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=120, protected=110)
-    save_project("audit-lifted", sandbox)
-    await audit("audit-lifted")
+    save_project("audit-unprotected", sandbox)
+    await audit("audit-unprotected")
     victim = sorted(sandbox.images)[77]
     action = sandbox.set_protection(victim, delete=False)
     before = len(sandbox.requests)
 
-    done = await audit("audit-lifted", grace_hours=24 * 365 * 10)  # no time of grace excuses it
+    done = await audit("audit-unprotected", grace_hours=24 * 365 * 10)  # no grace period excuses it
 
-    first, *others = await rows_of(done, "audit-lifted")
+    first, *others = await rows_of(done, "audit-unprotected")
     assert (first["snapshot"], first["finding"]) == (victim, "🔴 newly unprotected")
     assert first["removed by"].startswith(f"action {action} of 20")
     assert not [row for row in others if row["removed by"]]
     assert done.state.message
-    assert "1 unprotected (1 new), 10 in their time of grace" in done.state.message
-    assert f"audit-lifted/{victim} newly unprotected: action {action}" in done.state.message
+    assert "1 unprotected (1 new), 10 in grace period" in done.state.message
+    assert f"audit-unprotected/{victim} newly unprotected: action {action}" in done.state.message
     assert operations(sandbox.requests[before:]) == {"list_images": 3, "list_image_actions": 1}
-    await log_of(done.record.id, until=f"audit-lifted/{victim} newly unprotected: action {action}")
+    await log_of(done.record.id, until=f"audit-unprotected/{victim} newly unprotected: action {action}")
 
     before = len(sandbox.requests)
-    third = await audit("audit-lifted")
+    third = await audit("audit-unprotected")
     assert findings_of(third) == {"protected": 109, "unprotected": 10, "newly_unprotected": 1}
     since = f"{report_of(done).projects[0].listed:%Y-%m-%d %H:%M} UTC"
-    assert f"audit-lifted/{victim} unprotected since {since}: action {action}" in (third.state.message or "")
+    assert f"audit-unprotected/{victim} unprotected since {since}: action {action}" in (
+        third.state.message or ""
+    )
     assert "11 unprotected; " in (third.state.message or "")
     assert operations(sandbox.requests[before:]) == {"list_images": 3}  # its action is in the baseline
 
@@ -161,7 +163,7 @@ async def test_young_snapshots_are_listed_and_not_counted(
     save_project("audit-grace", sandbox)
     done = await audit("audit-grace", grace_hours=1, fail_on_unprotected=True)
     assert done.state.is_completed()
-    assert done.state.message == "2 of 2 snapshots protected in 1 project, 1 in their time of grace"
+    assert done.state.message == "2 of 2 snapshots protected in 1 project, 1 in grace period"
     assert (await rows_of(done, "audit-grace"))[0]["snapshot"] == young
 
 
@@ -388,8 +390,8 @@ async def test_a_report_that_could_not_be_published_is_in_the_final_state_s_mess
     ("parameters", "complaint"),
     [
         ({"label_selector": "a in"}, "label selector"),
-        ({"grace_hours": -1}, "time of grace"),
-        ({"projects": ["nobody"]}, "'nobody'"),
+        ({"grace_hours": -1}, "grace period"),
+        ({"projects": ["unknown"]}, "'unknown'"),
     ],
 )
 async def test_a_bad_parameter_is_refused_before_any_request(
@@ -406,20 +408,22 @@ async def test_a_bad_parameter_is_refused_before_any_request(
 async def test_a_baseline_that_cannot_be_read_fails_the_audit_once_and_is_reported_by_the_next(
     save_project: SaveProject, sandbox: Sandbox
 ) -> None:
-    save_project("audit-anew", sandbox)
+    save_project("audit-restarted", sandbox)
     async with get_client() as client:
         await client.create_artifact(
-            ArtifactCreate(key="snapshot-audit-baseline-audit-anew", type="markdown", data="scribbled over")
+            ArtifactCreate(
+                key="snapshot-audit-baseline-audit-restarted", type="markdown", data="scribbled over"
+            )
         )
-    done = await audit("audit-anew")
+    done = await audit("audit-restarted")
     assert done.state.is_failed()
     assert findings_of(done) == {"protected": 2, "unprotected": 4}
-    complaint = "project 'audit-anew': the baseline could not be read at "
+    complaint = "project 'audit-restarted': the baseline could not be read at "
     assert complaint in (done.state.message or "")
     assert "unreadable baseline" in await render_summary(done)
     await log_of(done.record.id, until=complaint)
 
-    again = await audit("audit-anew")
+    again = await audit("audit-restarted")
     assert again.state.is_completed()
     assert complaint in (again.state.message or "")
 

@@ -31,7 +31,7 @@ class Work:
 
 async def begin(work: Work) -> asyncio.Task[str]:
     running = asyncio.create_task(finish_despite_cancellation(work.do))
-    while not work.begun:  # noqa: ASYNC110 - the work tells nobody
+    while not work.begun:  # noqa: ASYNC110 - the work notifies no one
         await asyncio.sleep(0)
     return running
 
@@ -61,7 +61,7 @@ async def test_it_starts_again_when_every_task_is_cancelled() -> None:
     running = await begin(work)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
-    while work.begun < 2:  # noqa: ASYNC110 - the work tells nobody
+    while work.begun < 2:  # noqa: ASYNC110 - the work notifies no one
         await asyncio.sleep(0)
     work.may_finish.set()
     with pytest.raises(asyncio.CancelledError):

@@ -72,9 +72,9 @@ def test_a_page_without_a_readable_report_has_none(page: str) -> None:
     [
         ({"projects_per_run": 0}, "number of projects in a run must be 1 or more, not 0"),
         ({"max_concurrent_runs": -1}, "number of runs at once must be 1 or more"),
-        ({"timeout_seconds": 0}, "time-out must be more than 0"),
+        ({"timeout_seconds": 0}, "timeout must be more than 0"),
         ({"label_selector": "a in (b"}, "label selector"),
-        ({"projects": ["nobody"]}, "named 'nobody'. Available projects: 'prod'"),
+        ({"projects": ["unknown"]}, "named 'unknown'. Available projects: 'prod'"),
         ({}, "There is no deployment protect-snapshots/batch: run `make deploy`"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
@@ -99,11 +99,11 @@ def waits_once_more(sandbox: Sandbox) -> bool:
 async def test_a_batch_that_no_worker_takes_is_warned_of_cancelled_and_reported(
     save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_project("nobody-works", make_sandbox(snapshots=1))
+    save_project("no-worker", make_sandbox(snapshots=1))
     impatient = replace(Patience.for_timeout(900), warn_seconds=1, work_seconds=8)
     monkeypatch.setattr(Patience, "for_timeout", lambda _: impatient)
     async with get_client() as client, batch_deployed(client) as pool:
-        done = await run(protect_on_workers, projects=["nobody-works"])
+        done = await run(protect_on_workers, projects=["no-worker"])
         [batch] = await runs_of(BATCH)
     assert done.state.is_failed()
     advice = f"no worker is online; start one: `prefect worker start --pool {pool} --limit 5`"

@@ -24,7 +24,7 @@ def image_id_of(record: RequestRecord) -> int:
 async def run_until_it_waits(sandbox: Sandbox, **parameters: object) -> asyncio.Task[Run]:
     """Start a run, and return when it has begun to ask for its actions."""
     running = asyncio.create_task(run(protect_snapshots, projects=["prod"], **parameters))
-    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
+    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox notifies no one
         await asyncio.sleep(0.005)
     return running
 
@@ -127,7 +127,7 @@ async def test_one_bad_snapshot_never_stops_the_others(
     assert f"prod/{endless} unfinished, action {actions[endless]}: action still running (" in message
     assert f"prod/{creating} unfinished: " in message
     assert f"prod/{deleted} deleted: " in message
-    assert message.endswith("then run it again: what is protected costs nothing.")
+    assert message.endswith("Fix the cause and run again; protected snapshots are skipped.")
 
 
 async def test_a_snapshot_deleted_during_the_run_is_deleted_and_no_failure(
@@ -190,7 +190,7 @@ async def test_a_run_is_not_completed_when_its_verification_failed_and_what_it_c
     assert outcomes_of(done) == {before: "failed", victim: "failed"}
 
 
-async def test_a_snapshot_that_comes_up_meanwhile_is_protected_too(
+async def test_a_snapshot_that_is_created_during_the_run_is_protected_too(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=3, latency_seconds=0.05, action_seconds=0.2)
@@ -203,7 +203,7 @@ async def test_a_snapshot_that_comes_up_meanwhile_is_protected_too(
     assert not unprotected(sandbox)
 
 
-async def test_a_snapshot_that_loses_its_protection_meanwhile_is_protected_again(
+async def test_a_snapshot_that_loses_its_protection_during_the_run_is_protected_again(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=4, protected=2, action_seconds=0.2)
@@ -277,7 +277,7 @@ async def test_an_invalid_token_costs_one_request_and_names_the_block(
     assert "save it" in (done.state.message or "")
 
 
-async def test_a_read_only_token_stops_at_the_first_refusal(
+async def test_a_read_only_token_stops_at_the_first_rejection(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=40, read_only_token="reader", latency_seconds=0.02)
@@ -390,8 +390,8 @@ async def test_an_unreachable_endpoint_is_retried_and_named(
         ({"projects": ["prdo"]}, "named 'prdo'. Available projects: 'prod'"),
         ({"label_selector": "env=prod,,"}, "label selector"),
         ({"label_selector": "=prod"}, "label selector"),
-        ({"timeout_seconds": 0}, "time-out"),
-        ({"timeout_seconds": -1}, "time-out"),
+        ({"timeout_seconds": 0}, "timeout"),
+        ({"timeout_seconds": -1}, "timeout"),
     ],
 )
 async def test_a_bad_parameter_is_refused_before_any_request(

@@ -54,7 +54,7 @@ def requested(sandbox: Sandbox) -> list[int]:
 
 async def run_until_it_waits(sandbox: Sandbox, **parameters: object) -> asyncio.Task[Run]:
     running = asyncio.create_task(run(protect_snapshots, **parameters))
-    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox tells nobody
+    while not sandbox.calls("list_actions"):  # noqa: ASYNC110 - the sandbox notifies no one
         await asyncio.sleep(0.005)
     return running
 

@@ -267,7 +267,7 @@ async def test_actions_are_polled_no_more_than_twice_a_second() -> None:
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 async def test_a_timeout_is_rejected_before_any_request_when_it_is(seconds: float) -> None:
     script = Script(a1=[SUCCESS])
-    with pytest.raises(InvalidArgumentError, match="time-out"):
+    with pytest.raises(InvalidArgumentError, match="timeout"):
         await script.wait(action(1), timeout_seconds=seconds)
     assert script.asked == []
 
@@ -300,7 +300,7 @@ async def test_the_time_that_reporting_takes_is_part_of_the_delay() -> None:
 # A response with an action that cannot be read
 
 
-class Spoiled(Script):
+class Corrupted(Script):
     """A source whose responses also have an entry that cannot be read, or had one in the first so many."""
 
     def __init__(self, entry: UnreadableEntry, *, polls: int = 1_000, **states: Sequence[State]) -> None:
@@ -317,7 +317,7 @@ class Spoiled(Script):
 @pytest.mark.parametrize("action_id", [2, None])
 async def test_the_others_finish_when_one_cannot_be_read(action_id: int | None) -> None:
     bad = UnreadableEntry(id=action_id, reason="status: Field required")
-    script = Spoiled(bad, a1=[RUNNING, SUCCESS], a2=[None], a3=[RUNNING, RUNNING, RUNNING, FAILED])
+    script = Corrupted(bad, a1=[RUNNING, SUCCESS], a2=[None], a3=[RUNNING, RUNNING, RUNNING, FAILED])
     with pytest.raises(ActionFailedError) as caught:
         await script.wait(action(1), action(2), action(3))
     error = caught.value
@@ -330,12 +330,12 @@ async def test_the_others_finish_when_one_cannot_be_read(action_id: int | None) 
 
 
 async def test_an_action_is_read_later_when_it_could_not_be_before() -> None:
-    script = Spoiled(UnreadableEntry(id=1, reason="status: no"), polls=3, a1=[SUCCESS])
+    script = Corrupted(UnreadableEntry(id=1, reason="status: no"), polls=3, a1=[SUCCESS])
     assert [one.status for one in await script.wait(action(1))] == ["success"]
 
 
 async def test_an_action_is_missing_when_another_cannot_be_read() -> None:
-    script = Spoiled(UnreadableEntry(id=2, reason="status: no"), a1=[None], a2=[None])
+    script = Corrupted(UnreadableEntry(id=2, reason="status: no"), a1=[None], a2=[None])
     with pytest.raises(ActionUnfinishedError) as caught:
         await script.wait(action(1), action(2))
     assert [one.id for one in caught.value.missing] == [1]
@@ -343,13 +343,13 @@ async def test_an_action_is_missing_when_another_cannot_be_read() -> None:
 
 
 async def test_an_action_is_not_taken_as_finished_when_it_is_also_there_unreadable() -> None:
-    script = Spoiled(UnreadableEntry(id=1, reason="status: no"), a1=[SUCCESS])
+    script = Corrupted(UnreadableEntry(id=1, reason="status: no"), a1=[SUCCESS])
     with pytest.raises(ActionUnfinishedError):
         await script.wait(action(1))
 
 
 async def test_the_reason_names_both_when_others_ran_into_the_timeout() -> None:
-    script = Spoiled(UnreadableEntry(id=2, reason="status: no"), a1=[RUNNING], a2=[None])
+    script = Corrupted(UnreadableEntry(id=2, reason="status: no"), a1=[RUNNING], a2=[None])
     with pytest.raises(
         ActionUnfinishedError, match="waited 60 s; asking for 1 of them failed: 1 of 2 actions"
     ):
@@ -358,7 +358,7 @@ async def test_the_reason_names_both_when_others_ran_into_the_timeout() -> None:
 
 async def test_polls_that_fail_together_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "hetzner_cloud")
-    fault = ServerError("GET /actions was answered with 500", "http_500", 500)
+    fault = ServerError("GET /actions returned 500", "http_500", 500)
     states: list[State] = [fault, SUCCESS]
     script = Script(**{f"a{number}": states.copy() for number in range(1, 101)})
     await script.wait(*(action(number) for number in range(1, 101)))

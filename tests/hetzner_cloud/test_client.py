@@ -511,13 +511,13 @@ async def test_no_further_change_is_sent_when_the_token_was_rejected(
     hetzner: respx.MockRouter, client: HetznerCloudClient, status: int, code: str, kind: type[Exception]
 ) -> None:
     hetzner.post(CHANGE).respond(status, json=error_json(code))
-    refusals = []
+    rejections = []
     for image_id in (4711, 4712, 4713):
         with pytest.raises(kind, match="the credentials block 'prod'") as caught:
             await client.change_image_protection(image_id, delete=True)
-        refusals.append(str(caught.value))
+        rejections.append(str(caught.value))
     assert asked(hetzner) == [f"POST {CHANGE}"]
-    assert len(set(refusals)) == 1
+    assert len(set(rejections)) == 1
 
 
 async def test_changes_that_wait_for_their_turn_are_not_sent_when_the_token_was_rejected(
@@ -527,8 +527,8 @@ async def test_changes_that_wait_for_their_turn_are_not_sent_when_the_token_was_
     settings = Settings(max_concurrent_requests=1)
     async with HetznerCloudClient(ClientConfig(SecretStr(TOKEN)), settings) as client:
         changes = (client.change_image_protection(number, delete=True) for number in range(1, 100))
-        refusals = await asyncio.gather(*changes, return_exceptions=True)
-    assert {type(refusal) for refusal in refusals} == {ReadOnlyTokenError}
+        rejections = await asyncio.gather(*changes, return_exceptions=True)
+    assert {type(rejection) for rejection in rejections} == {ReadOnlyTokenError}
     assert len(hetzner.calls) == 1
 
 

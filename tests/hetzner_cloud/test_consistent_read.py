@@ -115,7 +115,7 @@ async def test_a_list_of_several_pages_without_totals_is_read_until_two_readings
 # Images that cannot be read
 
 
-def spoiled(*entries: Any, total: int | None = None) -> ImagesPage:
+def corrupted(*entries: Any, total: int | None = None) -> ImagesPage:
     meta = {"pagination": {"total_entries": total}}
     return ImagesPage.model_validate({"images": list(entries), "meta": meta})
 
@@ -123,7 +123,7 @@ def spoiled(*entries: Any, total: int | None = None) -> ImagesPage:
 async def test_an_image_that_cannot_be_read_comes_with_all_others_after_one_reading() -> None:
     bad = image_json(4, protection=None)
     readings = Readings(
-        [spoiled(image_json(5), bad, total=4), spoiled(image_json(3), image_json(0), total=4)]
+        [corrupted(image_json(5), bad, total=4), corrupted(image_json(3), image_json(0), total=4)]
     )
     with pytest.raises(UnreadableImagesError) as caught:
         await fetch_images(readings.read, readings.read)
@@ -133,15 +133,15 @@ async def test_an_image_that_cannot_be_read_comes_with_all_others_after_one_read
 
 async def test_a_list_that_changed_is_read_again_when_an_image_cannot_be_read() -> None:
     bad = image_json(4, protection=None)
-    twice = [spoiled(image_json(5), bad, total=3), spoiled(bad, image_json(3), total=3)]
-    whole = [spoiled(image_json(5), bad, total=3), spoiled(image_json(3), total=3)]
+    twice = [corrupted(image_json(5), bad, total=3), corrupted(bad, image_json(3), total=3)]
+    whole = [corrupted(image_json(5), bad, total=3), corrupted(image_json(3), total=3)]
     with pytest.raises(UnreadableImagesError) as caught:
         await fetch_images(Readings(twice, whole).read, Readings().read)
     assert [entry.id for entry in caught.value.unreadable] == [4]
 
 
 async def test_an_image_is_as_last_seen_when_only_an_earlier_page_could_not_be_read() -> None:
-    pages = [spoiled(image_json(3, protection=None)), spoiled(image_json(3), image_json(2))]
+    pages = [corrupted(image_json(3, protection=None)), corrupted(image_json(3), image_json(2))]
     changed = Readings(pages, pages, pages)
     assert [image.id for image in await fetch_images(changed.read, changed.read)] == [2, 3]
 

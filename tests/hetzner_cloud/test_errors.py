@@ -41,8 +41,8 @@ def example(kind: type[HetznerCloudError]) -> HetznerCloudError:
     if issubclass(kind, ActionError):
         failed = action(2, "error", error={"code": "action_failed", "message": "Action failed"})
         return kind([action(1, "success")], [failed], [action(3, progress=80)], [action(4)], "waited 5 s")
-    particulars = ("what went wrong", "some_code", 422, CORRELATION_ID)
-    return kind(*particulars, FIELDS) if issubclass(kind, ApiError) else kind(*particulars)
+    details = ("what went wrong", "some_code", 422, CORRELATION_ID)
+    return kind(*details, FIELDS) if issubclass(kind, ApiError) else kind(*details)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -83,7 +83,7 @@ def test_the_tree_is_the_one_that_the_module_explains() -> None:
 
 
 @pytest.mark.parametrize(
-    ("particulars", "text"),
+    ("details", "text"),
     [
         (("it broke",), "it broke"),
         (("it broke", "server_error"), "it broke (server_error)"),
@@ -92,11 +92,9 @@ def test_the_tree_is_the_one_that_the_module_explains() -> None:
         (("it broke", None, 500, CORRELATION_ID), f"it broke ({CORRELATION_ID})"),
     ],
 )
-def test_an_error_reads_as_in_the_official_clients_when_it_has(
-    particulars: tuple[Any, ...], text: str
-) -> None:
-    assert str(HetznerCloudError(*particulars)) == text
-    assert repr(TransportError(*particulars)) == f"TransportError({text!r})"
+def test_an_error_reads_as_in_the_official_clients_when_it_has(details: tuple[Any, ...], text: str) -> None:
+    assert str(HetznerCloudError(*details)) == text
+    assert repr(TransportError(*details)) == f"TransportError({text!r})"
 
 
 def test_a_caller_can_catch_by_what_it_can_do_about_it() -> None:

@@ -81,14 +81,14 @@ def test_an_empty_body_is_named() -> None:
     token=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=64),
     before=st.text(max_size=5),
     seed=st.integers(0, 2**32),
-    spoiled=st.booleans(),
+    corrupted=st.booleans(),
 )
-def test_no_spelling_of_the_token_is_read(token: str, before: str, seed: int, *, spoiled: bool) -> None:
+def test_no_spelling_of_the_token_is_read(token: str, before: str, seed: int, *, corrupted: bool) -> None:
     choose = random.Random(seed)
     quoted = json.dumps(before)[1:-1] + spelled(token, lambda: choose.randrange(4))
-    half = ', "half": "\\ud800"' if spoiled else ""
+    half = ', "half": "\\ud800"' if corrupted else ""
     received = f'{{"{quoted}": [{{"{quoted}": "{quoted}"}}, "{quoted}"]{half}}}'.encode()
-    if not spoiled:
+    if not corrupted:
         assert token in next(iter(from_json(received)))
     content = parse_body(received, Redactor(SecretStr(token))).content
     assert isinstance(content, dict)

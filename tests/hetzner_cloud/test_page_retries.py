@@ -18,7 +18,7 @@ from sandbox import Fault, Sandbox, serve
 from tests.support.api_json import image_json
 
 AT_ONCE = RetryPolicy(base_seconds=0)
-BROKEN = ServerError("GET /images was answered with 502", "bad_gateway", 502)
+BROKEN = ServerError("GET /images returned 502", "bad_gateway", 502)
 
 
 class Pages:

@@ -185,7 +185,7 @@ def test_an_image_without_labels_or_a_description_names_both() -> None:
     assert image.unreadable == {"description"}
 
 
-def test_what_nobody_decides_by_is_none_when_it_is_strange() -> None:
+def test_a_field_that_decides_nothing_is_none_when_it_is_strange() -> None:
     [image] = images_page(
         image_json(created="2016-13-45", labels={"a": 1, "b": "c", "d": None}, image_size=-1, disk_size=True)
     ).images

@@ -31,19 +31,19 @@ class Pages:
     def __init__(self, answer: Callable[[int], ImagesPage]) -> None:
         self.answer = answer
         self.asked: list[int] = []
-        self.under_way = 0
+        self.in_flight = 0
         self.most = 0
 
     async def fetch(self, number: int) -> ImagesPage:
         self.asked.append(number)
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
         try:
             for _ in range(3):
                 await asyncio.sleep(0)
             return self.answer(number)
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
 
 
 def ids_of(pages: Sequence[ImagesPage]) -> list[int]:

@@ -122,13 +122,13 @@ def test_the_status_is_enough_when_the_body_is(status: int, kind: type[ApiError]
     error = parse_error(answer(status, body))
     assert type(error) is kind
     assert (error.code, error.correlation_id, error.details) == (f"http_{status}", CORRELATION_ID, {})
-    assert error.message.startswith(f"GET /images was answered with {status}")
+    assert error.message.startswith(f"GET /images returned {status}")
     assert len(str(error)) < 400
 
 
 def test_an_error_names_the_request_the_message_the_code_and_the_correlation_id() -> None:
     error = parse_error(answer(404, error_json("not_found", "image not found")))
-    text = "GET /images was answered with 404: image not found"
+    text = "GET /images returned 404: image not found"
     assert str(error) == f"{text} (not_found, {CORRELATION_ID})"
 
 
@@ -200,7 +200,7 @@ def test_a_success_that_is_not_as_documented_is_worth_a_retry(status: int, body:
         status,
         CORRELATION_ID,
     )
-    assert f"GET /images was answered with {status}" in str(error)
+    assert f"GET /images returned {status}" in str(error)
     assert is_transient(error)
     assert len(str(error)) < 400
 

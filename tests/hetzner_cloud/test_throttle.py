@@ -140,7 +140,7 @@ async def test_all_requests_that_wait_are_given_up_together(
     assert {type(result) for result in results} == {RateLimitError}
     assert 900 <= clock.now - 1_000 <= 1_100
     assert len(hetzner.calls) < 60
-    assert any("GET /images was not sent: GET /images was answered with 429" in str(one) for one in results)
+    assert any("GET /images was not sent: GET /images returned 429" in str(one) for one in results)
 
 
 async def test_a_request_made_later_is_tried_once_and_a_success_restores_the_timeout(

@@ -24,7 +24,7 @@ def no_context_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def rejection() -> str:
     with pytest.raises(InvalidArgumentError) as caught:
-        Transport(ClientConfig(SecretStr("a-token-of-nobody")), Settings())
+        Transport(ClientConfig(SecretStr("a-token-of-no-project")), Settings())
     return str(caught.value)
 
 

@@ -185,7 +185,7 @@ async def test_an_error_of_the_api_is_raised_with_what_it_reports(
     async with connect() as transport:
         with pytest.raises(NotFoundError) as caught:
             await transport.send(ApiRequest("GET", "/images/1"))
-    text = "GET /images/1 was answered with 404: image not found"
+    text = "GET /images/1 returned 404: image not found"
     assert str(caught.value) == f"{text} (not_found, {CORRELATION_ID})"
     assert len(hetzner.calls) == 1
 
@@ -568,12 +568,12 @@ async def test_requests_rate_limited_together_are_logged_once_and_go_on_one_afte
     hetzner: respx.MockRouter, connect: Connect, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hetzner_cloud")
-    under_way = asyncio.Barrier(5)
+    in_flight = asyncio.Barrier(5)
 
     async def answer(_request: httpx.Request) -> httpx.Response:
         if len(hetzner.calls) >= 5:
             return httpx.Response(200, headers=bucket(0))
-        await under_way.wait()
+        await in_flight.wait()
         return REFUSED
 
     hetzner.get("/images").mock(side_effect=answer)

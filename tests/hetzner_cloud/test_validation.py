@@ -288,7 +288,7 @@ def test_a_rejection_is_short_when_the_value_is(validate: Callable[[Any], object
 
 
 def test_a_timeout_of_thousands_of_digits_is_rejected_because_nothing_can_wait_for_it() -> None:
-    with pytest.raises(InvalidArgumentError, match="time-out must be more than 0 seconds"):
+    with pytest.raises(InvalidArgumentError, match="timeout must be more than 0 seconds"):
         validation.validate_timeout(10**5_000)
 
 

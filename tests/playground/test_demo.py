@@ -15,7 +15,7 @@ def processes_in(folder: Path) -> Iterator[str]:
         try:
             if f"PREFECT_HOME={folder}".encode() in status.read_bytes():
                 yield status.parent.name
-        except OSError:  # it ended meanwhile, or is not ours
+        except OSError:  # it has finished, or is not ours
             continue
 
 

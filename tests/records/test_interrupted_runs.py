@@ -32,7 +32,7 @@ ADVICE = (
 )
 
 
-@flow(name="somebody-else-s")
+@flow(name="another-user-s")
 def other_flow() -> None: ...
 
 

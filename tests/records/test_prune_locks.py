@@ -18,7 +18,7 @@ from records.prune_locks import (
     acquire_lock,
     lock_name,
 )
-from tests.support.example_flow import lift_and_protect
+from tests.support.example_flow import unprotect_and_protect
 from tests.support.prefect_memory import PrefectMemory
 
 
@@ -30,7 +30,7 @@ def project(engine: PrefectServer) -> str:
 async def a_run(state: str = "running") -> Holder:
     async with get_client() as client:
         known: State[object] = Crashed() if state == "crashed" else Running()
-        run = await client.create_flow_run(lift_and_protect, parameters={}, state=known)
+        run = await client.create_flow_run(unprotect_and_protect, parameters={}, state=known)
         await client.set_flow_run_state(run.id, known, force=True)
     return Holder(flow_run_id=run.id, flow_run_name=run.name)
 

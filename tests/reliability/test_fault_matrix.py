@@ -36,7 +36,7 @@ _DO_THIS = "run it again", "run the audit again", "run protect-snapshots"
 
 @pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """Send what a cell concerns to a port where nobody listens; returns the list of what was."""
+    """Send what a cell concerns to a port where no process listens; returns the list of what was."""
 
     def begin(sandbox: Sandbox, cell: Cell) -> list[str]:
         send, port = httpx.AsyncHTTPTransport.handle_async_request, free_port()
@@ -91,7 +91,7 @@ async def test_what_comes_of_a_fault_is_what_the_policy_says(
     monkeypatch: pytest.MonkeyPatch,
     record_figure: RecordFigure,
 ) -> None:
-    if cell.name == "slower than the time-out":
+    if cell.name == "slower than the timeout":
         monkeypatch.setenv("HETZNER_CLOUD_REQUEST_TIMEOUT_SECONDS", "0.5")
     sandbox = make_sandbox(
         snapshots=TODO + BEFORE,
@@ -141,8 +141,8 @@ async def _protect(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> str:
 
 async def _audit(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> str:
     await audit("matrix")
-    lifted = next(image["id"] for image in sandbox.images.values() if image["protection"]["delete"])
-    action_id = sandbox.set_protection(lifted, delete=False)
+    unprotected = next(image["id"] for image in sandbox.images.values() if image["protection"]["delete"])
+    action_id = sandbox.set_protection(unprotected, delete=False)
     before = len(sandbox.requests)
     refused = _begin(cell, sandbox, refuse)
     done = await run(audit_snapshot_protection, projects=["matrix"])

@@ -35,7 +35,7 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
 )
-# Words of the API in the wrong places reach further in than words of nobody.
+# Words of the API in the wrong places reach further in than made-up words.
 NEARLY = st.recursive(
     JSON,
     lambda inner: st.dictionaries(
@@ -250,7 +250,7 @@ async def test_an_endpoint_that_redirects_elsewhere_never_hands_on_the_token(sta
             endpoint = f"http://127.0.0.1:{redirects.server_port}/v1"
             async with HetznerCloudClient(ClientConfig(SecretStr(TOKEN), endpoint)) as client:
                 for call in CALLS:
-                    with pytest.raises(HetznerCloudError, match=f"answered with {status}"):
+                    with pytest.raises(HetznerCloudError, match=f"returned {status}"):
                         await call(client)
             redirects.shutdown()
         elsewhere.shutdown()

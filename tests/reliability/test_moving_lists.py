@@ -113,7 +113,7 @@ class MovingSandbox(Sandbox):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(changes=st.dictionaries(st.integers(1, 70), st.just("create") | st.integers(0, 60), max_size=12))
-async def test_what_comes_up_meanwhile_is_protected_or_reported(
+async def test_what_is_created_during_a_run_is_protected_or_reported(
     save_project: SaveProject, engine: Callable[..., Any], changes: dict[int, Change]
 ) -> None:
     example_of("a whole run while snapshots come and go: protected, gone, or reported")

@@ -42,7 +42,7 @@ def the_real_pace_of_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def somebody_else(sandbox: Sandbox, *, requests_per_second: float) -> Iterator[None]:
+def another_user(sandbox: Sandbox, *, requests_per_second: float) -> Iterator[None]:
     """Draw on the same bucket, steadily, as Terraform or a Kubernetes cluster does."""
     done = threading.Event()
 
@@ -100,7 +100,7 @@ async def test_800_changes_take_no_longer_than_a_bucket_of_400_allows(
     assert told["lowest"] >= told["reserve"] / 2
 
 
-async def test_a_reset_an_hour_ahead_makes_nobody_sleep_an_hour(
+async def test_a_reset_an_hour_ahead_makes_no_request_sleep_an_hour(
     save_project: SaveProject, make_sandbox: MakeSandbox, note: Note
 ) -> None:
     sandbox = make_sandbox(snapshots=7)
@@ -135,18 +135,18 @@ async def test_a_limit_of_7200_goes_twice_as_fast(
     assert "requests left; throttling to" in log
 
 
-async def test_a_bucket_that_somebody_else_empties_slows_a_run_down_and_does_not_stop_it(
+async def test_a_bucket_that_another_user_empties_slows_a_run_down_and_does_not_stop_it(
     save_project: SaveProject, make_sandbox: MakeSandbox, note: Note
 ) -> None:
     sandbox = make_sandbox(snapshots=60, rate_limit=400, rate_refill_per_second=40)
     sandbox.bucket.remaining = 0
     save_project("paced", sandbox)
 
-    with somebody_else(sandbox, requests_per_second=30):
+    with another_user(sandbox, requests_per_second=30):
         done = await run(protect_snapshots, projects=["paced"])
 
     assert done.state.is_completed()
-    note("60 changes, an empty bucket of which somebody else takes three quarters", sandbox, at_first=0)
+    note("60 changes, an empty bucket of which another user takes three quarters", sandbox, at_first=0)
     assert not unprotected(sandbox)
 
 

@@ -37,7 +37,7 @@ DEFAULTS = {
     "no-logs": {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_ENABLED": "false"},
     "all-logs": {
         "PREFECT_DEBUG_MODE": "true",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "hetzner_cloud,httpx,httpcore",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "blocks,hetzner_cloud,reporting,httpx,httpcore",
     },
 }
 _LIST = """

@@ -1,4 +1,4 @@
-"""After runs that succeed, fail and break: the token is nowhere on disk and in no output, in clear text."""
+"""After runs that succeed, fail and break: the token is nowhere on disk and in no output, in plain text."""
 
 import base64
 import bz2
@@ -18,7 +18,7 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
 from sandbox import Fault
-from tests.support.example_flow import lift_and_protect
+from tests.support.example_flow import unprotect_and_protect
 from tests.support.figures import RecordFigure
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.flow_runs import end_of, log_of, run
@@ -48,7 +48,7 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
         await run(keeping, projects=["good", "faulty"])
     completed = await run(protect_snapshots.with_options(persist_result=True), projects=["good"])
     failed = await run(protect_snapshots.with_options(persist_result=True), projects=["faulty"])
-    await run(lift_and_protect, project="good", image_id=min(good.images))
+    await run(unprotect_and_protect, project="good", image_id=min(good.images))
     audit = audit_snapshot_protection.with_options(persist_result=True)
     await run(audit)
     good.set_protection(min(good.images), delete=False)
@@ -59,7 +59,7 @@ async def test_the_token_is_nowhere_in_the_prefect_home_after_runs_of_every_kind
     talkative = {
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "hetzner_cloud,httpx,httpcore",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "blocks,hetzner_cloud,reporting,httpx,httpcore",
     }
     shell = protect(prefect_api, "--project", "faulty", **talkative)
     unreachable = protect(

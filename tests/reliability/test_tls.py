@@ -34,7 +34,7 @@ async def ask(server: ThreadingHTTPServer) -> None:
         server.server_close()
 
 
-async def test_an_endpoint_that_nobody_signs_for_is_never_sent_the_token(
+async def test_an_endpoint_that_no_authority_signs_for_is_never_sent_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)

@@ -17,7 +17,7 @@ from tests.support.protection_runs import operations, outcomes_of, report_of, un
 INVALID = json.dumps({"action": {"id": 0, "status": "running", "command": "change_protection"}})
 
 
-def spoil(sandbox: Sandbox, image_id: int, **fields: object) -> None:
+def corrupt(sandbox: Sandbox, image_id: int, **fields: object) -> None:
     sandbox.images[image_id] |= fields
 
 
@@ -26,10 +26,10 @@ async def test_a_run_protects_all_others_and_names_what_cannot_be_read(
 ) -> None:
     sandbox = make_sandbox(snapshots=60)  # two pages
     null, typeless, nameless, hostile, *others = sorted(sandbox.images)
-    spoil(sandbox, null, protection=None)
-    spoil(sandbox, typeless, type="snapshot", protection={"delete": "no"})
-    spoil(sandbox, nameless, id=0)
-    spoil(
+    corrupt(sandbox, null, protection=None)
+    corrupt(sandbox, typeless, type="snapshot", protection={"delete": "no"})
+    corrupt(sandbox, nameless, id=0)
+    corrupt(
         sandbox,
         hostile,
         description="\0\x1b[2J\u202e\N{GRINNING FACE} | <b>",
@@ -90,11 +90,11 @@ async def test_one_invalid_action_leaves_no_other_unfinished(
     )
     as_json = operations_of_sandbox._as_json
 
-    def spoiled(*arguments: Any) -> list[dict[str, Any]]:
+    def corrupted(*arguments: Any) -> list[dict[str, Any]]:
         actions = as_json(*arguments)
         return [one | ({"status": None} if one["resources"][0]["id"] == polled else {}) for one in actions]
 
-    monkeypatch.setattr(operations_of_sandbox, "_as_json", spoiled)
+    monkeypatch.setattr(operations_of_sandbox, "_as_json", corrupted)
     save_project("actions", sandbox)
 
     done = await run(protect_snapshots, projects=["actions"], timeout_seconds=60)
@@ -117,7 +117,7 @@ async def test_an_audit_reports_all_others_and_keeps_its_baseline_of_what_cannot
     save_project("audit-unreadable", sandbox)
     assert (await audit("audit-unreadable")).state.is_completed()
     null, nameless, lost, *_ = sorted(sandbox.images)
-    spoil(sandbox, null, protection=None)
+    corrupt(sandbox, null, protection=None)
     sandbox.set_protection(lost, delete=False)
 
     second = await audit("audit-unreadable")
@@ -132,8 +132,8 @@ async def test_an_audit_reports_all_others_and_keeps_its_baseline_of_what_cannot
     found = {one.image_id: one.finding for one in audit_report_of(second).projects[0].findings}
     assert (found[null], found[lost]) == ("unreadable", "newly_unprotected")
 
-    spoil(sandbox, null, protection={"delete": False})
-    spoil(sandbox, nameless, id=0)
+    corrupt(sandbox, null, protection={"delete": False})
+    corrupt(sandbox, nameless, id=0)
     third = await audit("audit-unreadable")
 
     assert third.state.is_failed()
@@ -144,7 +144,7 @@ async def test_an_audit_reports_all_others_and_keeps_its_baseline_of_what_cannot
     )  # both were known as protected
     assert "could not be read: an entry without a valid id on page 1: id: " in str(third.state.message)
 
-    spoil(sandbox, nameless, id=nameless)
+    corrupt(sandbox, nameless, id=nameless)
     fourth = await audit("audit-unreadable")
     assert fourth.state.is_completed()
     found = {one.image_id: one.finding for one in audit_report_of(fourth).projects[0].findings}

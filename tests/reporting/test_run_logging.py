@@ -1,11 +1,21 @@
 """Lines of a run's log that are joined: few, and soon."""
 
 import asyncio
+import logging
+import re
 
 import pytest
+from prefect.logging.handlers import APILogHandler
 
 import reporting.run_logging
-from reporting.run_logging import BatchedLogger
+from reporting.run_logging import BatchedLogger, join_run_logging
+from tests.support.import_graph import modules
+
+LOGGING = {
+    module: names
+    for module, path in modules().items()
+    if (names := re.findall(r"^LOGGER = logging\.getLogger\((.+)\)$", path.read_text(), re.MULTILINE))
+}
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[int]:
@@ -15,7 +25,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def all_levels(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="hetzner_cloud")
+    caplog.set_level("INFO", logger="reporting")
 
 
 async def test_25_are_said_at_once_and_the_rest_when_told_to(caplog: pytest.LogCaptureFixture) -> None:
@@ -39,3 +49,17 @@ async def test_nothing_is_held_back_for_long(
         for _ in range(3):
             await asyncio.sleep(0)
     assert lines(caplog) == [1, 1]
+
+
+@pytest.mark.parametrize("module", LOGGING)
+def test_a_module_logs_under_its_own_name(module: str) -> None:
+    assert LOGGING[module] == ["__name__"]
+
+
+@pytest.mark.parametrize("package", sorted({module.partition(".")[0] for module in LOGGING}))
+def test_the_log_of_a_run_has_the_lines_of_each_package_that_logs_once(package: str) -> None:
+    for _ in range(2):
+        join_run_logging()
+    logger = logging.getLogger(package)
+    assert logger.isEnabledFor(logging.INFO)
+    assert [type(handler) for handler in logger.handlers].count(APILogHandler) == 1

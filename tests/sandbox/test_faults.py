@@ -68,7 +68,7 @@ def test_an_error_has_no_code_when_the_fault_says_so() -> None:
         (Fault(kind="wrong_shape", status=404), 404, '{"unexpected":\\[\\]}'),
     ],
 )
-def test_nothing_is_carried_out_when_a_fault_answers_with_an_error_status(
+def test_nothing_is_carried_out_when_a_fault_returns_an_error_status(
     fault: Fault, status: int, body: str
 ) -> None:
     with asked(snapshots=1) as (sandbox, client):
@@ -88,7 +88,7 @@ def test_nothing_is_carried_out_when_a_fault_answers_with_an_error_status(
         (Fault(kind="wrong_shape", body="[]"), 201, "\\[\\]"),
     ],
 )
-def test_the_change_is_made_when_only_its_answer_is_spoiled(fault: Fault, status: int, body: str) -> None:
+def test_the_change_is_made_when_only_its_answer_is_corrupted(fault: Fault, status: int, body: str) -> None:
     with asked(snapshots=1) as (sandbox, client):
         sandbox.faults.add(fault)
         answer = change(client, FIRST)

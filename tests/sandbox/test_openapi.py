@@ -105,7 +105,7 @@ def test_an_action_is_of_the_documented_shape_when_it_does_not_succeed(
 @pytest.mark.parametrize(
     ("token", "content", "status"), [("wrong", b"{}", 401), ("r", b"{}", 401), ("sandbox", b"{", 400)]
 )
-def test_a_refusal_is_of_the_documented_shape_when_the_request_is_not_accepted(
+def test_a_rejection_is_of_the_documented_shape_when_the_request_is_not_accepted(
     sandbox: Sandbox, description: Any, token: str, content: bytes, status: int
 ) -> None:
     answer = ask(sandbox, "POST", CHANGE, content=content, headers={"Authorization": f"Bearer {token}"})

@@ -56,7 +56,7 @@ def test_a_parameter_is_rejected_when_its_value_is_not_documented(
 @pytest.mark.parametrize(
     "query", ["unknown=1", "%zz=%", "=", "&&&", ";;;", "%FF=%FF", "page=1&page=1", "name"]
 )
-def test_images_are_listed_when_the_query_has_what_nobody_knows(client: httpx.Client, query: str) -> None:
+def test_images_are_listed_when_the_query_has_unknown_parameters(client: httpx.Client, query: str) -> None:
     expected = [] if query == "name" else [FIRST, FIRST + 1]
     assert ids_of(client.get(f"/images?{query}")) == expected
 

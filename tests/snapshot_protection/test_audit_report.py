@@ -48,7 +48,7 @@ from tests.support.audit_reports import (
                 )
             ),
             (
-                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in their time of grace, 1 "
+                "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in grace period, 1 "
                 "missing. Run protect-snapshots to protect what is not."
             ),
         ),
@@ -88,15 +88,15 @@ from tests.support.audit_reports import (
             report(project(finding(1)), DEAD),
             (
                 "1 of 1 snapshot protected in 2 projects, 1 project could not be read; project 'dead' could "
-                "not be read: it cannot be reached (unreachable). Mend what keeps the projects from being "
-                "read, then run the audit again."
+                "not be read: it cannot be reached (unreachable). Restore access to the projects, "
+                "then rerun the audit."
             ),
         ),
         (
             report(DEAD),
             (
                 "1 project could not be read; project 'dead' could not be read: it cannot be reached "
-                "(unreachable). Mend what keeps the projects from being read, then run the audit again."
+                "(unreachable). Restore access to the projects, then rerun the audit."
             ),
         ),
         (

@@ -53,7 +53,7 @@ def protected(*projects: ProjectReport, selector: str = "") -> ProtectionReport:
                 "No snapshot matches the label selector 'env=prod' in 1 project, "
                 "1 project could not be read; project 'dead' could not be read: "
                 "it cannot be reached (unreachable). "
-                "Mend the cause, then run it again: what is protected costs nothing."
+                "Fix the cause and run again; protected snapshots are skipped."
             ),
         ),
     ],
@@ -87,8 +87,8 @@ def test_a_protection_run_names_what_matched_nothing(told: ProtectionReport, mes
             report(project(), DEAD),
             (
                 "No snapshot found in 1 project, 1 project could not be read; project 'dead' could not be "
-                "read: it cannot be reached (unreachable). Mend what keeps the projects from being read, "
-                "then run the audit again."
+                "read: it cannot be reached (unreachable). Restore access to the projects, "
+                "then rerun the audit."
             ),
         ),
     ],

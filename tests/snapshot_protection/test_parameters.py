@@ -13,7 +13,7 @@ def test_a_grace_period_is_accepted_when_it_is(hours: float) -> None:
 
 @pytest.mark.parametrize("hours", [-0.1, float("nan"), float("inf"), 10**400, "24", None, True])
 def test_a_grace_period_is_rejected_when_it_is(hours: object) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"^The time of grace must be 0 hours or more, not "):
+    with pytest.raises(InvalidArgumentError, match=r"^The grace period must be 0 hours or more, not "):
         parameters.validate_grace(hours)
 
 

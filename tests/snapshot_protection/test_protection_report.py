@@ -62,7 +62,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
             (
                 "1 of 2 snapshots protected in 1 project (1 newly protected, 0 already protected), 1 failed; "
                 "prod/7 failed, action 42: its action failed (action_failed, c0ffee). "
-                "Mend the cause, then run it again: what is protected costs nothing."
+                "Fix the cause and run again; protected snapshots are skipped."
             ),
         ),
         (
@@ -80,7 +80,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
                 "1 of 1 snapshot protected in 2 projects (1 newly protected, 0 already protected), "
                 "1 project could not be read; "
                 "project 'dead' could not be read: example.test cannot be reached (unreachable). "
-                "Mend the cause, then run it again: what is protected costs nothing."
+                "Fix the cause and run again; protected snapshots are skipped."
             ),
         ),
     ],
@@ -214,7 +214,7 @@ def test_an_entry_without_an_id_is_named_and_the_run_has_not_succeeded(*, dry_ru
     assert not told.succeeded
     message = format_message(told)
     assert ", 1 without a valid id could not be read; project 'prod': could not be read: an entry" in message
-    assert message.endswith("Mend the cause, then run it again: what is protected costs nothing.")
+    assert message.endswith("Fix the cause and run again; protected snapshots are skipped.")
     first, second = build_table(told)
     assert (first["project"], first["snapshot"], first["outcome"], first["code"]) == (
         "prod", "", "failed", "unreadable"

@@ -67,7 +67,7 @@ def test_the_error_of_a_token_fails_the_run_also_when_the_other_token_protected_
         "1 of 1 snapshot protected in 1 project (1 newly protected, 0 already protected); "
         "'b' is the same project as 'a'; "
         "project 'a' could not be changed: the token may only read (token_readonly). "
-        "Mend the cause, then run it again: what is protected costs nothing."
+        "Fix the cause and run again; protected snapshots are skipped."
     )
 
 

@@ -50,7 +50,7 @@ def edit(checkout: Path, old: str, new: str) -> None:
 
 
 def new_version(checkout: Path, digit: int) -> None:
-    edit(checkout, 'version: "', f'version: "{digit}.')
+    edit(checkout, 'version: &version "', f'version: &version "{digit}.')
 
 
 def start_deploy(

@@ -10,7 +10,7 @@ from tasks.waiting import wait_for_image_actions
 
 
 @flow
-async def lift_and_protect(project: str, image_id: int) -> list[Action]:
+async def unprotect_and_protect(project: str, image_id: int) -> list[Action]:
     """Change the protection both ways, then read the actions back."""
     credentials = await HetznerCloudCredentials.aload(project)
     for delete in (False, True):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tests.support.fault_matrix import BEFORE, TODO, Cell
 
 TRIES = 6  # five retries
-WAITS = 15  # a request that is answered with 429 is sent at most so often in the cells' patience
+WAITS = 15  # a request that gets a 429 is sent at most so often in the cells' patience
 POLLS = 60  # what the cells' deadline allows
 
 
@@ -100,7 +100,7 @@ def _at_the_list(cell: Cell) -> Expected:
 
 def _at_a_change(cell: Cell) -> Expected:
     polls, code = Range(0, POLLS), cell.spec.code
-    if cell.kind == "token":  # those that are under way together are all refused, none is sent after
+    if cell.kind == "token":  # those in flight together are all rejected, none is sent after
         refused = Range(1, TODO)
         outcomes = {"failed": refused, "already_protected": _exactly(BEFORE), "protected": Range(0, TODO - 1)}
         requests = {
@@ -116,7 +116,7 @@ def _at_a_change(cell: Cell) -> Expected:
         "list_actions": polls,
     }
     if cell.times == "always" and cell.spec.carried_out:
-        return _all_protected(requests, frozenset({code}))  # the look again knows better
+        return _all_protected(requests, frozenset({code}))  # the verification knows better
     if cell.times == "always":
         return _none_protected("failed", code, requests)
     if cell.kind == "permanent":
@@ -142,7 +142,7 @@ def _at_a_poll(cell: Cell) -> Expected:
     )  # a failed poll is no failed action
 
 
-def _at_the_look_again(cell: Cell) -> Expected:
+def _at_the_verification(cell: Cell) -> Expected:
     lists = _requests(cell, 1)
     requests = {
         "list_images": Range(lists.least + 1, lists.most + 1),
@@ -159,12 +159,12 @@ _EXPECTED = {
     "list": _at_the_list,
     "change": _at_a_change,
     "poll": _at_a_poll,
-    "verify": _at_the_look_again,
+    "verify": _at_the_verification,
 }
 
 
 def _expected_of_audit(cell: Cell) -> Expected:
-    """One snapshot has lost its protection; its evidence is the action that lifted it."""
+    """One snapshot has lost its protection; its evidence is the action that removed it."""
     asked = _requests(cell, 1)
     if cell.place == "list":
         if _lost(cell):

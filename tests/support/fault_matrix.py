@@ -64,14 +64,14 @@ FAULT_SPECS: dict[str, FaultSpec] = {
     "reset after it was done": FaultSpec(
         "transient", "connection_lost", {"kind": "drop_after"}, carried_out=True
     ),
-    "slower than the time-out": FaultSpec("transient", "timeout", {"kind": "delay"}),
+    "slower than the timeout": FaultSpec("transient", "timeout", {"kind": "delay"}),
 }
 _ALONE_OF_THEIR_KIND = {  # what is done by the network, or done although no response says so
     "423 locked",
     "empty 200",
     "connection refused",
     "reset after it was done",
-    "slower than the time-out",
+    "slower than the timeout",
 }
 _OPERATIONS: dict[Place, str] = {
     "list": "list_images",
@@ -107,7 +107,7 @@ class Cell:
 
     @property
     def ends_the_wait(self) -> bool:
-        """Whether the wait for actions is given up: a refusal of the token at once, others if they stay."""
+        """Whether the wait for actions is given up: a rejection of the token at once, others if they stay."""
         if self.place != "poll":
             return False
         refused = self.kind == "token" or self.name == "403"
@@ -129,7 +129,7 @@ class Cell:
 
     @property
     def after(self) -> int:
-        """How many such requests pass before: the look again comes after the list."""
+        """How many such requests pass before: the verification comes after the list."""
         return 1 if self.place == "verify" else 0
 
     @property

@@ -89,6 +89,6 @@ def _only(flow_run_id: UUID) -> FlowRunFilter:
 
 async def eventually(read: Callable[[], Awaitable[T]], whole: Callable[[T], bool]) -> T:
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not whole(found := await read()):  # noqa: ASYNC110 - the server tells nobody
+        while not whole(found := await read()):  # noqa: ASYNC110 - the server notifies no one
             await asyncio.sleep(0.05)
     return found

@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 240.0
 
 async def until(condition: Callable[[], Awaitable[T | None]]) -> T:
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not (found := await condition()):  # noqa: ASYNC110 - the server tells nobody
+        while not (found := await condition()):  # noqa: ASYNC110 - the server notifies no one
             await asyncio.sleep(0.05)
     return found
 

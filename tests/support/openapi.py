@@ -31,7 +31,7 @@ def as_json_schema(node: Any) -> Any:
 
 
 def bodies(schema: Any, components: Any) -> st.SearchStrategy[Any]:
-    """All that a schema of the description allows, also with a key that nobody knows yet."""
+    """All that a schema of the description allows, also with a key that is not documented yet."""
     if "$ref" in schema:
         return bodies(components[schema["$ref"].rpartition("/")[2]], components)
     if choices := schema.get("anyOf") or schema.get("allOf"):  # of the latter the description has one each

@@ -27,7 +27,7 @@ from tests.support.stored_baselines import stored
 _EPOCH = datetime(2026, 11, 25, 3, tzinfo=UTC)
 _VERSIONS_IN_A_PAGE = 2
 _APPROVED_MINUTES = 12
-FIRST = 1  # a snapshot that nobody changes
+FIRST = 1  # a snapshot that no one changes
 
 
 class Change(NamedTuple):

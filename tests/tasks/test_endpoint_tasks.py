@@ -175,11 +175,11 @@ def test_a_deletion_has_no_retry_and_no_cache() -> None:
 
 @flow
 async def ask(credentials: HetznerCloudCredentials, image_id: int) -> Image:
-    """Five lines of somebody else's flow."""
+    """Five lines of another user's flow."""
     return await images.get_image(credentials, image_id)
 
 
-async def test_a_fault_that_heals_is_retried_by_prefect(
+async def test_a_transient_error_is_retried_by_prefect(
     engine: PrefectServer, sandbox: Sandbox, credentials: HetznerCloudCredentials
 ) -> None:
     sandbox.faults.add(Fault(kind="error", operation="get_image", status=503, times=2))

@@ -1,10 +1,10 @@
-"""The endpoints of Hetzner's page Image Actions, put together in somebody's small flow."""
+"""The endpoints of Hetzner's page Image Actions, put together in another user's small flow."""
 
 import pytest
 
 from hetzner_cloud.errors import ActionFailedError
 from sandbox import Fault, Sandbox
-from tests.support.example_flow import lift_and_protect
+from tests.support.example_flow import unprotect_and_protect
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, log_of, run
 
@@ -18,7 +18,7 @@ async def test_protection_is_changed_both_ways_and_the_actions_are_found(
     save_project: SaveProject, page: Sandbox
 ) -> None:
     save_project("prod", page)
-    done: Run = await run(lift_and_protect, project="prod", image_id=min(page.images))
+    done: Run = await run(unprotect_and_protect, project="prod", image_id=min(page.images))
     assert done.state.is_completed(), done.state.message
     assert [action.status for action in done.result] == ["success", "success"]
     assert [action.id for action in done.result] == sorted(
@@ -35,12 +35,12 @@ async def test_protection_is_changed_both_ways_and_the_actions_are_found(
         assert "is gone" in log
 
 
-async def test_a_failed_action_fails_the_flow_with_its_particulars(
+async def test_a_failed_action_fails_the_flow_with_its_error_details(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox(snapshots=1)
     sandbox.faults.add(Fault(kind="action_error", code="action_failed", message="no"))
     save_project("prod", sandbox)
-    done = await run(lift_and_protect, project="prod", image_id=min(sandbox.images))
+    done = await run(unprotect_and_protect, project="prod", image_id=min(sandbox.images))
     assert isinstance(done.result, ActionFailedError)
     assert done.result.failed[0].image_id == min(sandbox.images)

@@ -178,7 +178,7 @@ async def test_nothing_more_is_sent_when_the_task_is_cancelled_during_its_reques
 
 @flow(retries=0)
 async def delete(credentials: HetznerCloudCredentials, image_id: int) -> str:
-    """Somebody else's flow."""
+    """Another user's flow."""
     return await delete_image(credentials, image_id)
 
 
