@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/reference and docs/sandbox.md: `python -m tests.support.reference_pages`."""
+"""Writes parts of docs/reference and docs/sandbox.md: `python -m tests.support.reference_pages`."""
 
 import inspect
 import re
@@ -118,7 +118,13 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     is_none = field.default is None or field.default is False or field.default == ""
-    return "" if is_none else f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
+    return (
+        ""
+        if is_none
+        else f"`{field.default:g}`"
+        if isinstance(field.default, float)
+        else f"`{field.default}`"
+    )
 
 
 def tasks() -> str:
@@ -129,33 +135,26 @@ def tasks() -> str:
 def tasks_of(module: Any) -> list[Task[Any, Any]]:
     """Return the tasks that a module defines, in its order."""
     return [
-        item for item in vars(module).values() if isinstance(item, Task) and item.fn.__module__ == module.__name__
+        item
+        for item in vars(module).values()
+        if isinstance(item, Task) and item.fn.__module__ == module.__name__
     ]
 
 
 def _task_section(task: Task[Any, Any]) -> str:
-    docstring = _docstring(task.fn)
-    names = ", ".join(
-        ("*, " if index and parameter.kind is parameter.KEYWORD_ONLY and before.kind is not parameter.kind else "")
-        + _shown(parameter)
-        for index, (before, parameter) in enumerate(_pairs(task.fn))
-    )
-    lines = [f"## {task.fn.__name__}", "", _prose(docstring), ""]
-    lines += ["```python", f"from {task.fn.__module__} import {task.fn.__name__}", ""]
-    lines += [f"await {task.fn.__name__}({names})", "```", ""]
+    docstring, name = _docstring(task.fn), task.fn.__name__
+    lines = [f"## {name}", "", _prose(docstring), ""]
+    lines += ["```python", f"from {task.fn.__module__} import {name}", ""]
+    lines += [f"await {name}{_signature(task.fn)}", "```", ""]
     lines += [f"- `{one.arg_name}`: {_flat(one.description)}" for one in docstring.params]
     lines += [f"- returns {_returns(task.fn)}"]
     lines += [f"- raises `{one.type_name}`: {_flat(one.description)}" for one in docstring.raises]
     return "\n".join(lines)
 
 
-def _pairs(function: Callable[..., Any]) -> list[tuple[inspect.Parameter, inspect.Parameter]]:
-    found = list(inspect.signature(function).parameters.values())
-    return list(zip([found[0], *found], found, strict=False))
-
-
-def _shown(parameter: inspect.Parameter) -> str:
-    return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+def _signature(function: Callable[..., Any]) -> str:
+    found = inspect.signature(function).parameters.values()
+    return str(inspect.Signature([one.replace(annotation=one.empty) for one in found]))
 
 
 def _returns(function: Callable[..., Any]) -> str:
@@ -166,10 +165,15 @@ def _returns(function: Callable[..., Any]) -> str:
 
 
 def command() -> str:
-    """Write a section for each subcommand, as cyclopts documents it."""
+    """Write a section for each subcommand, as cyclopts documents it.
+
+    Without the module that writes it, which cyclopts puts into the usage, and without defaults and
+    negations, which the application hides in its help but not in its document.
+    """
     document = app.generate_docs(output_format="markdown")
     _, mark, sections = document.partition("\n## hetzner-snapshots ")
-    text = re.sub(r", --(?:no|empty)-[\w-]+", "", mark + sections)
+    text = re.sub(r"^(hetzner-snapshots .*?) -m \S+", r"\1", mark + sections, flags=re.MULTILINE)
+    text = re.sub(r", --(?:no|empty)-[\w-]+", "", text)
     return re.sub(r" \*\[default: .*?\]\*", "", text).strip()
 
 
