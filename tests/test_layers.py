@@ -33,7 +33,9 @@ WHOLE_PROJECT = {
     "layers",
     "lock",
     "packaging",
+    "reference_pages",
     "systemd_units",
+    "troubleshooting",
 }
 LEVELS = {package: level for level, layer in enumerate(reversed(LAYERS)) for package in layer}
 MAY_IMPORT_THE_SANDBOX = {"cli", "playground", "benchmarks"}
