@@ -1,4 +1,4 @@
-"""What the documents name is there: files and sections of links, tests of promises, commands and their tests."""
+"""What the documents name is there: files and sections of links, tests, and the commands to type."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ RUN_BY = {  # each command that a guide names, and the file that runs it, or com
         "tests/e2e/test_deployment.py",  # which runs them from the guide
     ),
     "python -c": "tests/tasks/test_image_actions.py",
-    ".venv/bin/python -m": "tests/conftest.py",
+    ".venv/bin/python -m": "Makefile",
 }
 TYPED = [
     command
@@ -116,7 +116,7 @@ def test_no_server_of_a_guide_asks_a_question_when_it_is_started() -> None:
 def test_every_command_of_a_guide_is_run_by_a_test() -> None:
     assert {name_of(command) for command in TYPED} - OF_THE_SHELL == set(RUN_BY)
     for name, file in RUN_BY.items():
-        run = name.split()[-1] if "tests/e2e/test_deployment.py" != file else "guide_commands"
+        run = "prefect_calls" if file == "tests/e2e/test_deployment.py" else name.split()[-1]
         assert run in (ROOT / file).read_text(), (name, file)
 
 

@@ -1,4 +1,4 @@
-"""The shell commands of README and docs: as they are typed, as simple commands, and run with Prefect's in process."""
+"""The shell commands of README and docs: as they are typed, split, and Prefect's run in this process."""
 
 import os
 import re
@@ -55,7 +55,7 @@ def prefect_calls(page: str, title: str, folder: Path, **replaced: str) -> list[
         for one in typed_commands(section(page, title))
         if {command[0] for command in simple_commands(one)} <= of_prefect and "--watch" not in one
     ]
-    script = "\n".join(typed).replace("/tmp/", f"{folder}/")  # noqa: S108 - the guide's
+    script = "\n".join(typed).replace("/tmp/", f"{folder}/")
     for name, value in replaced.items():
         script = re.sub(rf"^{name}=.*$", f"{name}={value}", script, flags=re.MULTILINE)
     return _calls(script, folder)

@@ -12,7 +12,6 @@ from tests.support.example_flow import lift_and_protect
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, log_of, run
 
-
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "tasks.md"
 
 
@@ -63,6 +62,6 @@ async def test_the_example_of_the_reference_protects_a_snapshot(
     [command] = re.findall(r'^\$ python -c "(.+)"$', text, re.MULTILINE)
     assert "protect_one.protect_one('prod', 100000001)" in command
     flows: dict[str, Any] = {}
-    exec(example, flows)  # noqa: S102 - the page's
+    exec(example, flows)
     await flows["protect_one"]("prod", 100_000_001)
     assert sandbox.images[100_000_001]["protection"] == {"delete": True}
