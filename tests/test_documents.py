@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import prefect
 import prefect.cli._app as prefect_cli
 import pytest
 
@@ -142,6 +143,16 @@ def test_a_command_has_the_options_and_arguments_that_a_document_gives_it(comman
         prefect_cli._app.parse_args(words, exit_on_error=False, print_error=False)
     elif program == "make":
         assert f"\n{words[0]}:" in (ROOT / "Makefile").read_text()
+
+
+def test_an_artifact_has_the_address_that_a_guide_gives_it() -> None:
+    guide = (ROOT / "docs" / "deployments.md").read_text()
+    assert "http://127.0.0.1:4200/v2/artifacts/key/snapshot-audit-summary" in guide
+    routes = {"ui": ["key/:artifactKey"], "ui-v2": ["/artifacts/key/$key", "/artifacts/"]}
+    for ui, expected in routes.items():
+        assets = Path(str(prefect.__file__)).parent / "server" / ui / "assets"
+        source = "".join(file.read_text() for file in assets.glob("index-*.js"))
+        assert not [route for route in expected if route not in source]
 
 
 def test_clean_removes_only_what_other_targets_have_made() -> None:
