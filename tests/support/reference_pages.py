@@ -77,7 +77,7 @@ def _error_lines(error: type[Exception], depth: int) -> Iterator[str]:
     docstring = _docstring(error)
     yield f"{'  ' * depth}- `{error.__name__}`: {' '.join(_prose(docstring).split())}"
     for attribute in docstring.params:
-        yield f"{'  ' * depth}  `.{attribute.arg_name}`: {_flat(attribute.description)}"
+        yield f"{'  ' * depth}  - `.{attribute.arg_name}`: {_flat(attribute.description)}"
     for child in _public(error.__subclasses__()):
         yield from _error_lines(child, depth + 1)
 
