@@ -8,7 +8,8 @@ import prefect.cli._app as prefect_cli
 import pytest
 
 from cli.app import app
-from tests.support.guide_commands import pages, simple_commands, typed_commands
+from tests.support.guide_commands import pages, section, simple_commands, typed_commands
+from tests.support.import_graph import modules
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*pages(), ROOT / "SECURITY.md"]
@@ -153,6 +154,14 @@ def test_an_artifact_has_the_address_that_a_guide_gives_it() -> None:
         assets = Path(str(prefect.__file__)).parent / "server" / ui / "assets"
         source = "".join(file.read_text() for file in assets.glob("index-*.js"))
         assert not [route for route in expected if route not in source]
+
+
+def test_every_artifact_of_the_guide_has_a_key_of_the_source() -> None:
+    table = section("deployments.md", "Find the reports")
+    keys = re.findall(r"`([a-z]+-[a-z-]+)(?:<|`)", table)
+    source = "".join(path.read_text() for path in modules().values())
+    assert len(keys) > 10
+    assert not [key for key in keys if key.rstrip("-") not in source]
 
 
 def test_clean_removes_only_what_other_targets_have_made() -> None:
