@@ -42,7 +42,7 @@ def run_demo(home: Path) -> int:
         _CONSOLE.print(f"\n{output}", markup=False, soft_wrap=True)
         protected = _protected(sandbox)
     _CONSOLE.print(f"The sandbox itself says: {protected} of {len(_snapshots(sandbox))} snapshots protected.")
-    _CONSOLE.print("Look next: README.md, 'Protect your own snapshots'.")
+    _CONSOLE.print("Next steps: README.md, 'Protect your snapshots'.")
     return status or int(protected < len(_snapshots(sandbox)))
 
 

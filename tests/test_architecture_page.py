@@ -4,18 +4,18 @@ import re
 
 import pytest
 
-from tests.support.architecture_page import PAGE, drawn, render, split, summary_of
+from tests.support.architecture_page import PART, drawn, render, summary_of
 from tests.support.import_graph import PACKAGES, imports, modules, package_imports
 
 REGENERATE = "run `python -m tests.support.architecture_page`"
 
 
 def test_the_page_is_what_the_source_says() -> None:
-    assert split(PAGE.read_text())[1] == render(), REGENERATE
+    assert PART.read() == render(), REGENERATE
 
 
 def test_every_file_has_exactly_one_line() -> None:
-    part = split(PAGE.read_text())[1]
+    part = PART.read()
     for package in PACKAGES:
         section = part.partition(f"### {package}/\n")[2].partition("\n### ")[0]
         listed = re.findall(r"^- `(\S+)\.py`: \S", section, re.MULTILINE)
@@ -26,7 +26,7 @@ def test_every_file_has_exactly_one_line() -> None:
 
 def test_the_picture_leads_from_a_package_to_all_that_it_imports_and_no_further() -> None:
     pairs = package_imports(imports())
-    arrows = re.findall(r"^    (\w+) --> (\w+)$", PAGE.read_text(), re.MULTILINE)
+    arrows = re.findall(r"^    (\w+) --> (\w+)$", PART.read(), re.MULTILINE)
     assert set(arrows) <= pairs
     assert all(target in reached_from(source, arrows) for source, target in pairs)
     assert len(arrows) == len(set(arrows))

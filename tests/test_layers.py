@@ -35,8 +35,10 @@ WHOLE_PROJECT = {
     "layers",
     "lock",
     "packaging",
+    "reference_pages",
     "reported_names",
     "systemd_units",
+    "troubleshooting",
     "version",
     "vocabulary",
 }

@@ -1,5 +1,6 @@
 """The units in docs/systemd: restarted after a reboot and whenever they exit, with little access."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from playground.server import WORKER_LIMIT
+from tests.support.guide_commands import typed_commands
 
 ROOT = Path(__file__).parent.parent
 FOLDER = "/opt/hetzner-snapshot-protection"
@@ -35,6 +37,20 @@ def test_the_worker_s_unit_starts_what_the_readme_starts() -> None:
     command = read(ROOT / "docs" / "systemd" / "prefect-worker.service")["Service"]["ExecStart"]
     assert command == f"{FOLDER}/.venv/bin/prefect worker start --pool hetzner-cloud --limit {WORKER_LIMIT}"
     assert command.removeprefix(f"{FOLDER}/.venv/bin/") in (ROOT / "README.md").read_text()
+
+
+def test_the_guide_s_loop_writes_each_unit_with_folder_and_user(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "deployments.md").read_text()
+    [loop] = [typed for typed in typed_commands(guide) if "docs/systemd/" in typed]
+    (tmp_path / "sudo").write_text(f'#!/bin/sh\ncat > {tmp_path}/"$(basename "$2")"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "USER": "operator"}
+    subprocess.run(["/bin/sh", "-ec", loop], cwd=ROOT, env=environment, check=True)
+    for unit in UNITS:
+        service = read(tmp_path / unit.name)["Service"]
+        assert service["User"] == "operator"
+        assert service["WorkingDirectory"] == str(ROOT)
+        assert service["ExecStart"].startswith(f"{ROOT}/.venv/bin/prefect ")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")

@@ -53,11 +53,13 @@ def files() -> dict[str, list[dict[str, Any]]]:
     return {name: content.get("automations", [content]) for name, content in described.items()}
 
 
-def test_the_readme_creates_and_removes_each_automation_and_each_names_all_flows() -> None:
-    readme = (ROOT / "README.md").read_text()
-    [created] = [line for line in readme.splitlines() if line.startswith("$ for name in unprotected-")]
+def test_the_guides_create_and_remove_each_automation_and_each_names_all_flows() -> None:
+    guides = [
+        (ROOT / "docs" / f"{name}.md").read_text() for name in ("notifications", "upgrade-and-uninstall")
+    ]
+    [created] = [line for line in guides[0].splitlines() if line.startswith("$ for name in unprotected-")]
     assert set(created.removeprefix("$ for name in ").removesuffix("; do").split()) == set(files())
-    [removed] = re.findall(r"for name in (\"[^;]*); do\n>   prefect automation delete", readme)
+    [removed] = re.findall(r"for name in (\"[^;]*); do\n>   prefect automation delete", guides[1])
     prefix = "hetzner-snapshots - "
     automations = [one for inside in files().values() for one in inside]
     assert {prefix + name for name in re.findall(r'"(.*?)"', removed)} == {one["name"] for one in automations}

@@ -14,8 +14,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.schemas.automations import Automation
 from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.asyncutils import run_sync_in_worker_thread
 
+from deploy.record import VARIABLE
 from playground.server import PrefectServer, worker
+from tests.support.automations import save_notification_block
 from tests.support.deployments import (
     AUDIT,
     PROTECT,
@@ -29,6 +32,7 @@ from tests.support.deployments import (
 )
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, eventually, table_in
+from tests.support.guide_commands import prefect_calls, run_prefect
 from tests.support.protection_runs import unprotected
 from tests.support.token_scan import checkpoint, places_with_the_token
 
@@ -130,10 +134,31 @@ async def test_the_whole_story_on_a_worker_in_another_folder(
         again = await start(AUDIT, projects=["prod", "staging"])
         assert state_of(again) == ("COMPLETED", "11 of 11 snapshots protected in 2 projects")
 
+    await follow_the_guides(tmp_path)
     assert [len(unprotected(sandbox)) for sandbox in (prod, staging, other)] == [0, 0, 3]
     assert not [record for record in (*staging.requests, *other.requests) if record.method != "GET"]
     checkpoint(prefect_api.log.parent)
     assert not list(places_with_the_token(prefect_api.log.parent))
+
+
+async def follow_the_guides(folder: Path) -> None:
+    """Start runs and create the automations as the guides say, then uninstall: nothing is left."""
+    before = {run.id for run in await runs_of(PROTECT)}
+    block = await save_notification_block("http://127.0.0.1:9/")
+    calls = prefect_calls("deployments.md", "Run", folder)
+    calls += prefect_calls("notifications.md", "Create the automations", folder, BLOCK=str(block))
+    await run_sync_in_worker_thread(run_prefect, calls)
+    parameters = [run.parameters for run in await new_runs(before)]
+    assert sorted(parameters, key=str) == [{"dry_run": True}, {"projects": ["prod"]}]
+    calls = prefect_calls("upgrade-and-uninstall.md", "Uninstall", folder)
+    await run_sync_in_worker_thread(run_prefect, calls)
+    async with get_client() as client:
+        assert await client.read_deployments() == []
+        assert await client.read_automations() == []
+        assert [pool.name for pool in await client.read_work_pools()] == []
+        assert await client.read_variable_by_name(VARIABLE) is None
+        documents = await client.read_block_documents_by_type("hetzner-cloud-credentials")
+    assert {document.name for document in documents} == {"staging", "other"}
 
 
 async def new_runs(before: set[UUID]) -> list[FlowRun]:

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Collection, Iterator
 from itertools import product
 
+from tests.support.generated_parts import GeneratedPart
 from tests.support.import_graph import (
     PACKAGES,
     ROOT,
@@ -13,9 +14,7 @@ from tests.support.import_graph import (
     package_imports,
 )
 
-PAGE = ROOT / "docs" / "architecture.md"
-_START = "<!-- written by python -m tests.support.architecture_page -->"
-_END = "<!-- end -->"
+PART = GeneratedPart("docs/architecture.md", "packages", "tests.support.architecture_page")
 
 
 def summary_of(source: str) -> str:
@@ -64,23 +63,9 @@ def _section(package: str, pairs: Collection[tuple[str, str]]) -> Iterator[str]:
             yield f"- `{path.relative_to(ROOT / package)}`: {summary_of(path.read_text())}"
 
 
-def split(page: str) -> tuple[str, str, str]:
-    """Split a page into what is before its generated part, that part, and what is after it.
-
-    Raises:
-        ValueError: A mark is missing.
-    """
-    before, start, rest = page.partition(f"{_START}\n")
-    part, end, after = rest.partition(f"\n{_END}\n")
-    if not (start and end):
-        raise ValueError(f"{PAGE} has lost a mark of its generated part")
-    return before + start, part, end + after
-
-
 def main() -> None:
     """Write the page's generated part from scratch."""
-    before, _, after = split(PAGE.read_text())
-    PAGE.write_text(before + render() + after)
+    PART.write(render())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The endpoints of Hetzner's page Image Actions, put together in another user's small flow."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from hetzner_cloud.errors import ActionFailedError
@@ -7,6 +11,8 @@ from sandbox import Fault, Sandbox
 from tests.support.example_flow import unprotect_and_protect
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, log_of, run
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "tasks.md"
 
 
 @pytest.fixture(params=[False, True], ids=["endpoint there", "endpoint gone"])
@@ -44,3 +50,18 @@ async def test_a_failed_action_fails_the_flow_with_its_error_details(
     done = await run(unprotect_and_protect, project="prod", image_id=min(sandbox.images))
     assert isinstance(done.result, ActionFailedError)
     assert done.result.failed[0].image_id == min(sandbox.images)
+
+
+async def test_the_example_of_the_reference_protects_a_snapshot(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=1)
+    save_project("prod", sandbox)
+    text = REFERENCE.read_text()
+    [example] = re.findall(r"```python\n(from prefect import flow.+?)```", text, re.DOTALL)
+    [command] = re.findall(r'^\$ python -c "(.+)"$', text, re.MULTILINE)
+    assert "protect_one.protect_one('prod', 100000001)" in command
+    flows: dict[str, Any] = {}
+    exec(example, flows)
+    await flows["protect_one"]("prod", 100_000_001)
+    assert sandbox.images[100_000_001]["protection"] == {"delete": True}
