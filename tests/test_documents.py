@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,3 +51,12 @@ def test_no_server_of_the_readme_asks_a_question_when_it_is_started() -> None:
     started = re.findall(r"prefect.* server start", (ROOT / "README.md").read_text())
     assert started
     assert all("--no-prompt" in command for command in started)
+
+
+def test_every_deployment_says_what_it_does_and_only_the_internal_one_is_called_internal() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    described = {(each["entrypoint"], each["name"]): each["description"] for each in deployments}
+    assert len(set(described.values())) == len(deployments)
+    internal = [name for (_, name), text in described.items() if text.startswith("Internal: ")]
+    assert internal == ["batch"]
+    assert "the page Artifacts" not in " ".join(described.values())  # the UI has no such menu entry
