@@ -53,7 +53,7 @@ def test_the_exit_status_is_1_and_the_reason_comes_last_when_something_failed(
     done = protect(engine, "--project", "prod")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Failed: 2 of 3 snapshots protected in 1 project")
-    assert "unfinished" in done.stdout.splitlines()[-1]
+    assert [line for line in done.stdout.splitlines() if line.startswith("unfinished: ")]
     assert "Traceback" not in done.stderr
 
 

@@ -440,6 +440,8 @@ async def test_a_run_shows_what_it_did(save_project: SaveProject, sandbox: Sandb
     log = await log_of(done.record.id, until=end_of(done))
     for image_id in todo:
         assert f"prod/{image_id} protected, action " in log
+    assert done.state.message
+    assert f"Completed('{done.state.message}'" in log.splitlines()[-1]
 
 
 async def test_a_run_has_a_bounded_number_of_task_runs_when_there_are_many_snapshots(
