@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.text import Text
 
+from cli.json_output import print_json
 from cli.table_layout import Column, Row, lay_out
 from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.audit_pages import format_age
@@ -70,8 +71,10 @@ def make_console(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, width=_PIPE_WIDTH)
 
 
-def print_failure(reason: object) -> int:
-    """Print why a command failed, on standard error; returns its exit status."""
+def print_failure(reason: object, *, as_json: bool = False) -> int:
+    """Print why a command failed, on standard error and, if wanted, as JSON; returns its exit status."""
+    if as_json:
+        print_json(succeeded=False, message=str(reason))
     make_console(stderr=True).print(Text(f"Failed: {reason}", style=_RED), soft_wrap=True)
     return 1
 

@@ -16,6 +16,11 @@ from tests.support.deployments import AUDIT, EVERY, PROTECT, deployed, make_depl
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
 NAMES = EVERY
+NO_WORKER = [
+    "No worker polls the work pool hetzner-cloud: until one does, no run starts.",
+    "Start one in a separate terminal:",
+    "  prefect worker start --pool hetzner-cloud --limit 5",
+]
 AUTOMATION = 'automation "Protect unprotected snapshots"'
 
 
@@ -30,12 +35,14 @@ async def test_the_output_says_of_each_object_what_was_done(
         "work pool hetzner-cloud: created, for processes on a worker's own machine",
         f"{AUTOMATION}: created, disabled; enable it in Prefect, on the page Automations",
         *(f"deployment {name}: created" for name in NAMES),
+        *NO_WORKER,
     ]
     new_version(checkout, 9)
     assert deploy_from(checkout, prefect_api) == [
         "work pool hetzner-cloud: already exists, unchanged",
         f"{AUTOMATION}: already exists, disabled, unchanged",
         *(f"deployment {name}: updated (version)" for name in NAMES),
+        *NO_WORKER,
     ]
 
 
