@@ -10,10 +10,12 @@ from prefect.logging.handlers import APILogHandler
 from prefect.logging.loggers import LoggingAdapter
 
 from hetzner_cloud.errors import HetznerCloudError
+from reporting.repeated_errors import RepeatedErrors
 from snapshot_protection.rendered_report import RenderedReport
 from snapshot_protection.wording import IN_A_LINE, join_in_chunks
 
 _MAX_DELAY_SECONDS = 1.0
+_REPEATED_ERRORS = RepeatedErrors()
 
 
 def join_run_logging() -> None:
@@ -25,6 +27,7 @@ def join_run_logging() -> None:
         handler = APILogHandler()
         handler.addFilter(_is_in_run)
         logger.addHandler(handler)
+    logging.getLogger("prefect.task_runs").addFilter(_REPEATED_ERRORS)  # first: the next drops the error
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_expected_traceback)
 

@@ -83,7 +83,7 @@ async def test_an_updated_deployment_is_the_same_as_one_created_from_that_prefec
     edit(checkout, "deployments:\n", PULL)
     edit(checkout, "tags: [hetzner-cloud]", "tags: [other, more]")
     edit(checkout, '_FREQUENCY: "30"', '_FREQUENCY: "40"\n        MORE: "{{ $DEPLOY_TEST }}"')
-    edit(checkout, "  Looks every night", "  Sees every night")
+    edit(checkout, "  Reports every night which snapshots are", "  Sees every night which snapshots are")
     new_version(checkout, 9)
     deploy_from(checkout, prefect_api)
     updated = [compared(await deployed(name)) for name in NAMES]
