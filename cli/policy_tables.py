@@ -17,8 +17,8 @@ _MAX_EXEMPT = 50
 _EXEMPT_COLUMNS = (
     Column("project"),
     Column("snapshot"),
-    Column("now"),
     Column("rule", cut=True),
+    Column("now"),
     Column("description", cut=True),
 )
 

@@ -128,7 +128,7 @@ def test_what_a_file_means_is_shown_for_each_project(
     assert ["policy-dev", "scratch", "1", "no", "no"] in lines
     assert ["policy-dev", "(no", "rule)", "2", "yes", "no"] in lines
     assert ["other", "(no", "rule)", "3", "yes", "no"] in lines
-    assert ["policy-dev", str(scratch), "unprotected", "scratch", "to", "try", "it"] in lines
+    assert ["policy-dev", str(scratch), "scratch", "unprotected", "to", "try", "it"] in lines
     assert ["1", "of", "6", "snapshots", "exempt", "from", "protection"] in lines
     assert ["Rule", "'outdated'", "governs", "no", "snapshot."] in lines
     assert {record.operation for record in sandbox.requests} == {"list_images"}
