@@ -14,10 +14,13 @@ from cli.credentials_commands import credentials
 from cli.deploy_command import deploy
 from cli.endings import CommandFailedError, exit_status_of, ignore_signals, interrupt_on_signals
 from cli.flow_commands import audit, protect, prune, unprotect
+from cli.help_examples import EXAMPLES
 from cli.notifications_commands import notifications
 from cli.output import prepare_streams
 from cli.playground_commands import demo, playground, sandbox
 from cli.policy_commands import policy
+
+_INSTALL_COMPLETION = "--install-completion"
 
 
 def _format_error(error: CycloptsError) -> Text:
@@ -34,20 +37,13 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=False),  # no --no-dry-run, no --empty-project
     suppress_keyboard_interrupt=False,
 )
-for _command in (
-    protect,
-    audit,
-    unprotect,
-    prune,
-    credentials,
-    policy,
-    deploy,
-    notifications,
-    sandbox,
-    demo,
-    playground,
-):
-    app.command(_command)
+for _group in (credentials, policy, notifications, sandbox):
+    app.command(_group)
+for _command in (protect, audit, unprotect, prune, deploy, demo, playground):
+    app.command(_command, help_epilogue=EXAMPLES[_command.__name__])
+app.register_install_completion_command(
+    _INSTALL_COMPLETION, help="Install completion of commands and options for your shell, and exit."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +69,13 @@ def _run(arguments: Sequence[str]) -> None:
     if not rest and apps[-1].default_command is None:  # a script must not take help for success
         app.help_print(arguments, console=app.error_console)
         sys.exit(2)
-    app(arguments)
+    try:
+        app(arguments)
+    except OSError as error:
+        if list(arguments[:1]) != [_INSTALL_COMPLETION]:
+            raise
+        reason = f"{error.filename} cannot be written ({error.strerror})"
+        raise CommandFailedError(f"{_INSTALL_COMPLETION}: {reason}.") from None
 
 
 def _fail(message: str, status: int) -> None:

@@ -21,8 +21,9 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.project_errors import unreadable_credentials
 from blocks.projects import Project, project_from_document
 from blocks.saved_blocks import Unreadable, read_saved_block
+from cli.json_output import print_json
+from cli.token_trial import try_token
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
-from hetzner_cloud.unreadable_entries import UnreadableActionsError
 from records.known_projects import RecordLostError, load_known_projects, update_known_projects
 from records.prefect_errors import describe_prefect_error
 
@@ -31,12 +32,12 @@ _NAME = r"[a-z0-9-]+"
 
 def save_credentials(name: str, *, endpoint: str = "", replace: bool = False) -> int:
     """Save a credentials block; returns the exit status, 0 only if it was saved."""
-    return _run(lambda: save(name, endpoint=endpoint, replace=replace), "Not saved")
+    return run_or_fail(lambda: save(name, endpoint=endpoint, replace=replace), "Not saved")
 
 
 def delete_credentials(name: str, *, yes: bool = False) -> int:
     """Delete a credentials block; returns the exit status, 0 only if it is deleted and that is recorded."""
-    return _run(lambda: delete(name, yes=yes), "Not deleted")
+    return run_or_fail(lambda: delete(name, yes=yes), "Not deleted")
 
 
 def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
@@ -56,7 +57,7 @@ def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     existing = asyncio.run(_load_existing(name))
     if existing and not replace:
         raise _already_saved(name)
-    settings = _settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
+    settings = settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
     # no event loop runs here: in one, the first Ctrl-C would not end the prompt
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     asyncio.run(_try_and_save(credentials, name, replace=replace))
@@ -67,9 +68,7 @@ def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
 
 
 async def _try_and_save(credentials: HetznerCloudCredentials, name: str, *, replace: bool) -> None:
-    async with credentials.get_client() as client:
-        with suppress(UnreadableActionsError):  # the token was accepted
-            await client.list_image_actions(limit=1)
+    await try_token(credentials)
     try:
         await credentials.asave(name, overwrite=replace)
     except ValueError as error:
@@ -115,9 +114,16 @@ async def _delete(name: str, document: BlockDocument | None) -> None:
     await update_known_projects(lambda recorded: recorded.with_removed(name, datetime.now(UTC)))
 
 
-def _run(command: Callable[[], None], failed: str) -> int:
+def run_or_fail(command: Callable[[], int | None], failed: str, *, as_json: bool = False) -> int:
+    """Run a command; returns its exit status, and 1 with one message, which never has a token, if it fails.
+
+    Args:
+        command: What to run; without an exit status it has succeeded.
+        failed: What the message begins with.
+        as_json: Whether to print the failure as JSON, too.
+    """
     try:
-        command()
+        return command() or 0
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
         reason = "; ".join(str(detail["msg"]) for detail in details)
@@ -127,8 +133,8 @@ def _run(command: Callable[[], None], failed: str) -> int:
         reason = f"No Prefect server answers at {get_current_settings().api.url} ({type(error).__name__})."
     except httpx.HTTPStatusError as error:
         reason = describe_prefect_error(error)
-    else:
-        return 0
+    if as_json:
+        print_json(succeeded=False, message=f"{failed}: {reason}")
     print(f"{failed}: {reason}", file=sys.stderr)
     return 1
 
@@ -167,7 +173,8 @@ async def _read_existing(name: str) -> BlockDocument | None:
     return found
 
 
-def _settings_of(existing: Project | None) -> dict[str, Any]:
+def settings_of(existing: Project | None) -> dict[str, Any]:
+    """Return what a project keeps when it gets a new token: all but the token."""
     if existing is None or existing.credentials is None:
         return {}
     return existing.credentials.model_dump(include={"endpoint", "rate_limit_reserve"})

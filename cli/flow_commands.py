@@ -4,13 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-Projects = Annotated[tuple[str, ...], Parameter(name="--project", metavar="NAME")]
-LabelSelector = Annotated[str, Parameter(metavar="SELECTOR")]
-PolicyName = Annotated[str, Parameter(name="--policy", metavar="NAME")]
-Seconds = Annotated[float, Parameter(metavar="SECONDS")]
-Days = Annotated[float, Parameter(metavar="DAYS")]
-Number = Annotated[int, Parameter(metavar="NUMBER")]
-Hours = Annotated[float, Parameter(metavar="HOURS")]
+from cli.parameter_types import Days, Hours, Json, LabelSelector, Number, PolicyName, Projects, Seconds
 
 
 def protect(
@@ -20,6 +14,7 @@ def protect(
     dry_run: bool = False,
     timeout_seconds: Seconds = 900,
     policy: PolicyName = "default",
+    json: Json = False,
 ) -> int:
     """Protect every snapshot from deletion, wait for each resulting action, and verify.
 
@@ -31,6 +26,7 @@ def protect(
         dry_run: only report what would be protected
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
         policy: the saved policy that says which snapshots need no protection (default: default)
+        json: print the report as JSON
     """
     from cli.prefect_environment import prefect_environment
 
@@ -49,7 +45,7 @@ def protect(
             timeout_seconds=timeout_seconds,
             policy=policy,
         )
-        return run_flow(flow_run, print_protection, format_message)
+        return run_flow(flow_run, print_protection, format_message, as_json=json)
 
 
 def audit(
@@ -59,6 +55,7 @@ def audit(
     grace_hours: Hours = 0,
     fail_on_unprotected: bool = False,
     policy: PolicyName = "default",
+    json: Json = False,
 ) -> int:
     """Look which snapshots are protected from deletion, and what has changed since the last audit.
 
@@ -70,6 +67,7 @@ def audit(
         grace_hours: list unprotected snapshots younger than this, and do not count them (default: 0)
         fail_on_unprotected: exit status 1 if any snapshot that counts is unprotected
         policy: the name of a saved policy; without one named default, every snapshot must be protected
+        json: print the report as JSON
     """
     from cli.prefect_environment import prefect_environment
 
@@ -88,7 +86,7 @@ def audit(
             fail_on_unprotected=fail_on_unprotected,
             policy=policy,
         )
-        return run_flow(flow_run, print_audit, format_message)
+        return run_flow(flow_run, print_audit, format_message, as_json=json)
 
 
 def unprotect(
@@ -98,6 +96,7 @@ def unprotect(
     hours: Hours = 24,
     no_approval: bool = False,
     timeout_seconds: Seconds = 900,
+    json: Json = False,
 ) -> int:
     """Remove the protection of snapshots for a time, once a second person has approved it.
 
@@ -112,6 +111,7 @@ def unprotect(
         hours: for how long, at most 168 (default: 24)
         no_approval: do it at once, in this process
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
+        json: print the report as JSON
     """
     from cli.prefect_environment import prefect_environment
 
@@ -127,7 +127,8 @@ def unprotect(
         from cli.unprotect import start_unprotecting, unprotect_at_once
 
         ensure_server(for_run=no_approval)
-        return unprotect_at_once(parameters) if no_approval else start_unprotecting(parameters)
+        command = unprotect_at_once if no_approval else start_unprotecting
+        return command(parameters, as_json=json)
 
 
 def prune(
@@ -139,6 +140,7 @@ def prune(
     max_deletions: Number = 10,
     no_approval: bool = False,
     timeout_seconds: Seconds = 900,
+    json: Json = False,
 ) -> int:
     """Report which snapshots a policy does not keep, and since when; with --apply, delete what is due.
 
@@ -154,6 +156,7 @@ def prune(
         max_deletions: how many snapshots of a project are deleted, at most (default: 10)
         no_approval: with --apply, do it at once, in this process
         timeout_seconds: how long to wait for each action (default: 900)
+        json: print the report as JSON
     """
     from cli.prefect_environment import prefect_environment
 
@@ -171,4 +174,5 @@ def prune(
         from cli.prune import prune_here, start_pruning
 
         ensure_server(for_run=is_started_here)
-        return prune_here(parameters) if is_started_here else start_pruning(parameters)
+        command = prune_here if is_started_here else start_pruning
+        return command(parameters, as_json=json)

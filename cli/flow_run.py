@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.endings import CommandFailedError, exit_status_of
+from cli.json_output import print_json
 from cli.tables import make_console, print_failure
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_report import AuditFailedError, AuditReport
@@ -34,8 +35,16 @@ def run_flow(
     flow_run: Coroutine[Any, Any, Report],
     print_table: Callable[[Report, Console], None],
     format_message: Callable[[Report], str],
+    *,
+    as_json: bool = False,
 ) -> int:
     """Run a flow, and print its report.
+
+    Args:
+        flow_run: The flow, called.
+        print_table: Prints the report as a table.
+        format_message: Formats the result in one line.
+        as_json: Whether to print the report as JSON in place of all that.
 
     Returns:
         The exit status: 0 if the run is Completed, 130 or 143 if it was interrupted by a signal, else 1.
@@ -43,10 +52,14 @@ def run_flow(
     try:
         report = _run_to_end(flow_run)
     except _FAILURES as error:
-        print_table(cast("Report", error.report), make_console())
+        failed = cast("Report", error.report)
+        if as_json:
+            _print_report(failed, str(error), succeeded=False)
+        else:
+            print_table(failed, make_console())
         return print_failure(error)
     except HetznerCloudError as error:
-        return print_failure(error)
+        return print_failure(error, as_json=as_json)
     except (RuntimeError, httpx.TransportError, PrefectHTTPStatusError) as error:
         if isinstance(error, RuntimeError) and "API" not in str(error):
             raise
@@ -56,9 +69,18 @@ def run_flow(
             "interrupted. The log names what was started. Run it again: what is protected costs nothing."
         )
         return exit_status_of(error)
+    if as_json:
+        _print_report(report, format_message(report), succeeded=True)
+        return 0
     print_table(report, make_console())
-    make_console().print(Text(f"Completed: {format_message(report)}", style="bold green"), soft_wrap=True)
+    name = getattr(report, "state_name", "Completed")
+    style = "bold green" if name == "Completed" else "bold yellow"
+    make_console().print(Text(f"{name}: {format_message(report)}", style=style), soft_wrap=True)
     return 0
+
+
+def _print_report(report: Report, message: str, *, succeeded: bool) -> None:
+    print_json(succeeded=succeeded, message=message, fields={"report": report.model_dump(mode="json")})
 
 
 def _run_to_end(flow_run: Coroutine[Any, Any, Report]) -> Report:

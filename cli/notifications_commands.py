@@ -2,16 +2,16 @@
 
 from cyclopts import App
 
+from cli.help_examples import EXAMPLES
+
 notifications = App(name="notifications", help="Send what audits and runs report to a notification block.")
 
 
-@notifications.command(name="set")
+@notifications.command(name="set", help_epilogue=EXAMPLES["notifications set"])
 def set_block(block: str, /) -> int:
     """Create or update the automations that send notifications, all for one block.
 
     Whether one that exists is enabled stays as it is.
-
-    Example: hetzner-snapshots notifications set slack-webhook/alerts
 
     Args:
         block: the notification block, as type/name; `prefect block ls` lists them
@@ -26,7 +26,7 @@ def set_block(block: str, /) -> int:
         return set_notifications(block)
 
 
-@notifications.command(name="list")
+@notifications.command(name="list", help_epilogue=EXAMPLES["notifications list"])
 def list_() -> int:
     """Show which automations exist, are enabled, and where they send to.
 
@@ -42,7 +42,7 @@ def list_() -> int:
         return list_notifications()
 
 
-@notifications.command(name="test")
+@notifications.command(name="test", help_epilogue=EXAMPLES["notifications test"])
 def send_test(block: str = "", /) -> int:
     """Send one notification from this machine.
 
@@ -59,7 +59,7 @@ def send_test(block: str = "", /) -> int:
         return send_test_notifications(block)
 
 
-@notifications.command
+@notifications.command(help_epilogue=EXAMPLES["notifications remove"])
 def remove() -> int:
     """Delete the automations; the notification block stays."""
     from cli.prefect_environment import prefect_environment

@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from blocks.projects import Project, load_projects
 from blocks.snapshot_policy import SnapshotPolicy, load_policy, validate_policy_name
+from cli.policy_json import print_policy_json
 from cli.policy_tables import print_overview, print_policy
 from cli.tables import make_console, print_failure
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
@@ -27,14 +28,14 @@ def save_policy(name: str, file: Path, *, replace: bool) -> int:
     return _run(_save(name, file, replace=replace))
 
 
-def show_policy(name: str, projects: Sequence[str]) -> int:
+def show_policy(name: str, projects: Sequence[str], *, as_json: bool = False) -> int:
     """Print what a saved policy means; returns the exit status, 0 only if every project could be read."""
-    return _run(_show(name, projects))
+    return _run(_show(name, projects, as_json=as_json), as_json=as_json)
 
 
-def check_policy(file: Path, projects: Sequence[str], *, offline: bool) -> int:
+def check_policy(file: Path, projects: Sequence[str], *, offline: bool, as_json: bool = False) -> int:
     """Print what a policy's file would mean; returns the exit status."""
-    return _run(_check(file, projects, offline=offline))
+    return _run(_check(file, projects, offline=offline, as_json=as_json), as_json=as_json)
 
 
 def read_policy(file: Path) -> Policy:
@@ -68,25 +69,31 @@ async def _save(name: str, file: Path, *, replace: bool) -> int:
     return 0
 
 
-async def _show(name: str, projects: Sequence[str]) -> int:
-    return await _print(await load_policy(name), projects)
+async def _show(name: str, projects: Sequence[str], *, as_json: bool) -> int:
+    return await _print(await load_policy(name), projects, as_json=as_json)
 
 
-async def _check(file: Path, projects: Sequence[str], *, offline: bool) -> int:
+async def _check(file: Path, projects: Sequence[str], *, offline: bool, as_json: bool) -> int:
     policy = NamedPolicy(file.name, read_policy(file))
     if not offline:
-        return await _print(policy, projects)
-    print_policy(policy, make_console())
+        return await _print(policy, projects, as_json=as_json)
+    if as_json:
+        print_policy_json(policy)
+    else:
+        print_policy(policy, make_console())
     return 0
 
 
-async def _print(policy: NamedPolicy, projects: Sequence[str]) -> int:
+async def _print(policy: NamedPolicy, projects: Sequence[str], *, as_json: bool) -> int:
     chosen = await load_projects(projects, deployed=False)
     limiter = asyncio.Semaphore(_MAX_CONCURRENT_PROJECTS)
     overviews = await asyncio.gather(*(_overview(policy.policy, project, limiter) for project in chosen))
-    console = make_console()
-    print_policy(policy, console)
-    print_overview(policy.policy, overviews, console)
+    if as_json:
+        print_policy_json(policy, overviews)
+    else:
+        console = make_console()
+        print_policy(policy, console)
+        print_overview(policy.policy, overviews, console)
     return 1 if any(overview.error for overview in overviews) else 0
 
 
@@ -103,8 +110,8 @@ async def _overview(policy: Policy, project: Project, limiter: asyncio.Semaphore
     return make_overview(policy, project.name, images)
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
+def _run(work: Coroutine[Any, Any, int], *, as_json: bool = False) -> int:
     try:
         return asyncio.run(work)
     except HetznerCloudError as error:
-        return print_failure(error)
+        return print_failure(error, as_json=as_json)

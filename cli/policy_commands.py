@@ -5,14 +5,15 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from cli.flow_commands import Projects
+from cli.help_examples import EXAMPLES
+from cli.parameter_types import Json, Projects
 
 policy = App(name="policy", help="Say which snapshots must be protected, and see what that means.")
 
 File = Annotated[Path, Parameter(metavar="FILE")]
 
 
-@policy.command
+@policy.command(help_epilogue=EXAMPLES["policy save"])
 def save(name: str, file: File, /, *, replace: bool = False) -> int:
     """Save a policy from a YAML file; the one named `default` applies to every run that names no other.
 
@@ -31,8 +32,8 @@ def save(name: str, file: File, /, *, replace: bool = False) -> int:
         return save_policy(name, file, replace=replace)
 
 
-@policy.command
-def show(name: str = "default", /, *, projects: Projects = ()) -> int:
+@policy.command(help_epilogue=EXAMPLES["policy show"])
+def show(name: str = "default", /, *, projects: Projects = (), json: Json = False) -> int:
     """List the snapshots, and show how many each rule governs and which are exempt.
 
     Changes nothing. Exit status 0 only if every project could be read.
@@ -40,6 +41,7 @@ def show(name: str = "default", /, *, projects: Projects = ()) -> int:
     Args:
         name: the name of a saved policy (default: default)
         projects: the name of a credentials block; may be repeated; without it: every saved one
+        json: print the result as JSON
     """
     from cli.prefect_environment import prefect_environment
 
@@ -48,11 +50,11 @@ def show(name: str = "default", /, *, projects: Projects = ()) -> int:
         from cli.prefect_server import ensure_server
 
         ensure_server()
-        return show_policy(name, projects)
+        return show_policy(name, projects, as_json=json)
 
 
-@policy.command
-def check(file: File, /, *, projects: Projects = (), offline: bool = False) -> int:
+@policy.command(help_epilogue=EXAMPLES["policy check"])
+def check(file: File, /, *, projects: Projects = (), offline: bool = False, json: Json = False) -> int:
     """Check a YAML file, and show what it would mean if it were saved.
 
     Saves and changes nothing. Exit status 0 only if it is valid, and every project could be read.
@@ -61,6 +63,7 @@ def check(file: File, /, *, projects: Projects = (), offline: bool = False) -> i
         file: the YAML file with `rules` and `timezone`
         projects: the name of a credentials block; may be repeated; without it: every saved one
         offline: check the file only; needs neither Prefect nor a token
+        json: print the result as JSON
     """
     from cli.prefect_environment import prefect_environment
 
@@ -70,4 +73,4 @@ def check(file: File, /, *, projects: Projects = (), offline: bool = False) -> i
 
         if not offline:
             ensure_server()
-        return check_policy(file, projects, offline=offline)
+        return check_policy(file, projects, offline=offline, as_json=json)

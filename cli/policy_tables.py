@@ -6,12 +6,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.table_layout import Column, Row
+from cli.tables import print_rows
 from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from snapshot_protection.policy_overview import ProjectOverview, unused_rules
 from snapshot_protection.wording import pluralize
 
 _NO_RULE = "(no rule)"
 _MAX_EXEMPT = 50
+_EXEMPT_COLUMNS = (
+    Column("project"),
+    Column("snapshot"),
+    Column("rule", cut=True),
+    Column("now"),
+    Column("description", cut=True),
+)
 
 
 def print_policy(policy: NamedPolicy, console: Console) -> None:
@@ -49,16 +58,16 @@ def _print_exempt(projects: Sequence[ProjectOverview], console: Console) -> None
     total = sum(sum(project.governed.values()) for project in projects)
     _print(console, f"{len(exempt)} of {pluralize(total, 'snapshot')} exempt from protection")
     rows = [
-        [
-            project,
-            str(one.image_id),
-            one.rule,
-            "protected" if one.protected else "unprotected",
-            one.description,
-        ]
+        {
+            "project": project,
+            "snapshot": str(one.image_id),
+            "rule": one.rule,
+            "now": "protected" if one.protected else "unprotected",
+            "description": one.description,
+        }
         for project, one in exempt[:_MAX_EXEMPT]
     ]
-    _print_table(console, ["project", "snapshot", "rule", "now", "description"], rows)
+    print_rows(_EXEMPT_COLUMNS, [Row(cells) for cells in rows], console)
     if len(exempt) > _MAX_EXEMPT:
         _print(console, f"and {len(exempt) - _MAX_EXEMPT} more")
 

@@ -12,12 +12,16 @@ from snapshot_protection.prune_report import format_message
 _DEPLOYMENT = "prune-snapshots/on-demand"
 
 
-def prune_here(parameters: Mapping[str, Any]) -> int:
+def prune_here(parameters: Mapping[str, Any], *, as_json: bool = False) -> int:
     """Run in this process, dry or without approval; returns the exit status."""
-    return run_flow(prune_snapshots(**parameters, approval=False), print_prune, format_message)
+    return run_flow(
+        prune_snapshots(**parameters, approval=False), print_prune, format_message, as_json=as_json
+    )
 
 
-def start_pruning(parameters: Mapping[str, Any]) -> int:
+def start_pruning(parameters: Mapping[str, Any], *, as_json: bool = False) -> int:
     """Start the run that waits for approval; returns the exit status, 0 if it was started."""
     limits = [parameters[name] for name in ("quarantine_days", "max_deletions", "timeout_seconds")]
-    return start_run(_DEPLOYMENT, {**parameters, "approval": True}, lambda: validate_parameters(*limits))
+    return start_run(
+        _DEPLOYMENT, {**parameters, "approval": True}, lambda: validate_parameters(*limits), as_json=as_json
+    )

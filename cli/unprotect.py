@@ -13,11 +13,15 @@ from snapshot_protection.unprotect_report import format_message
 _DEPLOYMENT = "unprotect-snapshots/with-approval"
 
 
-def unprotect_at_once(parameters: Mapping[str, Any]) -> int:
+def unprotect_at_once(parameters: Mapping[str, Any], *, as_json: bool = False) -> int:
     """Remove protection without approval; returns the exit status."""
-    return run_flow(unprotect_snapshots(**parameters, approval=False), print_unprotect, format_message)
+    return run_flow(
+        unprotect_snapshots(**parameters, approval=False), print_unprotect, format_message, as_json=as_json
+    )
 
 
-def start_unprotecting(parameters: Mapping[str, Any]) -> int:
+def start_unprotecting(parameters: Mapping[str, Any], *, as_json: bool = False) -> int:
     """Start the run that waits for approval; returns the exit status, 0 if it was started."""
-    return start_run(_DEPLOYMENT, parameters, lambda: UnprotectRequest.validate(**parameters))
+    return start_run(
+        _DEPLOYMENT, parameters, lambda: UnprotectRequest.validate(**parameters), as_json=as_json
+    )

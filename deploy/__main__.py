@@ -22,6 +22,7 @@ from deploy.record import VARIABLE, Entry, Record, excess, load_record, save_rec
 from deploy.report import format_deployment
 from deploy.server_errors import format_failure, format_rejection
 from deploy.state import fetch, fetch_updates, find_abandoned
+from deploy.workers import describe_workers
 
 INTERRUPTED = "Interrupted. Each deployment is as before or updated; run it again to finish."
 
@@ -53,9 +54,12 @@ async def _deploy(client: PrefectClient, *, recreate_automation: bool) -> None:
     plan, record = await read_plan(ROOT), await load_record(client)
     _check_room(plan, record)
     await HetznerCloudCredentials.aregister_type_and_schema(client=client)
-    for pool in sorted({spec.work_pool for spec in plan}):
+    pools = sorted({spec.work_pool for spec in plan})
+    for pool in pools:
         print(f"work pool {pool}: {await create_pool(client, pool, expected=bool(record.deployments))}")
     await _Deploy(client, record, plan).run(recreate_automation=recreate_automation)
+    for pool in pools:
+        print(*await describe_workers(client, pool), sep="\n")
 
 
 async def _check_server(client: PrefectClient, url: str) -> None:

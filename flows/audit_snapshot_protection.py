@@ -16,6 +16,7 @@ from blocks.snapshot_policy import load_policy
 from flows._audit_project import AuditOptions, audit_project
 from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
+from flows._form_fields import GraceHours
 from flows._projects import for_each_project
 from flows._run_context import has_deployment_values, is_deployed, returned_state
 from flows._run_names import audit_run_name
@@ -39,7 +40,7 @@ from snapshot_protection.rendering import render_audit_report
 async def audit_snapshot_protection(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
-    grace_hours: float = 0,
+    grace_hours: GraceHours = 0,
     fail_on_unprotected: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     policy: str = "default",
 ) -> AuditReport:
@@ -57,7 +58,8 @@ async def audit_snapshot_protection(
             named default: all.
 
     Returns:
-        The report, with exactly one finding for each snapshot, if every project and snapshot could be read.
+        The report, with exactly one finding for each snapshot, if every project and snapshot could be read;
+        the name of the Completed state says what needs attention: Unprotected, Missing, or Baseline lost.
 
     Raises:
         AuditFailedError: A project or a snapshot could not be read, or snapshots are unprotected and that was
@@ -105,7 +107,7 @@ async def _finish_audit(
     message = with_unpublished(rendered.message, unpublished, unstored, unemitted)
     if not report.succeeded or (fail_on_unprotected and report.unprotected):
         return returned_state(Failed(message=message, data=AuditFailedError(report)))
-    return returned_state(Completed(message=message, data=report))
+    return returned_state(Completed(name=report.state_name, message=message, data=report))
 
 
 def _emit_findings(report: AuditReport) -> dict[str, str]:

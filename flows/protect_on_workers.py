@@ -17,6 +17,7 @@ from flows._batch_decisions import Patience
 from flows._batch_runs import BatchRuns
 from flows._conclusion import finish_run
 from flows._fan_out import FanOut
+from flows._form_fields import Count, TimeoutSeconds
 from flows._run_context import returned_state
 from flows._run_names import protection_on_workers_run_name
 from hetzner_cloud.errors import HetznerCloudError
@@ -31,12 +32,12 @@ from snapshot_protection.wording import pluralize
     name="protect-on-workers", flow_run_name=protection_on_workers_run_name, retries=0, retry_delay_seconds=0
 )
 async def protect_on_workers(
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
-    dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
-    timeout_seconds: float = 900,
-    projects_per_run: int = 10,
-    max_concurrent_runs: int = 4,
+    timeout_seconds: TimeoutSeconds = 900,
+    projects_per_run: Count = 10,
+    max_concurrent_runs: Count = 4,
     policy: str = "default",
 ) -> ProtectionReport:
     """Protect every snapshot of many projects: some projects a flow run, on any worker, and one report.
@@ -47,9 +48,9 @@ async def protect_on_workers(
     an hour without any progress: it is cancelled, and reported.
 
     Args:
+        dry_run: Only report what would be protected; change nothing.
         projects: The names of the credentials blocks to take. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
-        dry_run: Only report what would be protected; change nothing.
         timeout_seconds: How long each project's run waits for the actions after the last one was started.
         projects_per_run: How many projects have a flow run together.
         max_concurrent_runs: How many of these runs are in progress at once.

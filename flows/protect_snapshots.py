@@ -13,6 +13,7 @@ from prefect.states import Failed
 from blocks.projects import load_projects
 from blocks.snapshot_policy import load_policy
 from flows._conclusion import finish_run
+from flows._form_fields import TimeoutSeconds
 from flows._projects import are_many, for_each_project
 from flows._protect_project import ProtectionOptions, protect_project
 from flows._requirements import RunRequirements
@@ -28,10 +29,10 @@ _MAX_GROUPS = 50  # task runs that change snapshots: a graph of 2,000 nodes help
 
 @flow(name="protect-snapshots", flow_run_name=protection_run_name, retries=0, retry_delay_seconds=0)
 async def protect_snapshots(
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
-    dry_run: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
-    timeout_seconds: float = 900,
+    timeout_seconds: TimeoutSeconds = 900,
     policy: str = "default",
 ) -> ProtectionReport:
     """Protect every snapshot from deletion that the policy does not exempt, wait for the actions, and verify.
@@ -40,9 +41,9 @@ async def protect_snapshots(
     Run twice, it changes nothing the second time.
 
     Args:
+        dry_run: Only report what would be protected; change nothing.
         projects: The names of the credentials blocks to take. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
-        dry_run: Only report what would be protected; change nothing.
         timeout_seconds: How long to wait for the actions after the last one was started.
         policy: The name of the Snapshot Policy block that says which snapshots need no protection. If no
             default is saved, every snapshot must be protected.

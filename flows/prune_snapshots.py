@@ -11,6 +11,7 @@ from prefect.states import Completed, Failed
 from blocks.projects import Project, find_saved_names, load_projects
 from blocks.snapshot_policy import load_policy
 from flows._conclusion import with_unpublished
+from flows._form_fields import Count, QuarantineDays, TimeoutSeconds
 from flows._observe_project import PruneOptions, observe_projects
 from flows._prune_approval import PruneApproval
 from flows._prune_lock import ThisRun
@@ -35,13 +36,13 @@ _MIN_UNAPPROVED_DAYS = 1  # less would be over in the next run, before anyone ha
 
 @flow(name="prune-snapshots", flow_run_name=prune_run_name, retries=0, retry_delay_seconds=0)
 async def prune_snapshots(
+    dry_run: bool = True,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     policy: str = "default",
-    dry_run: bool = True,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
-    quarantine_days: float = 7,
-    max_deletions: int = 10,
+    quarantine_days: QuarantineDays = 7,
+    max_deletions: Count = 10,
     approval: bool = True,  # noqa: FBT001, FBT002 - as above
-    timeout_seconds: float = 900,
+    timeout_seconds: TimeoutSeconds = 900,
 ) -> PruneReport:
     """Delete the snapshots that the policy does not keep, if each has been a candidate in every run for days.
 
@@ -51,9 +52,9 @@ async def prune_snapshots(
     Anything unexpected protects the snapshot again. Needs a token that may read and write.
 
     Args:
+        dry_run: Only report what would be deleted; change nothing.
         projects: The names of the credentials blocks to take. Empty: every saved one.
         policy: The name of the Snapshot Policy block; only its rules with prune select what may be deleted.
-        dry_run: Only report what would be deleted; change nothing.
         quarantine_days: How long a snapshot must have been a candidate in every run, dry runs included.
         max_deletions: How many snapshots of a project are deleted in one run, at most; the oldest first.
         approval: Whether to suspend until a second person approves. Always, for a run of a deployment with

@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project, load_projects
 from flows._conclusion import with_unpublished
+from flows._form_fields import ExemptionHours, ImageIds, Reason, TimeoutSeconds
 from flows._plan_approval import PlanApproval
 from flows._run_context import is_deployed, returned_state
 from flows._run_names import unprotect_run_name
@@ -27,11 +28,11 @@ from snapshot_protection.unprotect_report import SnapshotsNotUnprotectedError, U
 @flow(name="unprotect-snapshots", flow_run_name=unprotect_run_name, retries=0, retry_delay_seconds=0)
 async def unprotect_snapshots(
     project: str,
-    image_ids: list[int],
-    reason: str,
-    hours: float = 24,
+    image_ids: ImageIds,
+    reason: Reason,
+    hours: ExemptionHours = 24,
     approval: bool = True,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
-    timeout_seconds: float = 900,
+    timeout_seconds: TimeoutSeconds = 900,
 ) -> UnprotectReport:
     """Remove the protection of some snapshots, for a time, with a reason and a second person's approval.
 

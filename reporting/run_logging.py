@@ -10,6 +10,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.logging.loggers import LoggingAdapter
 
 from hetzner_cloud.errors import HetznerCloudError
+from reporting.repeated_errors import RepeatedErrors
 from snapshot_protection.rendered_report import RenderedReport
 from snapshot_protection.wording import IN_A_LINE, join_in_chunks
 
@@ -17,12 +18,14 @@ LOGGER = logging.getLogger(__name__)
 
 _MAX_DELAY_SECONDS = 1.0
 _PACKAGES = ("blocks", "hetzner_cloud", "reporting")  # whose modules log under their own names
+_REPEATED_ERRORS = RepeatedErrors()
 
 
 def join_run_logging() -> None:
     """Send the log lines of our packages where Prefect's go; calling it again changes nothing."""
     for package in _PACKAGES:
         _join(logging.getLogger(package))
+    logging.getLogger("prefect.task_runs").addFilter(_REPEATED_ERRORS)  # first: the next drops the error
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_expected_traceback)
 

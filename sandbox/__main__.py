@@ -49,7 +49,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         description="A fake server of the image part of the Hetzner Cloud API, for one project, on loopback.",
-        epilog=fault_kinds.__doc__,
+        epilog=f"Examples:\n  {program} --port 8787 --snapshots 40 --protected 10\n\n{fault_kinds.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")

@@ -1,6 +1,6 @@
 """The pages of an audit: a table for each project, and a summary of all. Pure functions."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
@@ -61,16 +61,6 @@ def build_table(project: ProjectAudit, *, now: datetime) -> list[dict[str, str |
 def sort_projects(report: AuditReport) -> list[ProjectAudit]:
     """Sort the projects of an audit, the most severe first; of the same severity, as they were audited."""
     return sorted(report.projects, key=lambda project: _MARKS.index(_project_mark(project)))
-
-
-def rows_to_look_at(project: ProjectAudit, *, now: datetime) -> list[dict[str, str | int]]:
-    """Make the rows of a project's table for the snapshots that are unprotected or missing."""
-    if project.duplicate_of:
-        return [_row(f"⚪ same project as {project.duplicate_of}")]
-    if project.error:
-        return build_table(project, now=now)
-    shown = [finding for finding in project.findings if not finding.protected or finding.is_missing]
-    return build_table(project.model_copy(update={"findings": deque(shown)}), now=now)
 
 
 def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) -> str:

@@ -104,6 +104,15 @@ class AuditReport(BaseModel):
         return not (self.inaccessible or self.unreadable or lost)
 
     @property
+    def state_name(self) -> str:
+        """The name of the final state of an audit that did not fail: Completed only if nothing is red."""
+        if self.unprotected:
+            return "Unprotected"
+        if self.with_protection_removed:
+            return "Missing"
+        return "Baseline lost" if self.with_history_lost else "Completed"
+
+    @property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
         """The snapshots whose protection was removed, with their projects."""
         pairs = [(project, finding) for project in self.distinct for finding in project.findings]

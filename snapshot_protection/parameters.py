@@ -7,7 +7,7 @@ from snapshot_protection.exemptions import MAX_HOURS
 
 _MAX_GRACE_HOURS = 24 * 366 * 100
 _MAX_QUARANTINE_DAYS = 36_600
-_MIN_REASON_LENGTH = 10
+MIN_REASON_LENGTH = 10
 
 
 def validate_grace(hours: object) -> float:
@@ -39,9 +39,9 @@ def validate_reason(reason: object) -> str:
         InvalidArgumentError: It is shorter than 10 characters.
     """
     text = printable(reason) if isinstance(reason, str) else ""
-    if len(text) < _MIN_REASON_LENGTH:
+    if len(text) < MIN_REASON_LENGTH:
         raise InvalidArgumentError(
-            f"The reason must have {_MIN_REASON_LENGTH} characters or more; audits report it."
+            f"The reason must have {MIN_REASON_LENGTH} characters or more; audits report it."
         )
     return text
 

@@ -10,6 +10,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.embedding import embed, extract
 from snapshot_protection.empty_projects import describe_empty, format_nothing_found
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.joined_reasons import Reason, join_reasons, make_reason
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome, severity
 from snapshot_protection.reported_policy import ReportedPolicy
 from snapshot_protection.same_projects import describe_duplicates, find_duplicates, merge_outcomes
@@ -130,7 +131,8 @@ def format_message(report: ProtectionReport) -> str:
     errors = [describe_project_error(project) for project in report.with_errors]
     parts += first_ones(errors, _NAMED_IN_MESSAGE, "project")
     parts += first_ones(describe_without_id(report), _NAMED_IN_MESSAGE)
-    parts += first_ones([describe(outcome) for outcome in select_notable(report)], _NAMED_IN_MESSAGE)
+    notable = join_reasons(map(make_outcome_reason, select_notable(report)))
+    parts += first_ones([str(reason) for reason in notable], _NAMED_IN_MESSAGE)
     return "; ".join(parts) + ("" if report.succeeded else f". {next_step(report)}")
 
 
@@ -140,6 +142,13 @@ def describe(outcome: SnapshotOutcome) -> str:
     if outcome.action_id is not None:
         text += f", action {outcome.action_id}"
     return f"{text}: {outcome.message}{format_error_ref(outcome)}" if outcome.message else text
+
+
+def make_outcome_reason(outcome: SnapshotOutcome) -> Reason:
+    """Make the reason of an outcome, to be joined with those of others."""
+    name = f"{outcome.project}/{outcome.image_id}"
+    ids = {"image_id": outcome.image_id, "action_id": outcome.action_id}
+    return make_reason(outcome.outcome, name, outcome, **ids)._replace(alone=describe(outcome))
 
 
 def select_notable(report: ProtectionReport) -> list[SnapshotOutcome]:

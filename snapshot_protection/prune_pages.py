@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from snapshot_protection.joined_reasons import Reason, join_reasons, make_reason
 from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.prune_outcomes import PruneOutcome
 from snapshot_protection.prune_plan import PlannedDeletion, PruneApprovalRequest, PrunePlan, describe_request
@@ -136,18 +137,23 @@ def _summary(report: PruneReport) -> Iterator[str]:
         yield from ("", "### To look at", "")
         yield from (f"- {escape_markdown(line)}" for line in notes[:_MAX_NAMED])
     if len(notes) > _MAX_NAMED:
-        yield f"- and {len(notes) - _MAX_NAMED} more, see the log"
+        yield f"- and {len(notes) - _MAX_NAMED} more, see the table"
 
 
 def _log(report: PruneReport) -> Iterator[LogLine]:
     for project in report.projects:
         level = logging.ERROR if project.error else logging.WARNING
         yield from (LogLine(line, level) for line in describe_project(project))
-    for outcome in sort_outcomes(report.outcomes):
-        if outcome.needs_attention:
-            yield LogLine(describe(outcome), logging.ERROR)
-        elif outcome.outcome in {"pruned", "deleted"}:
-            yield LogLine(describe(outcome))
+    outcomes = sort_outcomes(report.outcomes)
+    reasons = (_reason(outcome) for outcome in outcomes if outcome.needs_attention)
+    yield from (LogLine(str(reason), logging.ERROR) for reason in join_reasons(reasons))
+    done = (outcome for outcome in outcomes if outcome.outcome in {"pruned", "deleted"})
+    yield from (LogLine(describe(outcome)) for outcome in done)
+
+
+def _reason(one: PruneOutcome) -> Reason:
+    reason = make_reason(one.outcome, f"{one.project}/{one.image_id}", one, image_id=one.image_id)
+    return reason._replace(alone=describe(one))
 
 
 def _introduction(request: PruneApprovalRequest) -> list[str]:

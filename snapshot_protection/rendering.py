@@ -7,8 +7,10 @@ from functools import partial
 
 from snapshot_protection import audit_pages, audit_report, interrupted_runs, protection_report
 from snapshot_protection.audit_baseline import table_key
+from snapshot_protection.audit_finding import SnapshotFinding
 from snapshot_protection.audit_report import AuditReport
-from snapshot_protection.project_audit import describe_history_lost
+from snapshot_protection.joined_reasons import Reason, join_reasons, make_reason
+from snapshot_protection.project_audit import ProjectAudit, describe_history_lost
 from snapshot_protection.protection_report import ProtectionReport
 from snapshot_protection.protection_summary import describe_exempt, render_summary
 from snapshot_protection.protection_table import build_table
@@ -83,8 +85,8 @@ def _protection_log(report: ProtectionReport) -> Iterator[LogLine]:
     changed = [outcome for outcome in report.snapshots if outcome.outcome not in unchanged]
     with_message = [outcome for outcome in changed if outcome.message]
     for level, is_error in ((logging.ERROR, True), (logging.INFO, False)):
-        chosen = (outcome for outcome in with_message if outcome.needs_attention is is_error)
-        yield from _lines(map(protection_report.describe, chosen), level)
+        chosen = [outcome for outcome in with_message if outcome.needs_attention is is_error]
+        yield from _lines(map(str, join_reasons(map(protection_report.make_outcome_reason, chosen))), level)
     yield from map(LogLine, describe_exempt(report))
     without_message = (protection_report.describe(outcome) for outcome in changed if not outcome.message)
     yield from map(LogLine, join_in_chunks(without_message))
@@ -96,13 +98,26 @@ def _audit_log(report: AuditReport) -> Iterator[LogLine]:
         yield LogLine(text, logging.WARNING)
     if report.policy_before:
         yield LogLine(audit_report.describe_policy(report), logging.WARNING)
-    yield from _lines(report.unreadable, logging.ERROR)
+    yield from _lines(map(str, join_reasons(_unreadable_reasons(report))), logging.ERROR)
     for project in report.with_history_lost:
         yield LogLine(describe_history_lost(project), logging.ERROR)
     removed = report.with_protection_removed + report.with_exemption_expired
-    yield from _lines(
-        (audit_report.describe(project, finding) for project, finding in removed), logging.ERROR
-    )
+    reasons = join_reasons(_finding_reason(project, finding) for project, finding in removed)
+    yield from _lines(map(str, reasons), logging.ERROR)
+
+
+def _unreadable_reasons(report: AuditReport) -> Iterator[Reason]:
+    for project in report.distinct:
+        for error in project.without_id:
+            yield make_reason("could not be read", f"project '{project.project}'", error)
+        yield from (_finding_reason(project, one) for one in project.findings if one.is_unreadable)
+
+
+def _finding_reason(project: ProjectAudit, finding: SnapshotFinding) -> Reason:
+    what = audit_report.label(finding).partition(" ")[2]
+    text = ", ".join(filter(None, [finding.reason, finding.evidence]))
+    alone = audit_report.describe(project, finding)
+    return Reason(what, text, f"{project.project}/{finding.image_id}", (finding.image_id,), alone=alone)
 
 
 def _lines(texts: Iterable[str], level: int) -> list[LogLine]:

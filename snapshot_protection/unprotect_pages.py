@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 
+from snapshot_protection.joined_reasons import Reason, join_reasons, make_reason
 from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.rendered_report import LogLine, RenderedReport, RenderedSummary, RenderedTable
 from snapshot_protection.unprotect_plan import ApprovalRequest, PlannedSnapshot, UnprotectPlan
@@ -146,5 +147,14 @@ def build_row(outcome: UnprotectOutcome) -> dict[str, str | int]:
 
 
 def _log(outcomes: Iterable[UnprotectOutcome]) -> Iterable[LogLine]:
-    for outcome in outcomes:
-        yield LogLine(describe(outcome), logging.ERROR if outcome.needs_attention else logging.INFO)
+    outcomes = list(outcomes)
+    for level, is_error in ((logging.ERROR, True), (logging.INFO, False)):
+        reasons = (_reason(outcome) for outcome in outcomes if outcome.needs_attention is is_error)
+        yield from (LogLine(str(reason), level) for reason in join_reasons(reasons))
+
+
+def _reason(one: UnprotectOutcome) -> Reason:
+    image_id = one.snapshot.image_id
+    name = f"snapshot {image_id}"
+    reason = make_reason(one.outcome, name, one.error, image_id=image_id, action_id=one.action_id)
+    return reason._replace(alone=describe(one))

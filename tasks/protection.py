@@ -14,6 +14,7 @@ from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Image
 from reporting.run_logging import BatchedLogger, run_logger
 from snapshot_protection.error_info import ErrorInfo
+from snapshot_protection.joined_reasons import join_reasons, make_reason
 from snapshot_protection.outcomes import ChangeResult, ChangesFailedError
 from tasks.retries import RETRY_POLICY
 from tasks.task_run_names import parameter, task_run_name_for
@@ -45,8 +46,21 @@ async def protect_images(credentials: HetznerCloudCredentials, images: Sequence[
     finally:  # whatever was started is named
         requested.flush()
     if any(result.error and not result.is_deleted for result in results):
+        _log_errors(results)
         raise ChangesFailedError(results)
     return results
+
+
+def _log_errors(results: Sequence[ChangeResult]) -> None:
+    """Log each error once; the only one is in the exception, too."""
+    failed = [(result.image_id, result.error) for result in results if result.error]
+    if len(failed) > 1:
+        what = "could not be changed"
+        reasons = (
+            make_reason(what, f"snapshot {image_id}", error, image_id=image_id) for image_id, error in failed
+        )
+        for reason in join_reasons(reasons):
+            run_logger().warning("%s", reason)
 
 
 async def _protect(client: HetznerCloudClient, image_id: int, requested: BatchedLogger) -> ChangeResult:
@@ -60,7 +74,6 @@ async def _protect(client: HetznerCloudClient, image_id: int, requested: Batched
             partial(client.change_image_protection, image_id, delete=True), on_retry=say
         )
     except HetznerCloudError as error:
-        logger.warning("Snapshot %d: could not be changed: %s", image_id, error)
         return ChangeResult(image_id=image_id, error=ErrorInfo.of(error))
     except Exception as error:  # a defect of ours with one member must not lose what the others started
         logger.exception("Snapshot %d: could not be changed", image_id)

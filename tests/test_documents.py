@@ -6,6 +6,7 @@ from pathlib import Path
 import prefect
 import prefect.cli._app as prefect_cli
 import pytest
+import yaml
 
 from cli.app import app
 from tests.support.guide_commands import pages, section, simple_commands, typed_commands
@@ -168,3 +169,12 @@ def test_clean_removes_only_what_other_targets_have_made() -> None:
     [recipe] = re.findall(r"^clean:.*\n\t@rm -rf (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     ignored = [name.rstrip("/") for name in (ROOT / ".gitignore").read_text().split()]
     assert not [name for name in recipe.replace("$(VENV)", ".venv").split() if name not in ignored]
+
+
+def test_every_deployment_says_what_it_does_and_only_the_internal_one_is_called_internal() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    described = {(each["entrypoint"], each["name"]): each["description"] for each in deployments}
+    assert len(set(described.values())) == len(deployments)
+    internal = [name for (_, name), text in described.items() if text.startswith("Internal: ")]
+    assert internal == ["batch"]
+    assert "the page Artifacts" not in " ".join(described.values())  # the UI has no such menu entry

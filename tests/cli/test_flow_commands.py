@@ -1,5 +1,6 @@
 """The flow from the shell, as a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -56,8 +57,25 @@ def test_the_exit_status_is_1_and_the_reason_comes_last_when_something_failed(
     done = protect(engine, "--project", "prod")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Failed: 2 of 3 snapshots protected in 1 project")
-    assert "unfinished" in done.stdout.splitlines()[-1]
+    assert [line for line in done.stdout.splitlines() if line.startswith("unfinished: ")]
     assert "Traceback" not in done.stderr
+
+
+def test_json_is_all_that_is_on_standard_output_and_the_log_is_on_standard_error(
+    engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=3, creating=1)
+    save_project("prod", sandbox)
+    done = protect(engine, "--project", "prod", "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["succeeded"] is False
+    assert document["message"] in done.stderr.splitlines()[-1]
+    [project] = document["report"]["projects"]
+    outcomes = sorted(one["outcome"] for one in project["snapshots"])
+    assert outcomes == ["protected", "protected", "unfinished"]
+    assert "Beginning flow run" in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,47 @@
 """Help of every command, without Prefect, and the exit status of a wrong command line."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from cli.app import app
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
-    "": {"protect", "audit", "unprotect", "credentials", "policy", "deploy", "sandbox", "demo", "playground"},
-    "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds", "--policy"},
-    "audit": {"--project", "--label-selector", "--grace-hours", "--fail-on-unprotected", "--policy"},
-    "unprotect": {"ID", "--project", "--reason", "--hours", "--no-approval", "--timeout-seconds"},
-    "credentials": {"save", "delete"},
+    "": {
+        *("protect", "audit", "unprotect", "prune", "credentials", "policy", "deploy"),
+        *("sandbox", "demo", "playground", "--install-completion"),
+    },
+    "protect": {"--project", "--label-selector", "--dry-run", "--timeout-seconds", "--policy", "--json"},
+    "audit": {
+        "--project",
+        "--label-selector",
+        "--grace-hours",
+        "--fail-on-unprotected",
+        "--policy",
+        "--json",
+    },
+    "unprotect": {"ID", "--project", "--reason", "--hours", "--no-approval", "--timeout-seconds", "--json"},
+    "prune": {"--project", "--apply", "--quarantine-days", "--max-deletions", "--no-approval", "--json"},
+    "credentials": {"save", "import", "list", "check", "delete"},
     "credentials save": {"NAME", "--endpoint", "--replace"},
+    "credentials import": {"FILE", "--endpoint", "--replace", "--json", "name=token"},
+    "credentials list": {"--json"},
+    "credentials check": {"NAME", "--json"},
     "credentials delete": {"NAME", "--yes"},
     "policy": {"save", "show", "check"},
     "policy save": {"NAME", "FILE", "--replace"},
-    "policy show": {"NAME", "--project"},
-    "policy check": {"FILE", "--project", "--offline"},
-    "deploy": {"PREFECT_API_URL"},
+    "policy show": {"NAME", "--project", "--json"},
+    "policy check": {"FILE", "--project", "--offline", "--json"},
+    "deploy": {"PREFECT_API_URL", "--recreate-automation"},
     "sandbox": {"--port", "--snapshots", "--protected", "--fault"},
     "demo": {"--home"},
     "playground": {"--home", "--port"},
@@ -111,3 +131,65 @@ def test_the_entry_point_of_an_install_is_the_command() -> None:
     done = python("-c", f"from {module} import {function}; {function}(['--help'])")
     assert done.returncode == 0
     assert done.stdout.startswith(f"Usage: {name} COMMAND")
+
+
+GROUPS = {"", "credentials", "policy", "sandbox"}
+
+
+@pytest.mark.parametrize("command", sorted(set(OPTIONS) - GROUPS))
+def test_the_help_of_every_command_has_examples_of_it_that_can_be_parsed(command: str) -> None:
+    console = Console(file=StringIO(), width=80)
+    app.help_print(command.split(), console=console)
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue().partition("Examples:")[2]
+    examples = [line.strip() for line in text.splitlines() if line.startswith("  hetzner-snapshots ")]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition(" > ")[0].partition(" < ")[0])
+        assert words[: 1 + len(command.split())] == ["hetzner-snapshots", *command.split()]
+        app.parse_args(words[1:], exit_on_error=False, print_error=False)
+
+
+def test_every_command_that_reports_prints_json() -> None:
+    reporting = {"protect", "audit", "unprotect", "prune", "policy show", "policy check"}
+    reporting |= {f"credentials {command}" for command in ("import", "list", "check")}
+    assert {command for command, options in OPTIONS.items() if "--json" in options} == reporting
+
+
+COMPLETE = """
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+$(complete -p hetzner-snapshots | sed "s/.*-F \\([^ ]*\\).*/\\1/")
+echo "${COMPREPLY[*]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        (("cred",), {"credentials"}),
+        (("credentials", ""), {"save", "import", "list", "check", "delete"}),
+        (("protect", "--d"), {"--dry-run"}),
+    ],
+)
+def test_completion_is_installed_and_knows_commands_and_options(
+    tmp_path: Path, typed: tuple[str, ...], completed: set[str]
+) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    command = [sys.executable, "-m", "cli", "--install-completion", "--shell", "bash"]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    [script] = [path for path in tmp_path.rglob("hetzner-snapshots") if path.is_file()]
+    line = ["bash", "-c", COMPLETE, "bash", str(script), "hetzner-snapshots", *typed]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert completed <= set(done.stdout.split())
+
+
+def test_completion_that_cannot_be_installed_is_one_line(tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.touch()
+    environment = {**os.environ, "HOME": str(home)}
+    command = [sys.executable, "-m", "cli", "--install-completion", "--shell", "bash"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Failed: --install-completion: ")
+    assert len(done.stderr.splitlines()) == 1

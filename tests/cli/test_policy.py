@@ -1,5 +1,6 @@
 """Policies from the shell: checked, saved, and shown with what they mean for the snapshots that exist."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -131,6 +132,21 @@ def test_what_a_file_means_is_shown_for_each_project(
     assert ["1", "of", "6", "snapshots", "exempt", "from", "protection"] in lines
     assert ["Rule", "'outdated'", "governs", "no", "snapshot."] in lines
     assert {record.operation for record in sandbox.requests} == {"list_images"}
+
+
+def test_what_a_file_means_is_an_object_as_json(
+    file: Path, make_sandbox: MakeSandbox, save_project: SaveProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox = make_sandbox(snapshots=0)
+    scratch = sandbox.add_snapshot(labels={"purpose": "scratch"}, description="to try it")
+    sandbox.add_snapshot(labels={})
+    save_project("policy-dev", sandbox)
+    assert check_policy(file, ["policy-dev"], offline=False, as_json=True) == 0
+    document = json.loads(capsys.readouterr().out)
+    [project] = document["projects"]
+    assert project["governed"] == [{"rule": "scratch", "snapshots": 1}, {"rule": None, "snapshots": 1}]
+    assert [one["image_id"] for one in project["exempt"]] == [scratch]
+    assert document["unused_rules"] == ["outdated"]
 
 
 def test_a_project_that_cannot_be_read_is_named_and_the_others_are_shown(

@@ -16,6 +16,11 @@ from tests.support.deployments import AUDIT, EVERY, PROTECT, deployed, make_depl
 
 pytestmark = pytest.mark.usefixtures("nothing_deployed")
 NAMES = EVERY
+NO_WORKER = [
+    "No worker polls the work pool hetzner-cloud: until one does, no run starts.",
+    "Start one in a separate terminal:",
+    "  prefect worker start --pool hetzner-cloud --limit 5",
+]
 AUTOMATION = 'automation "Protect unprotected snapshots"'
 
 
@@ -30,12 +35,14 @@ async def test_the_output_says_of_each_object_what_was_done(
         "work pool hetzner-cloud: created, for processes on a worker's own machine",
         f"{AUTOMATION}: created, disabled; enable it in Prefect, on the page Automations",
         *(f"deployment {name}: created" for name in NAMES),
+        *NO_WORKER,
     ]
     new_version(checkout, 9)
     assert deploy_from(checkout, prefect_api) == [
         "work pool hetzner-cloud: already exists, unchanged",
         f"{AUTOMATION}: already exists, disabled, unchanged",
         *(f"deployment {name}: updated (version)" for name in NAMES),
+        *NO_WORKER,
     ]
 
 
@@ -76,7 +83,7 @@ async def test_an_updated_deployment_is_the_same_as_one_created_from_that_prefec
     edit(checkout, "deployments:\n", PULL)
     edit(checkout, "tags: [hetzner-cloud]", "tags: [other, more]")
     edit(checkout, '_FREQUENCY: "30"', '_FREQUENCY: "40"\n        MORE: "{{ $DEPLOY_TEST }}"')
-    edit(checkout, "  Looks every night", "  Sees every night")
+    edit(checkout, "  Reports every night which snapshots are", "  Sees every night which snapshots are")
     new_version(checkout, 9)
     deploy_from(checkout, prefect_api)
     updated = [compared(await deployed(name)) for name in NAMES]

@@ -52,6 +52,7 @@ async def test_an_audit_counts_and_changes_nothing(save_project: SaveProject, sa
     save_project("audit-counts", sandbox)
     done = await audit("audit-counts")
     assert done.state.is_completed()
+    assert done.record.state_name == "Unprotected"
     assert done.state.message == (
         "2 of 6 snapshots protected in 1 project, 4 unprotected. "
         "Run protect-snapshots to protect what is not."
@@ -72,6 +73,7 @@ async def test_a_read_only_token_is_enough_and_pages_are_all_that_is_asked(
     sandbox = make_sandbox(snapshots=120, protected=120, read_only_token=f"{TOKEN}-reads")
     save_project("audit-reads", sandbox, token=f"{TOKEN}-reads")
     done = await audit("audit-reads")
+    assert done.record.state_name == "Completed"
     assert done.state.message == "120 of 120 snapshots protected in 1 project"
     assert operations(sandbox.requests) == {"list_images": 3}
     assert {record.method for record in sandbox.requests} == {"GET"}

@@ -444,6 +444,28 @@ async def test_a_run_shows_what_it_did(save_project: SaveProject, sandbox: Sandb
     log = await log_of(done.record.id, until=end_of(done))
     for image_id in todo:
         assert f"prod/{image_id} protected, action " in log
+    assert done.state.message
+    assert f"Completed('{done.state.message}'" in log.splitlines()[-1]
+
+
+async def test_one_error_of_many_snapshots_is_in_the_log_in_full_a_few_times_at_most(
+    save_project: SaveProject, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox(snapshots=20, protected=0)
+    text = "the image cannot be protected now"
+    refused = Fault(kind="error", operation="change_image_protection", status=422, code="odd", message=text)
+    sandbox.faults.add(refused)
+    save_project("prod", sandbox)
+    done = await run(protect_snapshots, projects=["prod"])
+    assert "; 20 failed: POST " in (done.state.message or "")
+    log = await log_of(done.record.id, until=end_of(done))
+    lines = [line for line in log.splitlines() if text in line]
+    of_task_run, report, outcome = lines
+    assert of_task_run.startswith("Finished in state Failed(")
+    assert report.startswith("20 failed: POST ")
+    assert all(line.count(text) == 1 for line in lines)
+    assert done.state.message
+    assert done.state.message in outcome
 
 
 async def test_a_run_has_a_bounded_number_of_task_runs_when_there_are_many_snapshots(

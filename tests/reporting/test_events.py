@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events.filters import EventFilter
 from prefect.flow_engine import run_flow
 
@@ -59,12 +59,14 @@ async def test_only_an_audit_of_all_that_its_deployment_covers_is_complete(
     deployment_id = await deploy(client)
     await audit("audit-all")  # belongs to no deployment
     narrowed: list[dict[str, Any]] = [{"projects": ["audit-all"]}, {"label_selector": "a=b"}]
-    for parameters in narrowed:
-        assert (await audit_deployed(client, deployment_id, **parameters)).state_name == "Completed"
+    ended = [
+        (await audit_deployed(client, deployment_id, **parameters)).state_name for parameters in narrowed
+    ]
+    assert ended == ["Unprotected", "Completed"]
     before = set(await complete_audits())
     whole = await audit_deployed(client, deployment_id, grace_hours=1)
     failed = await audit_deployed(client, deployment_id, projects=[], fail_on_unprotected=True)
-    assert (whole.state_name, failed.state_name) == ("Completed", "Failed")
+    assert (whole.state_name, failed.state_name) == ("Unprotected", "Failed")
     expected = before | {str(whole.id), str(failed.id)}
     events = await eventually(complete_audits, lambda found: expected <= set(found))
     assert set(events) - before == {str(whole.id), str(failed.id)}
@@ -99,7 +101,7 @@ async def test_an_audit_that_could_not_read_a_project_or_publish_its_report_is_n
     with monkeypatch.context() as patch:
         patch.setattr(PrefectClient, "read_deployment", fail)
         unknown = await audit_deployed(client, deployment_id)
-    assert unknown.state_name == "Completed"
+    assert unknown.state_type == StateType.COMPLETED
     whole = await audit_deployed(client, deployment_id)
     events = await eventually(complete_audits, lambda found: str(whole.id) in found)
     assert not {str(run.id) for run in (blind, unpublished, unknown)} & set(events)

@@ -12,7 +12,6 @@ from snapshot_protection.audit_pages import (
     build_table,
     format_age,
     render_summary,
-    rows_to_look_at,
     sparkline,
 )
 from snapshot_protection.error_info import ErrorInfo
@@ -46,11 +45,6 @@ def test_the_table_is_bounded_and_counts_what_it_does_not_show() -> None:
 def test_a_project_that_could_not_be_read_is_one_red_row() -> None:
     [row] = build_table(DEAD, now=NOW)
     assert row["finding"] == "🔴 could not be read: it cannot be reached (unreachable)"
-
-
-def test_what_is_well_is_nothing_to_look_at() -> None:
-    shown = rows_to_look_at(project(REMOVED, finding(2, "missing_protected"), finding(3)), now=NOW)
-    assert [row["snapshot"] for row in shown] == [7, 2]
 
 
 def test_the_summary_has_coverage_findings_and_trend() -> None:
@@ -106,7 +100,6 @@ def test_exempt_snapshots_have_a_column_with_the_reason_and_grey_marks() -> None
         ("⚪ exempt", "rule 'scratch'", ""),
         ("🟢 protected", "", ""),
     ]
-    assert len(rows_to_look_at(project(expired, exempt, finding(1)), now=NOW)) == 2
 
 
 def test_exempt_snapshots_are_apart_in_the_summary_by_rule_and_each_approved_one_and_it_is_green() -> None:

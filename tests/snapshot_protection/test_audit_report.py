@@ -17,6 +17,7 @@ from snapshot_protection.audit_report import (
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.markdown import escape_markdown
 from snapshot_protection.policy import NamedPolicy, Policy, Rule
+from snapshot_protection.project_audit import ProjectAudit
 from tests.support.audit_reports import (
     DEAD,
     EARLIER,
@@ -248,3 +249,24 @@ def test_what_else_is_to_be_known_of_a_project_is_in_the_message_and_its_summary
     assert message.startswith(f"7 of 7 snapshots protected in 7 projects; project 'p1': {note}; ")
     assert message.endswith(f"project 'p5': {note}; and 2 more projects")
     assert render_summary(report(audits[0])).startswith("## 🟡")
+
+
+@pytest.mark.parametrize(
+    ("audited", "name"),
+    [
+        (
+            project(finding(1), finding(2, "exempt"), finding(3, "in_grace_period"), finding(4, "missing")),
+            "Completed",
+        ),
+        (project(finding(1), finding(2, "unprotected")), "Unprotected"),
+        (project(REMOVED, finding(3, "missing_protected")), "Unprotected"),
+        (project(finding(1, "exemption_expired")), "Unprotected"),
+        (project(finding(1), finding(3, "missing_protected")), "Missing"),
+        (project(finding(1), history_lost=YESTERDAY), "Baseline lost"),
+    ],
+)
+def test_the_state_is_named_completed_only_when_nothing_needs_attention(
+    audited: ProjectAudit, name: str
+) -> None:
+    assert report(audited).state_name == name
+    assert name == "Completed" or "## 🟢" not in render_summary(report(audited))

@@ -97,7 +97,9 @@ def test_the_message_counts_no_snapshots_when_no_project_could_be_read() -> None
 def test_the_message_names_five_when_there_are_more() -> None:
     failed = [outcome(number, "failed", message="no") for number in range(1, 8)]
     text = format_message(report(*failed))
-    assert "prod/5 failed: no; and 2 more." in text
+    assert "; 7 failed: no: prod/1, prod/2, prod/3, prod/4, prod/5 and 2 more. " in text
+    different = [outcome(number, "failed", message="no" * number) for number in range(1, 8)]
+    assert f"prod/5 failed: {'no' * 5}; and 2 more." in format_message(report(*different))
     assert "prod/6" not in text
 
 

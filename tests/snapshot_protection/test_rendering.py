@@ -90,14 +90,29 @@ def test_a_report_that_is_too_large_to_be_embedded_is_published_without(
     assert "could not be stored for the run that started this one" in rendered.summary.markdown
 
 
-def test_thousands_of_errors_are_joined_into_fewer_log_lines_and_each_is_there() -> None:
-    failed = [protection.outcome(number, "failed", message="no") for number in range(2_000)]
+def test_one_error_of_thousands_of_snapshots_is_one_line_with_the_count_and_the_first_ids() -> None:
+    failed = [protection.outcome(number, "failed", code="locked", message="no") for number in range(1, 2_001)]
     deleted = [protection.outcome(5_000 + number, "deleted", message="gone") for number in range(10)]
-    lines = render_protection_report(protection.report(*failed, *deleted), is_whole=True).log_lines
-    assert [line.level for line in lines] == [logging.ERROR] * 80 + [logging.INFO] * 10
-    assert sum(line.text.count("failed") for line in lines) == 2_000
+    rendered = render_protection_report(protection.report(*failed, *deleted), is_whole=True)
+    error = "2,000 failed: no (locked): prod/1, prod/2, prod/3, prod/4, prod/5 and 1,995 more"
+    assert rendered.log_lines == (
+        LogLine(error, logging.ERROR),
+        LogLine("10 deleted: gone: prod/5000, prod/5001, prod/5002, prod/5003, prod/5004 and 5 more"),
+    )
+    assert rendered.message.count("no (locked)") == 1
+    assert error in rendered.message
 
-    unreadable = [audits.finding(number, "unreadable", reason="no") for number in range(2_000)]
-    removed = [audits.finding(number, "newly_unprotected", is_new=True) for number in range(2_000, 4_000)]
+    unreadable = [audits.finding(number, "unreadable", reason="no") for number in range(1, 2_001)]
+    removed = [audits.finding(number, "newly_unprotected", is_new=True) for number in range(2_001, 4_001)]
     audited = render_audit_report(audits.report(audits.project(*unreadable, *removed)))
-    assert [line.level for line in audited.log_lines] == [logging.ERROR] * 160
+    assert [(line.level, line.text.partition(": prod/")[0]) for line in audited.log_lines] == [
+        (logging.ERROR, "2,000 could not be read: no"),
+        (logging.ERROR, "2,000 newly unprotected"),
+    ]
+
+
+def test_thousands_of_different_errors_are_joined_into_fewer_log_lines_and_each_is_there() -> None:
+    failed = [protection.outcome(number, "failed", message=f"no {number + 9_000}") for number in range(2_000)]
+    lines = render_protection_report(protection.report(*failed), is_whole=True).log_lines
+    assert [line.level for line in lines] == [logging.ERROR] * 80
+    assert sum(line.text.count("failed") for line in lines) == 2_000
