@@ -516,7 +516,7 @@ def settings_for(examples: int) -> settings:
 
 def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:
     _PRUNED.clear()
-    run_state_machine_as_test(PruneModel, settings=settings_for(25))
+    run_state_machine_as_test(PruneModel, settings=settings_for(15))
     assert len(_PRUNED) > 1, "no run pruned anything: the model tries nothing"
 
 
