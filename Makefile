@@ -47,7 +47,7 @@ reliability: install ## prove what docs/reliability.md promises, and write its f
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
 	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot automations moving_lists hostile_responses \
 	    secrets tls older_prefect prefect_defaults fan_out_outages unprotect_kills suspended_runs \
-	    prune_model prune_dry_run_faults, \
+	    prune_model prune_dry_run_faults prune_kills, \
 	    tests/reliability/test_$(name).py) tests/deploy tests/playground/test_stack.py
 	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 

@@ -39,7 +39,7 @@ async def recover_projects(
 ) -> Mapping[str, Recovery]:
     """Protect what runs that are gone have left as in progress, in each project where there is any.
 
-    A dry run only records what was deleted, and reports what is unprotected.
+    A dry run only records what was deleted or is protected for good, and reports what is unprotected.
     """
     chosen = list(projects)
 

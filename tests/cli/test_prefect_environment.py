@@ -76,7 +76,16 @@ def test_the_variable_is_named_and_no_value_when_prefect_cannot_be_started_with_
     assert SECRET not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", ["flows.protect_snapshots", "flows.audit_snapshot_protection", *COMMANDS])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flows.protect_snapshots",
+        *(
+            pytest.param(command, marks=pytest.mark.e2e)  # a process each, of the same code
+            for command in ("flows.audit_snapshot_protection", *COMMANDS)
+        ),
+    ],
+)
 def test_every_command_names_it(tmp_path: Path, command: str) -> None:
     line = [command] if command.startswith("flows.") else ["cli", *command.split()]
     done = run(*line, folder=tmp_path, environment=INVALID)
@@ -84,7 +93,16 @@ def test_every_command_names_it(tmp_path: Path, command: str) -> None:
     assert "PREFECT_LOGGING_LEVEL" in done.stderr
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "sandbox", "demo", "playground", "credentials", ""])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        *(
+            pytest.param(command, marks=pytest.mark.e2e)
+            for command in (*COMMANDS, "sandbox", "demo", "playground", "credentials")
+        ),
+    ],
+)
 def test_help_needs_no_valid_environment(tmp_path: Path, command: str) -> None:
     environment = {**INVALID, "SSL_CERT_FILE": "/nothing", "PYTHONIOENCODING": "ascii", "COLUMNS": "40"}
     done = run("cli", *command.split()[:2], "--help", folder=tmp_path, environment=environment)

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.e2e
 
 _CANDIDATES = 2
 _PLANNED = 3  # requests: the lists of snapshots and servers, the prices
+_SELDOM = pytest.mark.reliability  # a process each; the model in one process tries every request
 _POINTS = [*range(_PLANNED, _PLANNED + 8 * _CANDIDATES)]  # lists, change, polls, get, deletion, get
 
 
@@ -55,7 +56,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_patience")
 @pytest.mark.parametrize(
-    "point", [pytest.param(one, marks=pytest.mark.reliability if one % 4 != 1 else ()) for one in _POINTS]
+    "point", [pytest.param(one, marks=_SELDOM if one % 8 != 5 else ()) for one in _POINTS]
 )
 async def test_a_killed_run_leaves_one_unprotected_at_most_and_the_next_run_protects_it(
     engine: PrefectServer, save_project: SaveProject, make_sandbox: MakeSandbox, tmp_path: Path, point: int
@@ -85,7 +86,7 @@ async def test_a_killed_run_leaves_one_unprotected_at_most_and_the_next_run_prot
 
 
 @pytest.mark.usefixtures("no_patience")
-@pytest.mark.parametrize("action_seconds", [0, 3])
+@pytest.mark.parametrize("action_seconds", [pytest.param(0, marks=_SELDOM), 3])
 async def test_one_protection_run_protects_what_a_killed_run_has_left(
     engine: PrefectServer,
     save_project: SaveProject,
@@ -107,8 +108,18 @@ async def test_one_protection_run_protects_what_a_killed_run_has_left(
     assert not project.unprotected
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
-@pytest.mark.parametrize("after", ["change_image_protection", "get_image"])
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [
+        (signal.SIGTERM, "change_image_protection"),
+        (signal.SIGINT, "get_image"),
+        pytest.param(signal.SIGTERM, "get_image", marks=_SELDOM),
+        pytest.param(signal.SIGINT, "change_image_protection", marks=_SELDOM),
+        pytest.param(signal.SIGHUP, "change_image_protection", marks=_SELDOM),
+        pytest.param(signal.SIGHUP, "get_image", marks=_SELDOM),
+    ],
+    ids=str,
+)
 async def test_a_run_that_is_told_to_end_protects_again_before_it_does(
     engine: PrefectServer,
     save_project: SaveProject,
@@ -131,6 +142,7 @@ async def test_a_run_that_is_told_to_end_protects_again_before_it_does(
     assert project.newest in project.left
 
 
+@_SELDOM  # it starts a Prefect server
 async def test_a_run_whose_prefect_server_goes_away_leaves_nothing_unprotected(
     make_sandbox: MakeSandbox, tmp_path: Path
 ) -> None:

@@ -197,7 +197,7 @@ def settings_for(examples: int) -> settings:
 
 def test_only_what_may_be_pruned_is_and_every_survivor_is_protected() -> None:
     SEEN.clear()
-    run_state_machine_as_test(PruneModel, settings=settings(settings_for(25), derandomize=True))
+    run_state_machine_as_test(PruneModel, settings=settings(settings_for(15), derandomize=True))
     assert SEEN.keys() >= {"pruned", "reprotected", "kept"}, SEEN  # or it would hold nothing
 
 
