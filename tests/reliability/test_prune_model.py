@@ -55,6 +55,7 @@ class PruneModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
+        self.was_not_found = False
         logging.disable(logging.CRITICAL)  # pytest keeps each line of thousands of runs
         self.stack.callback(logging.disable, logging.NOTSET)
         self.runner = self.stack.enter_context(asyncio.Runner())
@@ -79,6 +80,9 @@ class PruneModel(RuleBasedStateMachine):
 
     @rule(fault=FAULTS)
     def something_goes_wrong_from_now_on(self, fault: Fault) -> None:
+        if fault.status == 404 and self.was_not_found:
+            return  # a snapshot that is not found twice in a row is taken for deleted
+        self.was_not_found |= fault.status == 404
         self.world.sandbox.faults.add(fault)
 
     @rule(days=DAYS, at=AT)
