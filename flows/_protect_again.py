@@ -62,12 +62,16 @@ async def _finish(
 async def protect_again(
     credentials: HetznerCloudCredentials, image_id: int, *, timeout_seconds: float
 ) -> LastSeen:
-    """Protect a snapshot, wait, and get it, up to three times; whatever happens, it is returned."""
+    """Protect a snapshot, wait, and get it, up to three times; whatever happens, it is returned.
+
+    Seen as protected with an error: it was not this that protected it, and an earlier removal of its
+    protection, if one still runs, can take effect later.
+    """
     seen = LastSeen("unknown")
     for _ in range(_MAX_TRIES):
         error = await _protect(credentials, image_id, min(timeout_seconds, _MAX_WAIT_SECONDS))
         seen = await look(credentials, image_id)
-        if seen.state in {"protected", "deleted"}:
+        if seen.state == "deleted" or (seen.state == "protected" and error is None):
             return seen
         seen = LastSeen(seen.state, error or seen.error)
         if error and error.token_rejected:

@@ -121,7 +121,7 @@ async def _recover_one(
         return Recovery((f"{text}, is deleted: recorded as pruned",))
     if seen.state == "protected":
         is_over = began is not None and now - began > _MAX_DURATION
-        return Recovery((f"{text}, is protected",), is_settled=is_over or not options.dry_run)
+        return Recovery((f"{text}, is protected",), is_settled=is_over or not (seen.error or options.dry_run))
     reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
     return _left_unprotected(progress.project, image_id, f"{reason}. Protect it")
 
