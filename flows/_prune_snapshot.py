@@ -152,8 +152,7 @@ class SnapshotPruning:
             return listed
         found = await self._judge()
         if isinstance(found, Ended):
-            reason = found.error.message if found.error else found.outcome
-            raise UnexpectedStateError(f"Not to be deleted any more: {reason}", "changed")
+            raise UnexpectedStateError(f"Not to be deleted any more: {found.reason}", "changed")
         return found.image
 
     async def _unprotect(self) -> Ended | None:
