@@ -68,13 +68,15 @@ async def protect_again(
 ) -> LastSeen:
     """Protect a snapshot, wait, and get it, up to three times; whatever happens, it is returned.
 
-    An earlier action may run longer than the one that protects, and remove the protection after it.
+    An earlier action may run longer than the one that protects, and remove the protection after it. Seen as
+    protected with an error: it was not this that protected it, and a removal that was requested before, and
+    is not carried out yet, can take effect later.
     """
     seen, timeout_seconds = LastSeen("unknown"), min(timeout_seconds, _MAX_WAIT_SECONDS)
     for _ in range(_MAX_TRIES):
-        error = await _protect(credentials, image_id, timeout_seconds)
+        is_requested, error = await _protect(credentials, image_id, timeout_seconds)
         seen = await look_when_settled(credentials, image_id, timeout_seconds=timeout_seconds)
-        if seen.state in {"protected", "deleted"}:
+        if seen.state == "deleted" or (seen.state == "protected" and is_requested):
             return seen
         seen = LastSeen(seen.state, seen.error or error)
         if error and error.token_rejected:
@@ -149,18 +151,21 @@ async def _get(credentials: HetznerCloudCredentials, image_id: int) -> LastSeen:
 
 async def _protect(
     credentials: HetznerCloudCredentials, image_id: int, timeout_seconds: float
-) -> ErrorInfo | None:
+) -> tuple[bool, ErrorInfo | None]:
+    """Return whether the API has accepted the request, and what went wrong."""
+    is_requested = False
     try:
         action = await change_image_protection(credentials, image_id, delete=True)
+        is_requested = True
         wait = partial(wait_for_image_actions, credentials, [action])
         await wait(timeout_seconds=timeout_seconds, show_progress=False)
     except ActionError as error:
         run_logger().warning("Snapshot %d: %s", image_id, error)
-        return ErrorInfo.of(error)
+        return is_requested, ErrorInfo.of(error)
     except Exception as error:  # noqa: BLE001 - what is seen next decides
         run_logger().warning("Snapshot %d: could not be protected again: %s", image_id, error)
-        return ErrorInfo.of(error)
-    return None
+        return is_requested, ErrorInfo.of(error)
+    return is_requested, None
 
 
 def _was_interrupted(running: "asyncio.Task[T]") -> bool:

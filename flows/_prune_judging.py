@@ -30,6 +30,11 @@ class Ended:
     outcome: PruneOutcomeName
     error: ErrorInfo | None = None
 
+    @property
+    def reason(self) -> str:
+        """Why, in a sentence; the outcome's name if that says all."""
+        return self.error.message if self.error else self.outcome
+
 
 @dataclass(frozen=True)
 class Applying:

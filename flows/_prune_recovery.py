@@ -28,10 +28,12 @@ class Recovery:
     Attributes:
         lines: One for each snapshot that was protected again, or is known to be deleted.
         error: Why a snapshot could not be protected again.
+        is_settled: Whether nothing that was begun can still take effect.
     """
 
     lines: tuple[str, ...] = ()
     error: ErrorInfo | None = None
+    is_settled: bool = True
 
 
 async def recover_projects(
@@ -83,8 +85,8 @@ async def recover_project(name: str, credentials: HetznerCloudCredentials, optio
         if planned and planned.image_id not in {*exempt, *pruned}:
             recovered = await _recover_one(credentials, record, options)
             lines += recovered.lines
-            if recovered.error:
-                error = error or recovered.error
+            error = error or recovered.error
+            if recovered.error or not recovered.is_settled:
                 continue
         await record.settle()
     return Recovery(tuple(lines), error)
@@ -115,7 +117,7 @@ async def _recover_one(
         await record_pruned(progress.project, [found], now)
         return Recovery((f"{text}, is deleted: recorded as pruned",))
     if seen.state == "protected":
-        return Recovery((f"{text}, is protected",))
+        return Recovery((f"{text}, is protected",), is_settled=seen.error is None)
     reason = f"{text}, is {seen.state}{f': {seen.error.message}' if seen.error else ''}"
     return _left_unprotected(progress.project, image_id, f"{reason}. Protect it")
 

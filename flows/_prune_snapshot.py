@@ -51,6 +51,7 @@ class SnapshotPruning:
 
     Attributes:
         is_unprotecting: Whether a request to remove its protection was accepted.
+        is_in_doubt: Whether one may still take effect.
         is_deleting: Whether a request to delete it was sent.
         was_protected: Whether it was protected when this run first listed it for its deletion.
         judged: When it was judged last.
@@ -60,6 +61,7 @@ class SnapshotPruning:
     applying: Applying
     planned: PlannedDeletion
     is_unprotecting: bool = False
+    is_in_doubt: bool = False
     is_deleting: bool = False
     was_protected: bool = True
     judged: datetime | None = None
@@ -146,12 +148,12 @@ class SnapshotPruning:
             return listed
         found = await self._judge()
         if isinstance(found, Ended):
-            reason = found.error.message if found.error else found.outcome
-            raise UnexpectedStateError(f"Not to be deleted any more: {reason}", "changed")
+            raise UnexpectedStateError(f"Not to be deleted any more: {found.reason}", "changed")
         return found.image
 
     async def _unprotect(self) -> Ended | None:
         """Remove the protection and wait; returns what became of it if it must not be deleted."""
+        self.is_in_doubt = True
         try:
             action = await change_image_protection(self.credentials, self.image_id, delete=False)
         except _REJECTED as error:
@@ -160,11 +162,15 @@ class SnapshotPruning:
             if seen.state != "protected":
                 raise
             return Ended("failed", ErrorInfo.of(error))
+        except HetznerCloudError as error:
+            # 423: an action runs, perhaps that of an earlier try whose response was lost
+            self.is_in_doubt = isinstance(error, ProtectedError) or not settles_deletion(error)
+            raise
         self.is_unprotecting = True
         run_logger().warning("Removing the protection of snapshot %d to delete it: %s", self.image_id, action)
-        timeout_seconds = self.applying.options.timeout_seconds
         wait = partial(wait_for_image_actions, self.credentials, [action])
-        await wait(timeout_seconds=timeout_seconds, show_progress=False)
+        await wait(timeout_seconds=self.applying.options.timeout_seconds, show_progress=False)
+        self.is_in_doubt = False
         return None
 
     async def _delete(self) -> Ended:
@@ -201,7 +207,7 @@ class SnapshotPruning:
         why = ErrorInfo.of(cause) if isinstance(cause, Exception) else ErrorInfo(message="cancelled")
         if seen.state == "deleted":
             return await self._record(Ended("pruned" if self.is_deleting else "deleted", why))
-        if seen.state == "protected":
+        if seen.state == "protected" and not (seen.error and self.is_in_doubt):
             return await self._record(Ended("reprotected" if self.is_unprotecting else "failed", why))
         reason = f": {seen.error.message}" if seen.error else ""
         if self._was_left_alone(cause):

@@ -155,7 +155,7 @@ async def test_a_snapshot_on_which_an_action_still_runs_is_not_reported_as_prote
         assert outcomes_of(report) == {first: "left_unprotected", second: "queued", history.newest: "kept"}
         history.world.time.advance(60)
         assert history.unprotected == [first]
-        again = await prune(history, WatchedRun(days=30))
+        again = await prune(history, WatchedRun(days=30), timeout_seconds=120)
         assert (again.error is None, history.unprotected) == (True, [])
 
 
@@ -276,3 +276,21 @@ async def test_nothing_is_on_record_as_in_progress_when_the_run_may_not_begin_wi
         assert not trial.run.writes
         trial.world.sandbox.delete_image(trial.ids[0])  # by another user
         assert not (await trial.recover()).lines
+
+
+@pytest.mark.parametrize("times", [1, None])
+async def test_a_removal_whose_response_was_unreadable_does_not_take_effect_after_the_run(
+    times: int | None,
+) -> None:
+    """As long as it runs, the snapshot is still protected, and cannot be protected again."""
+    with prune_trial(snapshots=2, action_seconds=20, lock_while_running=True) as trial:
+        fault = Fault(kind="wrong_shape", operation="change_image_protection", times=times)
+        trial.world.sandbox.faults.add(fault)
+        report = await trial.apply()
+        trial.world.time.advance(60)
+        first = trial.ids[0]
+        reported = [ids for _, ids, _ in trial.events]
+        assert not trial.unprotected or reported == [[first]], outcomes_of(report)
+        trial.world.sandbox.faults.clear()
+        await trial.recover()
+        assert not trial.unprotected

@@ -237,7 +237,7 @@ async def test_an_exemption_of_another_project_holds_only_at_the_same_endpoint(
     """Elsewhere, the same id is another snapshot's."""
     loaded: list[Sequence[str]] = []
 
-    async def load(project: str, *, also: Sequence[str], now: datetime) -> dict[int, Exemption]:
+    async def load(project: str, *, also: Sequence[str], **_given: object) -> dict[int, Exemption]:
         loaded.append([project, *also])
         return {}
 
