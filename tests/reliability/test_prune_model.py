@@ -163,6 +163,7 @@ async def end_and_recover(world: World, what: str, nth: int) -> WatchedRun:
     left = world.unprotected_by_us & watched.changed.keys()
     assert watched.is_gone or left <= world.stuck, left
     world.jump(0.2)
+    await Tried(world, WatchedRun(days=3), dry_run=True).run()  # it reports that, and changes nothing
     await Tried(world, WatchedRun(days=3)).run()
     assert world.unprotected_by_us <= world.stuck
     recorded = await within(WatchedRun(), load_pruned(NAME))
@@ -187,6 +188,22 @@ def test_a_prune_run_that_is_ended_at_any_request_leaves_nothing_unprotected(
             if ended.at:  # it has sent fewer requests
                 break
         assert nth > 3 + 2 * 7  # of the plan, and of each snapshot
+
+
+@pytest.mark.parametrize("what", ["describe", "relabel", "add server", "exempt", "protect", "delete"])
+def test_a_snapshot_that_another_user_changes_at_any_request_is_deleted_only_if_that_was_not_to_be_seen(
+    what: str,
+) -> None:
+    for sign in (1, -1):
+        for nth in count(1):
+            world = World()
+            watched = WatchedRun(at={sign * nth: Other(what)})  # the oldest: it is pruned first
+            with world.entered(), without_prefect_s_pages(world):
+                add_candidates(world, 3)
+                asyncio.run(Tried(world, watched).run())
+            assert not world.wrong, world.wrong
+            if watched.at:  # it has sent fewer requests
+                break
 
 
 def settings_for(examples: int) -> settings:
