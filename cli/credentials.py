@@ -85,7 +85,7 @@ def delete(name: str, *, yes: bool = False) -> None:
         yes: Whether to delete without a prompt.
 
     Raises:
-        InvalidArgumentError: There is no such project, the block cannot be read, or nobody confirmed.
+        InvalidArgumentError: There is no such project, the block cannot be read, or no one confirmed.
     """
     document = asyncio.run(_read_known(name))
     if not yes:  # no event loop runs here, as above
@@ -185,7 +185,7 @@ def _read_token(name: str) -> str:
         print("Taking the token from HCLOUD_TOKEN.")
         return token
     if not sys.stdin.isatty():
-        raise InvalidArgumentError("Nobody can be asked for the token here: set HCLOUD_TOKEN.")
+        raise InvalidArgumentError("No terminal to prompt for the token: set HCLOUD_TOKEN.")
     token = _answer(getpass, f"API token of the project '{name}' (it is not shown): ")
     if not token:
         raise InvalidArgumentError("no token was entered.")

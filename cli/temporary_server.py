@@ -89,7 +89,7 @@ def _ending_with_us(server: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _standard_error_to(log: BinaryIO) -> Iterator[None]:
-    """For the process that is started meanwhile; our own messages have a descriptor of their own."""
+    """For the process that is started while this lasts; our own messages have a descriptor of their own."""
     kept = os.dup(2)
     os.dup2(log.fileno(), 2)
     try:

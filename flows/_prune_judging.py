@@ -21,7 +21,7 @@ _MAX_BESIDE = 5
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of one snapshot.
+    """The outcome of one snapshot.
 
     Attributes:
         error: Why, for all that is not pruned.

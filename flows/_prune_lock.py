@@ -27,7 +27,7 @@ class ThisRun:
 
 @asynccontextmanager
 async def locked(project: str, run: ThisRun) -> AsyncIterator[PruneLock]:
-    """Hold the project's lock, and renew it meanwhile."""
+    """Hold the project's lock, and renew it until the block ends."""
     lock = await acquire_lock(project, run.holder)
     renewing = asyncio.create_task(_renew(lock))
     try:

@@ -45,7 +45,7 @@ async def apply_plan(
 
 @dataclass
 class _Applied:
-    """What became of each snapshot so far."""
+    """The outcome of each snapshot so far."""
 
     observation: Observation
     outcomes: dict[int, PruneOutcome]

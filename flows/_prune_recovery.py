@@ -23,7 +23,7 @@ LEFT_UNPROTECTED = "left_unprotected"
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of what runs that are gone had left in a project.
+    """The result for what runs that are gone had left in a project.
 
     Attributes:
         lines: One for each snapshot that was protected again, or is known to be deleted.

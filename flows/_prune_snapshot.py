@@ -55,7 +55,7 @@ class SnapshotPruning:
         is_deleting: Whether a request to delete it was sent.
         was_protected: Whether it was protected when this run first listed it for its deletion.
         judged: When it was judged last.
-        ended: What became of it, also where that could not be recorded.
+        ended: Its outcome, also where that could not be recorded.
     """
 
     applying: Applying
@@ -136,14 +136,14 @@ class SnapshotPruning:
         listed = await self._judge_if_long_ago(listed)
         image = await get_image(self.credentials, self.image_id)
         self._require_unchanged(listed, image)
-        async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected meanwhile
+        async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected until then
             await self._require_running()
         if not self._is_judged_within(_MAX_AGE_AT_DELETION):
             raise UnexpectedStateError("It took too long to look at it again", "too_late")
         return await self._delete()
 
     async def _judge_if_long_ago(self, listed: Image) -> Image:
-        """Judge it again after a long wait: meanwhile a server may have been created from it."""
+        """Judge it again after a long wait, in which a server may have been created from it."""
         if self._is_judged_within(_MAX_AGE):
             return listed
         found = await self._judge()
@@ -152,7 +152,7 @@ class SnapshotPruning:
         return found.image
 
     async def _unprotect(self) -> Ended | None:
-        """Remove the protection and wait; returns what became of it if it must not be deleted."""
+        """Remove the protection and wait; returns its outcome if it must not be deleted."""
         self.is_in_doubt = True
         try:
             action = await change_image_protection(self.credentials, self.image_id, delete=False)
@@ -196,7 +196,7 @@ class SnapshotPruning:
     def _require_unchanged(self, listed: Image, image: Image) -> None:
         changed = [name for name in _MUST_NOT_CHANGE if getattr(listed, name) != getattr(image, name)]
         if changed:
-            raise UnexpectedStateError(f"Changed meanwhile: other {', '.join(changed)}", "changed")
+            raise UnexpectedStateError(f"Changed during the run: other {', '.join(changed)}", "changed")
         if image.is_protected:
             raise UnexpectedStateError("It is still protected, or again", "still_protected")
 
@@ -229,7 +229,7 @@ class SnapshotPruning:
         return self.ended
 
     async def _record(self, ended: Ended) -> Ended:
-        """Record what became of it; until that is done, it stays on record as in progress."""
+        """Record its outcome; until that is done, it stays on record as in progress."""
         self.ended = ended
         applying, now = self.applying, self.applying.options.clock()
         if ended.outcome == "pruned":

@@ -52,7 +52,7 @@ class ProgressRecord:
         self.progress = progress
 
     async def settle(self) -> None:
-        """Delete the record of a run that is gone, once it is known what became of its snapshot.
+        """Delete the record of a run that is gone, once the outcome of its snapshot is known.
 
         If that run goes on after all, it cannot record its next change, and does not make it.
         """

@@ -39,7 +39,7 @@ class ProjectPruneReport(_Record):
         error: Why the project was kept whole, or why the run stopped in it.
         same_as: The project that is the same one, by another token, and in which it is pruned instead.
         restarted: Why the quarantine of all its candidates began in this run; empty if it did not.
-        recovered: What a run that is gone had left, and what became of it; a line for each snapshot.
+        recovered: What a run that is gone had left, and its outcome; a line for each snapshot.
         pricing: None if the prices were not needed, or could not be read.
         note: What else a reader must know, e.g. why the prices could not be read.
     """
@@ -151,7 +151,7 @@ def describe_project(project: ProjectPruneReport) -> list[str]:
             f"Project '{project.project}' is the same project as '{project.same_as}': it was kept whole"
         )
     if project.restarted and any(outcome.due for outcome in project.outcomes):
-        lines.append(f"Project '{project.project}': the quarantine of all began anew, {project.restarted}")
+        lines.append(f"Project '{project.project}': the quarantine of all was restarted: {project.restarted}")
     lines += [f"Project '{project.project}': {one}" for one in project.recovered]
     return lines + ([f"Project '{project.project}': {project.note}"] if project.note else [])
 

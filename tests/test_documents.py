@@ -15,7 +15,7 @@ from tests.support.import_graph import modules
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*pages(), ROOT / "SECURITY.md"]
 INDEX = ROOT / "docs" / "README.md"
-OF_THE_SHELL = {"source", "read", "export", "git", "sudo", "sed"}
+OF_THE_SHELL = {"source", "read", "export", "git", "sudo", "cd", "cp", "chmod"}
 RUN_BY = {  # each command that a guide names, and the file that runs it, or compares it with what runs
     "make install": "Makefile",  # every target needs it
     "make test": ".ci/run",
@@ -33,6 +33,14 @@ RUN_BY = {  # each command that a guide names, and the file that runs it, or com
     "hetzner-snapshots prune": "tests/e2e/test_prune.py",
     "hetzner-snapshots deploy": "tests/deploy/test_deploy_automation.py",
     "hetzner-snapshots sandbox": "tests/sandbox/test_server.py",
+    "hetzner-snapshots credentials import": "tests/cli/test_credentials_import.py",
+    "hetzner-snapshots credentials check": "tests/cli/test_credentials_check.py",
+    "hetzner-snapshots notifications set": "tests/cli/test_notifications.py",
+    "hetzner-snapshots notifications test": "tests/cli/test_notifications.py",
+    "hetzner-snapshots notifications remove": "tests/cli/test_notifications.py",
+    "docker": "tests/test_containers.py",
+    "pg_dump": "tests/e2e/test_composition.py",
+    "pg_restore": "tests/e2e/test_composition.py",
     "prefect server start": "playground/server.py",
     "prefect worker start": "playground/server.py",
     "prefect work-pool create": "tests/support/deploying.py",

@@ -277,7 +277,7 @@ async def test_a_removal_is_confirmed_when_the_block_is_deleted_already(
     assert set(recorded.expected) == {"other"}
 
 
-async def test_nothing_is_deleted_when_nobody_can_confirm_it_or_there_is_no_such_project(
+async def test_nothing_is_deleted_when_no_one_can_confirm_it_or_there_is_no_such_project(
     engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox, known: str
 ) -> None:
     save_project(known, sandbox)

@@ -81,7 +81,7 @@ def test_json_is_all_that_is_on_standard_output_and_the_log_is_on_standard_error
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--project", "nobody"], "named 'nobody'"),
+        (["--project", "unknown"], "named 'unknown'"),
         (["--label-selector", "a b"], "label selector"),
         (["--policy", "nothing"], "named 'nothing'"),
     ],
@@ -155,14 +155,14 @@ def test_an_audit_shows_what_to_look_at_the_worst_last(
     sandbox = make_sandbox(snapshots=4, protected=3)
     save_project("shell-audit", sandbox)
     assert audit(engine, "--project", "shell-audit").returncode == 0
-    lifted, *_, bare = sorted(sandbox.images)
-    sandbox.set_protection(lifted, delete=False)
+    removed, *_, bare = sorted(sandbox.images)
+    sandbox.set_protection(removed, delete=False)
 
     done = audit(engine, "--project", "shell-audit", "--fail-on-unprotected")
 
     assert done.returncode == 1
     rows = [line for line in done.stdout.splitlines() if line.startswith("shell-audit")]
-    assert [(str(bare) in rows[0], str(lifted) in rows[1], len(rows))] == [(True, True, 2)]
+    assert [(str(bare) in rows[0], str(removed) in rows[1], len(rows))] == [(True, True, 2)]
     assert "newly unprotected" in rows[1]
     assert done.stderr.splitlines()[-1].startswith("Failed: 2 of 4 snapshots protected in 1 project")
     assert "Traceback" not in done.stderr

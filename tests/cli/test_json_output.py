@@ -116,8 +116,8 @@ def test_a_failed_run_has_its_report_and_the_message_on_standard_error_too(
 def test_a_parameter_that_is_not_usable_is_an_object_without_a_report(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    document = printed(capsys, InvalidArgumentError("The time-out is wrong."), str, status=1)
-    assert document == {"succeeded": False, "message": "The time-out is wrong."}
+    document = printed(capsys, InvalidArgumentError("The timeout is wrong."), str, status=1)
+    assert document == {"succeeded": False, "message": "The timeout is wrong."}
 
 
 @pytest.mark.parametrize(("report", "name"), [(AUDITED, "Unprotected: "), (audits.report(), "Completed: ")])

@@ -48,8 +48,8 @@ def run(
         ({"PREFECT_CLIENT_CUSTOM_HEADERS": SECRET}, ["PREFECT_CLIENT_CUSTOM_HEADERS"]),
         ({"PREFECT_API_URL": f"http://user:{SECRET}@["}, ["PREFECT_API_URL"]),
         (
-            {"PREFECT_PROFILE": "nobody"},
-            ["PREFECT_PROFILE: there is no profile 'nobody'", "ephemeral, local"],
+            {"PREFECT_PROFILE": "missing"},
+            ["PREFECT_PROFILE: there is no profile 'missing'", "ephemeral, local"],
         ),
         ({"PREFECT_PROFILES_PATH": "FOLDER/invalid.toml"}, ["PREFECT_PROFILES_PATH", "invalid.toml"]),
         ({"PREFECT_PROFILES_PATH": "FOLDER/level.toml"}, ["PREFECT_LOGGING_LEVEL (in", "level.toml"]),

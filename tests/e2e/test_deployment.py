@@ -16,9 +16,10 @@ from prefect.events.schemas.automations import Automation
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.asyncutils import run_sync_in_worker_thread
 
+from cli.notifications import remove_notifications, set_notifications
 from deploy.record import VARIABLE
 from playground.server import PrefectServer, worker
-from tests.support.automations import save_notification_block
+from tests.support.automations import BLOCK, save_notification_block
 from tests.support.deployments import (
     AUDIT,
     PROTECT,
@@ -144,14 +145,16 @@ async def test_the_whole_story_on_a_worker_in_another_folder(
 async def follow_the_guides(folder: Path) -> None:
     """Start runs and create the automations as the guides say, then uninstall: nothing is left."""
     before = {run.id for run in await runs_of(PROTECT)}
-    block = await save_notification_block("http://127.0.0.1:9/")
+    await save_notification_block("http://127.0.0.1:9/")
     calls = prefect_calls("deployments.md", "Run", folder)
-    calls += prefect_calls("notifications.md", "Create the automations", folder, BLOCK=str(block))
+    calls += prefect_calls("notifications.md", "Zombie runs", folder)
     await run_sync_in_worker_thread(run_prefect, calls)
+    assert await run_sync_in_worker_thread(set_notifications, f"custom-webhook/{BLOCK}") == 0
     parameters = [run.parameters for run in await new_runs(before)]
     assert sorted(parameters, key=str) == [{"dry_run": True}, {"projects": ["prod"]}]
     calls = prefect_calls("upgrade-and-uninstall.md", "Uninstall", folder)
     await run_sync_in_worker_thread(run_prefect, calls)
+    assert await run_sync_in_worker_thread(remove_notifications) == 0
     async with get_client() as client:
         assert await client.read_deployments() == []
         assert await client.read_automations() == []

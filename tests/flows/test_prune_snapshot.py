@@ -1,4 +1,4 @@
-"""One snapshot is pruned, below the engine: whatever happens meanwhile, no survivor is left unprotected."""
+"""One snapshot is pruned, below the engine: whatever happens, no survivor is left unprotected."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -118,7 +118,7 @@ async def test_an_accepted_deletion_that_did_nothing_is_not_recorded_as_pruned(
     assert not history.unprotected
 
 
-async def test_a_read_only_token_stops_the_project_at_its_first_refusal(history: PruneHistory) -> None:
+async def test_a_read_only_token_stops_the_project_at_its_first_rejection(history: PruneHistory) -> None:
     history.world.sandbox.faults.add(
         Fault(kind="error", operation="change_image_protection", status=403, code="token_readonly")
     )

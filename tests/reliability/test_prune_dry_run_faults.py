@@ -17,7 +17,7 @@ _READS = ("list_images", "list_servers", "list_prices")  # in this order
 _IN_CI = {"500", "404", "401", "truncated JSON"}
 _OF_THE_NETWORK: dict[str, type[httpx.TransportError]] = {
     "connection refused": httpx.ConnectError,
-    "slower than the time-out": httpx.ReadTimeout,
+    "slower than the timeout": httpx.ReadTimeout,
 }
 _TIMES: tuple[Times, ...] = ("once", "always")
 _CELLS = [

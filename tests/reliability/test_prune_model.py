@@ -7,7 +7,7 @@ from the code under test, and checked by what the sandbox received and returned:
 
 * `prune_rules`: what must hold right before each request to unprotect or delete a snapshot
 * `prune_reference`: which snapshots are candidates, and since when, computed a second time
-* `prune_untruths`: that reports say what became of each snapshot
+* `prune_untruths`: that reports have the outcome of each snapshot
 * `World`: that no more than one snapshot is unprotected by prune runs at any time
 * here: that what a run that was ended leaves is protected by the next one, or by a protection run
 """
@@ -35,7 +35,7 @@ from tests.support.prune_histories import (
     DAYS,
     FAULTS,
     HOURS,
-    MEANWHILE,
+    INTERVENTIONS,
     NOT_PROTECTED_AGAIN,
     OTHERS,
     UNDELETED,
@@ -107,7 +107,7 @@ class PruneModel(RuleBasedStateMachine):
         self._do(Tried(self.world, watched, approval=True, max_deletions=most, between=between).run())
         self.world.sandbox.faults.clear()
 
-    @rule(at=st.dictionaries(st.integers(3, 14), MEANWHILE, min_size=2, max_size=5))
+    @rule(at=st.dictionaries(st.integers(3, 14), INTERVENTIONS, min_size=2, max_size=5))
     def a_prune_run_meets_another_user(self, at: dict[int, Any]) -> None:
         self._do(Tried(self.world, WatchedRun(at=dict(at)), max_deletions=5).run())
 

@@ -49,7 +49,7 @@ def section(page: str, title: str) -> str:
 
 def prefect_calls(page: str, title: str, folder: Path, **replaced: str) -> list[list[str]]:
     """List the calls of `prefect` that a section of a guide makes, with other words in place of the keys."""
-    of_prefect = {"prefect", "sed"}
+    of_prefect = {"prefect"}
     typed = [
         one
         for one in typed_commands(section(page, title))

@@ -10,7 +10,7 @@ ANY = st.integers(0, 399)
 DAYS = st.sampled_from([0, 0, 0, 0.5, 3])
 HOURS = st.sampled_from([0.2, 6, 24, 47, 49, 24 * 8, -0.2, -2, -72])
 OTHERS = st.builds(Other, st.sampled_from([*WHAT_OTHERS_DO, "add", "add newer", "unprotect", "delete"]), ANY)
-MEANWHILE = st.builds(
+INTERVENTIONS = st.builds(
     Other, st.sampled_from(["delete", "relabel", "describe", "exempt", "add server", "garble"]), ANY
 )
 INTERRUPTIONS = st.one_of(

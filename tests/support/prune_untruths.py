@@ -1,4 +1,4 @@
-"""Where the report of a prune run differs from what became of the snapshots, or from what the run saw."""
+"""Where the report of a prune run differs from the outcomes of the snapshots, or from what the run saw."""
 
 from snapshot_protection.prune_report import ProjectPruneReport
 from tests.support.prune_reference import is_sound
