@@ -307,7 +307,7 @@ async def test_a_project_in_which_a_protected_snapshot_is_missing_emits_an_event
     assert sorted((event["payload"] for event in found), key=lambda one: one["since_last_audit"]) == payloads
 
 
-async def test_each_project_with_unprotected_snapshots_is_told_by_an_event(
+async def test_each_project_with_unprotected_snapshots_emits_an_event(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
     bare, safe = make_sandbox(snapshots=103), make_sandbox(snapshots=2, protected=2, first_image_id=7)
@@ -320,6 +320,7 @@ async def test_each_project_with_unprotected_snapshots_is_told_by_an_event(
     assert event["resource"] == {
         "prefect.resource.id": "hetzner-cloud.project.audit-bare",
         "prefect.resource.name": "audit-bare",
+        "hetzner-cloud.news": "yes",
     }
     payload = event["payload"]
     assert (payload["count"], payload["newly_unprotected"], len(payload["image_ids"])) == (103, 0, 100)

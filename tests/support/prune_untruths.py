@@ -28,7 +28,9 @@ def untruths(world: World, run: WatchedRun, report: ProjectPruneReport) -> list[
 def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
     """Return why one outcome is untrue; empty if it is not."""
     is_changed, look = image_id in run.changed, run.looks.get(image_id)
-    is_seen_protected = look is not None and look.is_protected and look.at > run.changed.get(image_id, 0)
+    last_change = run.changed.get(image_id, 0)
+    is_seen_protected = look is not None and look.is_protected and look.at > last_change
+    is_protected_by_it = is_seen_protected and run.protecting.get(image_id, 0) > last_change
     match outcome:
         case "pruned" | "deleted" if world.exists(image_id):
             return "it exists"
@@ -38,7 +40,7 @@ def _untrue(world: World, run: WatchedRun, image_id: int, outcome: str) -> str:
             return f"{run.writes}"
         case "reprotected" | "failed" if is_changed and not is_seen_protected:
             return f"it was last seen as {look}"
-        case "left_unprotected" if is_seen_protected and look and look.image and is_sound(look.image):
+        case "left_unprotected" if is_protected_by_it and look and look.image and is_sound(look.image):
             return f"it was last seen as {look}"
         case _:
             return ""

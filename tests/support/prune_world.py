@@ -168,6 +168,8 @@ class World:
             case "GET", "servers" if isinstance(found.get("servers"), list):
                 run.listed = self._listed(run.listing, used_by(found["servers"]), run.began)
                 run.listed_at = run.requests
+            case "POST", "images", image_id, *_ if "action" in found and _change(request) is None:
+                run.protecting[int(image_id)] = run.requests
             case "GET", "images", image_id:
                 run.looks[int(image_id)] = Look(found.get("image"), run.requests)
             case _:

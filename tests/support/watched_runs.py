@@ -55,6 +55,7 @@ class WatchedRun:
         changed: The snapshots that it unprotected or deleted, and when last; or had requested to.
         changes: Each such change that was requested, once.
         deleted: The snapshots that its requests have deleted.
+        protecting: The snapshots for which a request to protect was accepted, and when last.
         looks: The last look at each snapshot.
         left: What it has reported as left unprotected, by an event.
         task: What a cancellation cancels.
@@ -79,6 +80,7 @@ class WatchedRun:
     changed: dict[int, int] = field(default_factory=dict)
     changes: set[tuple[int, Change]] = field(default_factory=set)
     deleted: set[int] = field(default_factory=set)
+    protecting: dict[int, int] = field(default_factory=dict)
     looks: dict[int, Look] = field(default_factory=dict)
     left: set[int] = field(default_factory=set)
     task: "asyncio.Task[Any] | None" = None
