@@ -33,14 +33,14 @@ demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
 	@$(BIN)/hetzner-snapshots demo
 
 test: install ## the quick suite
-	@$(PYTEST) -m "not e2e and not reliability"
+	@$(PYTEST) -m "not e2e and not slow and not reliability"
 
-test-e2e: install ## what starts processes as a user does
-	@$(PYTEST) -m "e2e and not reliability"
+test-e2e: install ## what starts processes as a user does, or takes seconds of computing
+	@$(PYTEST) -m "(e2e or slow) and not reliability"
 
 coverage: install ## the quick suite, and how many lines it runs; fails below the floor in pyproject.toml
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
-	  $(PYTEST) -m "not e2e and not reliability" --cov --cov-report term:skip-covered
+	  $(PYTEST) -m "not e2e and not slow and not reliability" --cov --cov-report term:skip-covered
 
 reliability: install ## prove what docs/reliability.md promises, and write its figures into it
 	@rm -f $(FIGURES)

@@ -185,6 +185,7 @@ async def test_a_named_project_is_loaded_when_another_block_cannot_be_decrypted(
     assert "Available projects: 'a'" in absent.error.message
 
 
+@pytest.mark.slow
 async def test_every_project_but_those_that_cannot_be_decrypted_is_loaded(
     engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
 ) -> None:
@@ -206,6 +207,7 @@ async def test_every_project_but_those_that_cannot_be_decrypted_is_loaded(
     assert again.error.code == "unreadable_credentials"
 
 
+@pytest.mark.slow
 async def test_a_block_that_cannot_be_decrypted_is_not_taken_for_one_that_a_user_named_like_it(
     engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
 ) -> None:

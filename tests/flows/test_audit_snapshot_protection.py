@@ -339,6 +339,7 @@ async def test_after_a_protection_run_the_audit_finds_all_newly_protected(
     assert findings_of(done) == {"protected": 2, "newly_protected": 4}
 
 
+@pytest.mark.slow
 async def test_ten_thousand_snapshots_keep_less_than_a_quarter_of_a_megabyte_a_night(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:

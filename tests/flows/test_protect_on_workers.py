@@ -95,6 +95,7 @@ def waits_once_more(sandbox: Sandbox) -> bool:
     return len(sandbox.calls("list_images")) > 1 and sandbox.requests[-1].operation == "list_actions"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_deployed")
 async def test_a_batch_that_no_worker_takes_is_warned_of_cancelled_and_reported(
     save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch

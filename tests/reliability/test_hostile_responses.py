@@ -211,6 +211,7 @@ def test_a_call_returns_or_raises_one_of_our_errors(
     assert TOKEN not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Image, Action])
 @given(value=NEARLY)
 def test_a_model_takes_json_or_leaves_it(model: type[Image] | type[Action], value: Any) -> None:

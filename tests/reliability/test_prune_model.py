@@ -46,6 +46,8 @@ from tests.support.prune_world import NAME, World
 from tests.support.tried_prune_runs import SEEN, Tried, without_prefect_s_pages
 from tests.support.watched_runs import WatchedRun, within
 
+pytestmark = pytest.mark.slow
+
 _NTH = st.integers(3, 14) | st.integers(-14, -3)
 
 
