@@ -44,4 +44,4 @@ class PageRetries(Generic[P]):
         self.failures += 1
         if self.failures > self.policy.retries + self.requested // _TOLERATED:
             raise error
-        LOGGER.info("A page of a list failed; trying it again in %.1f s: %s", delay, error)
+        LOGGER.info("A page of a list failed; retrying it in %.1f s: %s", delay, error)

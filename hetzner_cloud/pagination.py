@@ -109,4 +109,4 @@ def _last_page(first: Page) -> int:
 
 
 def _endless(reason: str) -> InvalidResponseError:
-    return InvalidResponseError(f"The pages of a list do not come to an end: {reason}", "invalid_response")
+    return InvalidResponseError(f"Pagination did not terminate: {reason}", "invalid_response")

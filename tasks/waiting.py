@@ -53,7 +53,7 @@ async def wait_for_image_actions(
     async def tell(progress: Progress) -> None:
         for action in progress.finished:
             if not action.succeeded:
-                logger.error("Ended with %s: %s", action.status, action)
+                logger.error("Finished with status %s: %s", action.status, action)
         for line in join_in_chunks(str(action) for action in progress.finished if action.succeeded):
             logger.info("Succeeded: %s", line)
         if show_progress:

@@ -122,7 +122,7 @@ async def test_a_block_that_is_not_valid_is_named_without_its_token(
     assert broken.credentials is None
     assert broken.error
     assert "credentials block 'broken' is not valid: " in broken.error.message
-    assert "a blank, a line break" in broken.error.message
+    assert "whitespace or invalid characters" in broken.error.message
     assert TOKEN not in repr(broken)
 
 

@@ -38,7 +38,7 @@ async def test_protection_is_changed_both_ways_and_the_actions_are_found(
     assert len(fallbacks) == (2 if page.settings.action_for_image_gone else 0)
     if fallbacks:
         log = await log_of(done.record.id, until="asking GET /images/actions/")
-        assert "is gone" in log
+        assert "was removed; using" in log
 
 
 async def test_a_failed_action_fails_the_flow_with_its_error_details(
