@@ -39,7 +39,7 @@ def _prepare(home: Path) -> Path:
                 pass
     except OSError as error:
         raise CommandFailedError(
-            f"--home: no files can be written to {home} and beside it ({error.strerror})."
+            f"--home: no files can be written to {home} and its parent folder ({error.strerror})."
         ) from None
     return home
 
@@ -62,7 +62,7 @@ def demo(*, home: Home = _HOMES / "demo") -> int:
     except ServerNotStartedError as error:
         raise CommandFailedError(str(error)) from None
     except KeyboardInterrupt as error:
-        print("Interrupted; the server and the sandbox are ended.", file=sys.stderr)
+        print("Interrupted; the server and the sandbox are stopped.", file=sys.stderr)
         return exit_status_of(error)
 
 
@@ -85,6 +85,6 @@ def playground(*, home: Home = _HOMES / "ui", port: Port | None = None) -> int:
     except ServerNotStartedError as error:
         raise CommandFailedError(str(error)) from None
     except KeyboardInterrupt as error:
-        print("Interrupted; all of it is ended.", file=sys.stderr)
+        print("Interrupted; all processes are stopped.", file=sys.stderr)
         return exit_status_of(error)
     return 0

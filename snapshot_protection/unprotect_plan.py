@@ -167,7 +167,7 @@ def _plan(image_id: int, image: Image | None) -> PlannedSnapshot:
 
 def _change(image: Image) -> tuple[PlannedChange, str]:
     if not image.is_snapshot:
-        return "rejected", f"is no snapshot, but of the type {printable(image.type)}"
+        return "rejected", f"is not a snapshot, but of the type {printable(image.type)}"
     if image.status == "creating":
         return "rejected", "is still being created; run again when it is available"
     return ("unprotect" if image.is_protected else "already_unprotected"), ""

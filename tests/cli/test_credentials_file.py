@@ -26,7 +26,7 @@ def test_blank_lines_comments_and_blanks_around_are_skipped() -> None:
     ("line", "complaint"),
     [
         (SECRET, "line 2: it has no '='; a line is name=token"),
-        (f"{SECRET}=prod", "line 2: a project's name has only small letters, digits and dashes"),
+        (f"{SECRET}=prod", "line 2: a project's name has only lowercase letters, digits and dashes"),
         (f"={SECRET}", "line 2: a project's name has only"),
         (f"a b={SECRET}", "line 2: a project's name has only"),
         (f"{'a' * 201}={SECRET}", "line 2: a project's name has only"),
