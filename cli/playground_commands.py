@@ -45,7 +45,7 @@ def _prepare(home: Path) -> Path:
 
 
 def demo(*, home: Home = _HOMES / "demo") -> int:
-    """Protect all snapshots of a sandbox, on a Prefect server of the demo's own.
+    """Protect all snapshots of a sandbox, on a separate Prefect server.
 
     Args:
         home: the folder for the server's database and log
@@ -67,7 +67,7 @@ def demo(*, home: Home = _HOMES / "demo") -> int:
 
 
 def playground(*, home: Home = _HOMES / "ui", port: Port | None = None) -> int:
-    """Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments.
+    """Start everything to try out without a Hetzner account: server, three sandboxes, worker, deployments.
 
     Args:
         home: the folder for the server's database and the logs; one of an earlier playground is emptied first

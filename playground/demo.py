@@ -1,4 +1,4 @@
-"""The main job from nothing: protect all snapshots of a sandbox, on a Prefect server of the demo's own."""
+"""The main job from nothing: protect all snapshots of a sandbox, on a separate Prefect server."""
 
 import subprocess
 import sys
