@@ -46,7 +46,8 @@ class SnapshotPolicy(NamedBlock):
     rules: Rules = Field(
         default=[],
         title="Rules",
-        description="The first that matches a snapshot governs it. What none matches must be protected.",
+        description="The first rule that matches a snapshot governs it. A snapshot that no rule matches "
+        "must be protected.",
     )
     timezone: Timezone = Field(
         default="UTC",

@@ -95,7 +95,8 @@ def validate_api_url(url: str) -> None:
         )
     if not valid:
         raise CommandFailedError(
-            f"PREFECT_API_URL is no valid URL: {url!r}. It has a scheme, a host and a port, e.g. {_EXAMPLE}"
+            f"PREFECT_API_URL is not a valid URL: {url!r}. It has a scheme, a host and a port, e.g. "
+            f"{_EXAMPLE}"
         )
 
 
@@ -114,7 +115,9 @@ async def _try_server() -> None:
     except (httpx.TransportError, OSError) as error:
         raise CommandFailedError(_describe_connection(error)) from None
     except ValueError as error:  # no JSON, or not that of Prefect
-        raise CommandFailedError(f"{_server()} is no Prefect API ({type(error).__name__}). {_LOOK}") from None
+        raise CommandFailedError(
+            f"{_server()} is not a Prefect API ({type(error).__name__}). {_LOOK}"
+        ) from None
 
 
 async def _check_version(client: PrefectClient) -> None:

@@ -73,7 +73,7 @@ def advice_on_endpoint(config: ClientConfig) -> str:
     """Say that what responded is probably not the API."""
     return (
         ". This does not look like the Hetzner Cloud API: check the endpoint of "
-        f"{config.credentials_label}, {config.endpoint}, and any proxy in between"
+        f"{config.credentials_label}, {config.endpoint}, and any proxy"
     )
 
 

@@ -133,7 +133,7 @@ def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str
     before = {one.image_id: one for one in earlier.snapshots}
     after = {one.image_id: one for one in now.snapshots}
     changed = [_difference(before.get(image_id), one) for image_id, one in after.items()]
-    dropped = [f"snapshot {image_id}: no longer named" for image_id in before if image_id not in after]
+    dropped = [f"snapshot {image_id}: removed from the plan" for image_id in before if image_id not in after]
     found = [*_changed_terms(earlier, now), *filter(None, changed), *dropped]
     return found if found or earlier == now else ["the snapshots are in another order"]
 

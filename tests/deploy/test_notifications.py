@@ -97,6 +97,6 @@ async def test_a_block_that_does_not_exist_changes_nothing(client: PrefectClient
 async def test_a_block_that_sends_nothing_is_rejected(client: PrefectClient) -> None:
     block = HetznerCloudCredentials.model_validate({"token": "a-token"})
     await block.save("no-notification", overwrite=True)
-    with pytest.raises(InvalidArgumentError, match="is no notification block"):
+    with pytest.raises(InvalidArgumentError, match="is not a notification block"):
         await whats(set_block(client, "hetzner-cloud-credentials/no-notification"))
     await HetznerCloudCredentials.adelete("no-notification")

@@ -90,7 +90,7 @@ def test_two_plans_that_differ_have_a_difference() -> None:
         f"reason: '{REASON}' → 'another reason'": before.model_copy(update={"reason": "another reason"}),
         "project: prod → my-prod": before.model_copy(update={"project": "my-prod"}),
         "snapshot 3: added, deleted": _plan(_image(1), _image(2), ids=(1, 2, 3)),
-        "snapshot 2: no longer named": _plan(_image(1), _image(2), ids=(1,)),
+        "snapshot 2: removed from the plan": _plan(_image(1), _image(2), ids=(1,)),
         "the snapshots are in another order": _plan(_image(1), _image(2), ids=(2, 1)),
     }
     for difference, now in changed.items():
