@@ -1,4 +1,4 @@
-"""Where a project's token is kept, and how it becomes a client."""
+"""Where a project's token is stored, and how it becomes a client."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Self

@@ -1,4 +1,4 @@
-"""The block that keeps a policy, and where a run's policy comes from."""
+"""The block that stores a policy, and where a run's policy comes from."""
 
 import re
 from collections.abc import Mapping

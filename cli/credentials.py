@@ -1,4 +1,4 @@
-"""Saving and deleting tokens from the shell: one is requested without echo, tried, and never printed."""
+"""Saving and deleting tokens from the shell: the prompt hides the token, and nothing prints it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Saving a policy from a file, and showing what it means for the snapshots that exist."""
+"""Saving a policy from a file, and showing its effect on the existing snapshots."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence

@@ -1,4 +1,4 @@
-"""Deploy: what is missing is created, what exists is updated without overwriting what operators have set."""
+"""Deploy: creates what is missing, and updates what exists without overwriting operators' settings."""
 
 import argparse
 import asyncio

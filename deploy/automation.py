@@ -1,4 +1,4 @@
-"""The automation that protects what an audit finds unprotected: created once, an operator's from then on."""
+"""The automation that protects what an audit finds unprotected: created once, then left to operators."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""A request to the Prefect server that failed: one line that says what to do. Pure."""
+"""A failed request to the Prefect server: one line with the advice. Pure."""
 
 import httpx
 from prefect.exceptions import ObjectNotFound

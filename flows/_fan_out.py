@@ -1,4 +1,4 @@
-"""Following batches until each of their projects is reported, whatever becomes of their flow runs."""
+"""Polling batches until each of their projects is reported, whatever happens to their flow runs."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
+"""One snapshot of an approved plan: checked again, unprotected, deleted once, or protected again."""
 
 import asyncio
 from collections.abc import Iterable

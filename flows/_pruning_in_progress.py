@@ -1,4 +1,4 @@
-"""What prune runs have in progress while a protection run lists: left alone, and seen when it is over.
+"""What prune runs have in progress while a protection run lists: left alone, then verified.
 
 A prune run may have been killed after it requested to remove a protection: then the snapshot is listed as
 protected, and is not when that action has finished.

@@ -1,4 +1,4 @@
-"""Protect the snapshots of many projects in flow runs of their own, on all the workers of the work pool."""
+"""Protect the snapshots of many projects in separate flow runs, on all workers of the work pool."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From a failed connection to an error that names what is in between: the proxy, the certificates."""
+"""From a failed connection to an error that names the proxy and the certificates."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit

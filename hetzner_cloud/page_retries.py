@@ -1,4 +1,4 @@
-"""Retrying a page of a list by itself: of hundreds of pages, one that failed would cost all others again."""
+"""Retrying a page of a list by itself: otherwise one failed page of hundreds would repeat all others."""
 
 import logging
 from dataclasses import dataclass

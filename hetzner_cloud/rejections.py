@@ -1,4 +1,4 @@
-"""Responses that are not what was requested: which error each is, with what it says to do. Pure."""
+"""Responses that are not what was requested: which error each is, and its advice. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The main job from nothing: protect all snapshots of a sandbox, on a separate Prefect server."""
+"""The main job from scratch: protect all snapshots of a sandbox, on a separate Prefect server."""
 
 import subprocess
 import sys

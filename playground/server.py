@@ -1,4 +1,4 @@
-"""A real Prefect server on loopback, with a home folder of its own, for as long as a context lasts."""
+"""A real Prefect server on loopback, with a separate home folder, for as long as a context lasts."""
 
 import fcntl
 import os

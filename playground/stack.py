@@ -1,4 +1,4 @@
-"""Everything to click around in, without a Hetzner account: server, three sandboxes, worker, deployments."""
+"""Everything to try out without a Hetzner account: server, three sandboxes, worker, deployments."""
 
 import subprocess
 import sys

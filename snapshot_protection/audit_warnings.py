@@ -1,4 +1,4 @@
-"""What else an audit's summary says is to be looked at. Pure."""
+"""The warnings of an audit's summary. Pure."""
 
 from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.markdown import escape_markdown
