@@ -29,20 +29,20 @@ $(VENV)/locked: requirements.lock
 	@$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements.lock
 	@touch $@
 
-demo: install ## protect a sandbox's snapshots, on a Prefect server of its own
+demo: install ## protect a sandbox's snapshots, on a separate Prefect server
 	@$(BIN)/hetzner-snapshots demo
 
 test: install ## the quick suite
 	@$(PYTEST) -m "not e2e and not slow and not reliability"
 
-test-e2e: install ## what starts processes as a user does, or takes seconds of computing
+test-e2e: install ## the tests that start processes as a user does, or take seconds
 	@$(PYTEST) -m "(e2e or slow) and not reliability"
 
-coverage: install ## the quick suite, and how many lines it runs; fails below the floor in pyproject.toml
+coverage: install ## the quick suite, and how many lines it runs; fails below the minimum in pyproject.toml
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	  $(PYTEST) -m "not e2e and not slow and not reliability" --cov --cov-report term:skip-covered
 
-reliability: install ## prove what docs/reliability.md promises, and write its figures into it
+reliability: install ## test the promises of docs/reliability.md, and write its figures
 	@rm -f $(FIGURES)
 	@$(BIN)/python -m pytest --hypothesis-profile thorough --figures $(FIGURES) \
 	  $(foreach name,fault_matrix changes_by_others pacing crashes reboot automations moving_lists hostile_responses \
@@ -51,7 +51,7 @@ reliability: install ## prove what docs/reliability.md promises, and write its f
 	    tests/reliability/test_$(name).py) tests/deploy tests/playground/test_stack.py
 	@$(BIN)/python -m tests.support.reliability_page $(FIGURES)
 
-bench: install ## measure what a run costs, beside what people would use instead (ARGS=--quick: minutes)
+bench: install ## measure what a run costs, compared with the alternatives (ARGS=--quick: minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-docs: bench ## the same, and write the figures into docs/performance.md
@@ -63,20 +63,20 @@ check: install ## lint, format, types and spelling
 	@$(BIN)/mypy
 	@$(BIN)/codespell
 
-format: install ## let ruff format and fix what it can
+format: install ## format the code, and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
 sandbox: install ## a fake server of the image part of the Hetzner Cloud API, on loopback
 	@$(BIN)/hetzner-snapshots sandbox $(ARGS)
 
-playground: install ## everything to click around in, without a Hetzner account
+playground: install ## everything to try out, without a Hetzner account
 	@$(BIN)/hetzner-snapshots playground
 
 deploy: install ## put the deployments on the Prefect server at PREFECT_API_URL
 	@$(BIN)/hetzner-snapshots deploy
 
-audit-deps: ## look the locked packages up among known vulnerabilities; needs the advisory database
+audit-deps: ## check the locked packages for known vulnerabilities; needs the advisory database
 	@$(PYTHON) -m venv build/audit-deps && build/audit-deps/bin/pip install -qq pip-audit
 	@build/audit-deps/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 

@@ -1,1 +1,1 @@
-"""What a run costs, beside what people would use instead: `make bench`."""
+"""What a run costs, compared with the alternatives: `make bench`."""

@@ -1,4 +1,4 @@
-"""Measures what a run costs beside what people would use instead, all on this machine and in one run."""
+"""Measures what a run costs, compared with the alternatives, all on this machine and in one run."""
 
 import argparse
 import shutil

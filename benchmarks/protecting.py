@@ -1,4 +1,4 @@
-"""Protecting N snapshots of one project: ours beside the lower bound, and beside the alternatives."""
+"""Protecting N snapshots of one project: ours, the lower bound and the alternatives."""
 
 import os
 from collections.abc import Iterator

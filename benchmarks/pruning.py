@@ -1,4 +1,4 @@
-"""A dry prune run of N snapshots, beside an audit of the same project."""
+"""A dry prune run of N snapshots, compared with an audit of the same project."""
 
 from benchmarks.bench import Bench, measured, project
 from benchmarks.prefect_side import save_projects, save_pruning_policy

@@ -1,4 +1,4 @@
-"""From the command to the first request, beside the smallest flow that loads the block and sends one."""
+"""From the command to the first request, compared with the smallest flow that loads the block."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Tables of the results, as they are printed and as they stand on the page."""
+"""Tables of the results, as they are printed and as they are on the page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Where a project's token is kept, and how it becomes a client."""
+"""Where a project's token is stored, and how it becomes a client."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Self
@@ -26,7 +26,7 @@ class HetznerCloudCredentials(NamedBlock):
 
     _block_type_name = "Hetzner Cloud Credentials"
     _block_type_slug = "hetzner-cloud-credentials"
-    _description = "Keeps the API token of one Hetzner Cloud project. Name the block as you call the project."
+    _description = "Stores the API token of one Hetzner Cloud project; its name is the project's name."
     _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
         "https://docs.hetzner.com/cloud/api/getting-started/generating-api-token/"
     )

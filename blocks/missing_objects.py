@@ -1,4 +1,4 @@
-"""Whether Prefect says that there is no such object, or a proxy in its place, which knows nothing of it."""
+"""Whether a 404 comes from Prefect, so that the object does not exist, or from a proxy."""
 
 import httpx
 from prefect.exceptions import ObjectNotFound

@@ -19,7 +19,7 @@ _MAX_NAMED = 10
 def unknown_project(name: str, available: Sequence[str] | None) -> ErrorInfo:
     """Describe a name that no saved block has, with those that exist; None if they cannot be listed."""
     if name == ENVIRONMENT:
-        text = "the name is reserved for HCLOUD_TOKEN, which only a run from the shell takes, if it is set"
+        text = "the name is reserved for HCLOUD_TOKEN, which only a run from the shell uses"
         return ErrorInfo(code="reserved_name", message=text)
     message = f"no saved credentials block has this name.{_list(available)}".removesuffix(".")
     return ErrorInfo(code=UNKNOWN, message=message)  # the code follows
@@ -31,7 +31,7 @@ def unknown_projects(names: Sequence[str], available: Sequence[str] | None) -> I
         return nothing_saved(deployed=True)
     text = f"No saved Hetzner Cloud Credentials block is named {quoted(names)}.{_list(available)}"
     if ENVIRONMENT in names:
-        text += f" '{ENVIRONMENT}' is HCLOUD_TOKEN, if it is set, of a run from the shell."
+        text += f" '{ENVIRONMENT}' is HCLOUD_TOKEN, which only a run from the shell uses."
     return InvalidArgumentError(text)
 
 

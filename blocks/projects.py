@@ -92,7 +92,7 @@ async def load_projects(
             projects = await _load_every(client, known or {}, deployed=deployed)
     if os.environ.get("HCLOUD_TOKEN") and not deployed and all(one.keeps_history for one in projects):
         saved = quoted([one.name for one in projects if one.is_saved])
-        LOGGER.warning("HCLOUD_TOKEN is set and not used: taking the saved %s.", saved or "projects")
+        LOGGER.warning("HCLOUD_TOKEN is set but not used; using the saved %s.", saved or "projects")
     return projects
 
 
@@ -241,5 +241,5 @@ def _from_environment() -> Project:
         details = error.errors(include_input=False, include_url=False)
         text = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in details)
         raise InvalidArgumentError(f"HCLOUD_TOKEN or HCLOUD_ENDPOINT cannot be used: {text}") from None
-    LOGGER.info("Taking HCLOUD_TOKEN of the environment as the project '%s'.", ENVIRONMENT)
+    LOGGER.info("Using HCLOUD_TOKEN as the project '%s'.", ENVIRONMENT)
     return Project(ENVIRONMENT, credentials)

@@ -1,4 +1,4 @@
-"""The block that keeps a policy, and where a run's policy comes from."""
+"""The block that stores a policy, and where a run's policy comes from."""
 
 import re
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ _MAX_NAMES = 20
 
 
 class SnapshotPolicy(NamedBlock):
-    """Keeps rules that say which snapshots must be protected, and which of them retention may delete."""
+    """Stores rules: which snapshots must be protected, and which of them retention may delete."""
 
     _block_type_name = "Snapshot Policy"
     _block_type_slug = "snapshot-policy"
     _description = (
-        "Keeps rules that say which snapshots must be protected, and which of them retention may delete. "
+        "Stores rules: which snapshots must be protected, and which of them retention may delete. "
         "The block named 'default' applies to every run that names no other."
     )
     _documentation_url: ClassVar[HttpUrl | None] = HttpUrl(
@@ -46,7 +46,8 @@ class SnapshotPolicy(NamedBlock):
     rules: Rules = Field(
         default=[],
         title="Rules",
-        description="The first that matches a snapshot governs it. What none matches must be protected.",
+        description="The first rule that matches a snapshot governs it. A snapshot that no rule matches "
+        "must be protected.",
     )
     timezone: Timezone = Field(
         default="UTC",
@@ -72,7 +73,7 @@ def validate_policy_name(name: object) -> str:
     """
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9-]+", name):
         raise InvalidArgumentError(
-            f"A policy's name has only lowercase letters, digits and dashes, unlike {printable_repr(name)}."
+            f"A policy's name has only lowercase letters, digits and dashes, not {printable_repr(name)}."
         )
     SnapshotPolicy.check_name(name)
     return name
@@ -107,7 +108,7 @@ async def _read(name: str, client: PrefectClient) -> Mapping[str, Any] | None:
     except ObjectNotFound as error:
         if is_missing(error):
             return None
-        raise _unread(name, "something in place of the Prefect API returned 404") from None
+        raise _unread(name, "a server other than the Prefect API returned 404") from None
     except (httpx.HTTPError, ValidationError, JSONDecodeError) as error:
         raise _unread(name, describe_read_error(error)) from None
     return document.data

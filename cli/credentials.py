@@ -1,4 +1,4 @@
-"""Saving and deleting tokens from the shell: one is requested without echo, tried, and never printed."""
+"""Saving and deleting tokens from the shell: the prompt hides the token, and nothing prints it."""
 
 import asyncio
 import os
@@ -63,7 +63,8 @@ def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     asyncio.run(_try_and_save(credentials, name, replace=replace))
     print(
         f"Saved the token of the project '{name}': {credentials.endpoint} accepts it for reading.\n"
-        "Whether it may also write cannot be asked: a protection run needs Read & Write, an audit only Read."
+        "Write access cannot be checked without making a change: a protection run needs Read & Write, an "
+        "audit only Read."
     )
 
 
@@ -89,7 +90,7 @@ def delete(name: str, *, yes: bool = False) -> None:
     """
     document = asyncio.run(_read_known(name))
     if not yes:  # no event loop runs here, as above
-        _confirm(f"Delete the API token of the project '{name}', and audit it no more?")
+        _confirm(f"Delete the API token of the project '{name}', and stop auditing it?")
     asyncio.run(_delete(name, document))
     print(f"Audits no longer expect the project '{name}', until it is saved again.")
 
@@ -100,7 +101,7 @@ async def _read_known(name: str) -> BlockDocument | None:
     with suppress(RecordLostError):
         known = await load_known_projects()
     if document is None and name not in (known.seen if known else {}):
-        raise InvalidArgumentError(f"There is no project '{name}', nor was there one in an audit.")
+        raise InvalidArgumentError(f"There is no project '{name}', and no audit has covered it.")
     return document
 
 
@@ -130,7 +131,8 @@ def run_or_fail(command: Callable[[], int | None], failed: str, *, as_json: bool
     except HetznerCloudError as error:
         reason = str(error)
     except httpx.TransportError as error:
-        reason = f"No Prefect server answers at {get_current_settings().api.url} ({type(error).__name__})."
+        url = get_current_settings().api.url
+        reason = f"Cannot reach the Prefect server at {url} ({type(error).__name__})."
     except httpx.HTTPStatusError as error:
         reason = describe_prefect_error(error)
     if as_json:
@@ -140,12 +142,12 @@ def run_or_fail(command: Callable[[], int | None], failed: str, *, as_json: bool
 
 
 def _already_saved(name: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"The project '{name}' is saved already. To give it a new token: --replace.")
+    return InvalidArgumentError(f"Project '{name}' already exists; use --replace to update its token.")
 
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise InvalidArgumentError("No terminal to prompt for a confirmation: --yes.")
+        raise InvalidArgumentError("No terminal to prompt for a confirmation; use --yes.")
     if _answer(input, f"{question} [y/N] ").lower() not in {"y", "yes"}:
         raise InvalidArgumentError("not confirmed.")
 
@@ -154,7 +156,7 @@ def _validate_name(name: str) -> None:
     HetznerCloudCredentials.check_name(name)
     if not re.fullmatch(_NAME, name):
         raise InvalidArgumentError(
-            f"A project's name has only small letters, digits and dashes, unlike {name!r}."
+            f"A project's name has only lowercase letters, digits and dashes, not {name!r}."
         )
 
 
@@ -182,7 +184,7 @@ def settings_of(existing: Project | None) -> dict[str, Any]:
 
 def _read_token(name: str) -> str:
     if token := os.environ.get("HCLOUD_TOKEN"):
-        print("Taking the token from HCLOUD_TOKEN.")
+        print("Using the token from HCLOUD_TOKEN.")
         return token
     if not sys.stdin.isatty():
         raise InvalidArgumentError("No terminal to prompt for the token: set HCLOUD_TOKEN.")

@@ -14,7 +14,7 @@ Endpoint = Annotated[str, Parameter(metavar="URL")]
 
 @credentials.command(help_epilogue=EXAMPLES["credentials save"])
 def save(name: str, /, *, endpoint: Endpoint = "", replace: bool = False) -> int:
-    """Save the token of a project: it is requested without echo, tried, and never printed.
+    """Save the token of a project: the prompt shows no input; the token is tried, and never printed.
 
     Takes the token from HCLOUD_TOKEN, if that is set.
 

@@ -64,7 +64,7 @@ def _parse(number: int, line: str, before: list[ImportedToken]) -> ImportedToken
     if not separator:
         raise InvalidArgumentError("it has no '='; a line is name=token")
     if not _NAME.fullmatch(name):  # not quoted: it may be the token
-        raise InvalidArgumentError("a project's name has only small letters, digits and dashes")
+        raise InvalidArgumentError("a project's name has only lowercase letters, digits and dashes")
     HetznerCloudCredentials.check_name(name)
     validate_token(token)
     for earlier in before:

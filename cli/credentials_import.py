@@ -57,7 +57,7 @@ def _import(source: str, *, endpoint: str, replace: bool, as_json: bool) -> int:
     taken = [one.name for one in planned if one.exists and one.changed]
     if taken and not replace:
         raise InvalidArgumentError(
-            f"Saved already, with another token or endpoint: {quoted(taken)}. Use --replace to update them."
+            f"Already saved with another token or endpoint: {quoted(taken)}. Use --replace to update them."
         )
     return asyncio.run(_save_each(planned, replace=replace, as_json=as_json))
 

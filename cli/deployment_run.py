@@ -50,7 +50,7 @@ def _print_started(run: FlowRun, *, as_json: bool) -> None:
         flow_run = {"id": str(run.id), "name": run.name, "page": page}
         print_json(succeeded=True, message=started, fields={"flow_run": flow_run})
         return
-    waits = "It plans, then waits as Suspended until a second person approves it with Resume on its page"
+    waits = "It plans, then waits as Suspended until a second user approves it with Resume on its page"
     console = make_console()
     console.print(Text(started), soft_wrap=True)
     console.print(Text(f"{waits}: {page}" if page else f"{waits}."), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How a command ends early: with one message, never a traceback, and an exit status that says why."""
+"""How a command ends early: with one message, never a traceback, and an exit status for its cause."""
 
 import signal
 from types import FrameType

@@ -25,7 +25,7 @@ def protect(
         label_selector: only snapshots with these labels, e.g. env=prod or protect!=no
         dry_run: only report what would be protected
         timeout_seconds: how long to wait for the actions after the last one was started (default: 900)
-        policy: the saved policy that says which snapshots need no protection (default: default)
+        policy: the saved policy that defines which snapshots need no protection (default: default)
         json: print the report as JSON
     """
     from cli.prefect_environment import prefect_environment
@@ -57,7 +57,7 @@ def audit(
     policy: PolicyName = "default",
     json: Json = False,
 ) -> int:
-    """Look which snapshots are protected from deletion, and what has changed since the last audit.
+    """Report which snapshots are protected from deletion, and what has changed since the last audit.
 
     Changes nothing. Exit status 0 only if every project could be read.
 
@@ -98,7 +98,7 @@ def unprotect(
     timeout_seconds: Seconds = 900,
     json: Json = False,
 ) -> int:
-    """Remove the protection of snapshots for a time, once a second person has approved it.
+    """Remove the protection of snapshots for a limited time, after a second user has approved it.
 
     Starts a run of the deployment unprotect-snapshots/with-approval.
 

@@ -66,7 +66,8 @@ def run_flow(
         raise CommandFailedError(_describe_loss(error)) from None
     except KeyboardInterrupt as error:
         print_failure(
-            "interrupted. The log names what was started. Run it again: what is protected costs nothing."
+            "interrupted. The log names the actions that were started. Run it again; protected snapshots "
+            "are skipped."
         )
         return exit_status_of(error)
     if as_json:
@@ -121,6 +122,6 @@ def _describe_loss(error: Exception) -> str:
     """It responded before the run: what is lost is the connection."""
     status = f" {error.response.status_code}" if isinstance(error, PrefectHTTPStatusError) else ""
     return (
-        f"the Prefect server no longer responds as it should ({type(error).__name__}{status}). Is the "
-        "one at PREFECT_API_URL running? Run it again: what is protected costs nothing."
+        f"the Prefect server stopped responding correctly ({type(error).__name__}{status}). Is the "
+        "one at PREFECT_API_URL running? Run it again; protected snapshots are skipped."
     )

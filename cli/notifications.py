@@ -27,7 +27,7 @@ def set_notifications(block: str) -> int:
 
     async def work(client: PrefectClient) -> int:
         await _print_each(set_block(client, block))
-        _print("To try it: hetzner-snapshots notifications test")
+        _print("Test it: hetzner-snapshots notifications test")
         return 0
 
     return _run(work)
@@ -40,7 +40,10 @@ def list_notifications() -> int:
         found = await _print_each(list_automations(client))
         is_ready = all(one.what.startswith("enabled") for one in found)
         if not is_ready:
-            _print("Not all of them will send. What is missing: hetzner-snapshots notifications set BLOCK")
+            _print(
+                "Some are missing or disabled. Create or update them: hetzner-snapshots "
+                "notifications set BLOCK"
+            )
         return 0 if is_ready else 1
 
     return _run(work)
@@ -63,7 +66,7 @@ def remove_notifications() -> int:
 
     async def work(client: PrefectClient) -> int:
         if not await _print_each(remove_automations(client)):
-            _print("There were none.")
+            _print("No automations to delete.")
         return 0
 
     return _run(work)
@@ -102,4 +105,4 @@ def _run(work: _Work) -> int:
     except InvalidArgumentError as error:
         return print_failure(error)
     except httpx.HTTPError as error:
-        return print_failure(f"{describe_prefect_error(error)}. What is printed above is done.")
+        return print_failure(f"{describe_prefect_error(error)}. The steps printed above are complete.")

@@ -1,4 +1,4 @@
-"""Standard streams that never end a run: a closed one, a reader that is gone, a character that is lacking."""
+"""Standard streams that never end a run: a closed one, a reader that exited, a missing character."""
 
 import io
 import os

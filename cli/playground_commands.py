@@ -39,13 +39,13 @@ def _prepare(home: Path) -> Path:
                 pass
     except OSError as error:
         raise CommandFailedError(
-            f"--home: no files can be written to {home} and beside it ({error.strerror})."
+            f"--home: no files can be written to {home} and its parent folder ({error.strerror})."
         ) from None
     return home
 
 
 def demo(*, home: Home = _HOMES / "demo") -> int:
-    """Protect all snapshots of a sandbox, on a Prefect server of the demo's own.
+    """Protect all snapshots of a sandbox, on a separate Prefect server.
 
     Args:
         home: the folder for the server's database and log
@@ -62,12 +62,12 @@ def demo(*, home: Home = _HOMES / "demo") -> int:
     except ServerNotStartedError as error:
         raise CommandFailedError(str(error)) from None
     except KeyboardInterrupt as error:
-        print("Interrupted; the server and the sandbox are ended.", file=sys.stderr)
+        print("Interrupted; the server and the sandbox are stopped.", file=sys.stderr)
         return exit_status_of(error)
 
 
 def playground(*, home: Home = _HOMES / "ui", port: Port | None = None) -> int:
-    """Everything to click around in, without a Hetzner account: server, two sandboxes, worker, deployments.
+    """Start everything to try out without a Hetzner account: server, three sandboxes, worker, deployments.
 
     Args:
         home: the folder for the server's database and the logs; one of an earlier playground is emptied first
@@ -85,6 +85,6 @@ def playground(*, home: Home = _HOMES / "ui", port: Port | None = None) -> int:
     except ServerNotStartedError as error:
         raise CommandFailedError(str(error)) from None
     except KeyboardInterrupt as error:
-        print("Interrupted; all of it is ended.", file=sys.stderr)
+        print("Interrupted; all processes are stopped.", file=sys.stderr)
         return exit_status_of(error)
     return 0

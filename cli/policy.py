@@ -1,4 +1,4 @@
-"""Saving a policy from a file, and showing what it means for the snapshots that exist."""
+"""Saving a policy from a file, and showing its effect on the existing snapshots."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -49,7 +49,7 @@ def read_policy(file: Path) -> Policy:
     except OSError as error:
         raise InvalidArgumentError(f"{file} cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, YAMLError) as error:
-        raise InvalidArgumentError(f"{file} is no valid YAML: {printable(str(error))}") from None
+        raise InvalidArgumentError(f"{file} is not valid YAML: {printable(str(error))}") from None
     return parse_policy(content)
 
 
@@ -65,7 +65,7 @@ async def _save(name: str, file: Path, *, replace: bool) -> int:
         raise
     console = make_console()
     print_policy(NamedPolicy(name, policy), console)
-    console.print(f"Saved. See what it means for your snapshots: hetzner-snapshots policy show {name}")
+    console.print(f"Saved. See its effect on your snapshots: hetzner-snapshots policy show {name}")
     return 0
 
 

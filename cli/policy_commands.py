@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from cli.help_examples import EXAMPLES
 from cli.parameter_types import Json, Projects
 
-policy = App(name="policy", help="Say which snapshots must be protected, and see what that means.")
+policy = App(name="policy", help="Define which snapshots must be protected, and see the effect.")
 
 File = Annotated[Path, Parameter(metavar="FILE")]
 

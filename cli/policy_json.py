@@ -1,4 +1,4 @@
-"""A policy, and what it means, as JSON."""
+"""A policy and its effect as JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""A policy, and what it means, as tables on a terminal, in a file or in a pipe."""
+"""A policy and its effect as tables on a terminal, in a file or in a pipe."""
 
 from collections.abc import Sequence
 

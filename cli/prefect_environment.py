@@ -1,4 +1,4 @@
-"""Prefect with the user's settings: what is invalid is named, what is unset gets a default for the shell.
+"""Prefect with the user's settings: invalid ones are named, missing ones get defaults for the shell.
 
 Imports Prefect only when it is used, because with invalid settings that is what fails.
 """

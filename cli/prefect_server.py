@@ -24,7 +24,7 @@ _TIMEOUT = httpx.Timeout(30, connect=10)  # seconds
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 _LOOK = f"Does PREFECT_API_URL end with /api, e.g. {_EXAMPLE}?"
-_FIRST_STEPS = f"""there is no API token yet. Three ways to go on:
+_FIRST_STEPS = f"""there is no API token yet. Three ways to continue:
   to try it on one project:   export HCLOUD_TOKEN=…, and run it again, first with --dry-run
   for all your projects:      prefect --no-prompt server start; in another terminal
                               export PREFECT_API_URL={_EXAMPLE}, and for each
@@ -95,7 +95,8 @@ def validate_api_url(url: str) -> None:
         )
     if not valid:
         raise CommandFailedError(
-            f"PREFECT_API_URL is no valid URL: {url!r}. It has a scheme, a host and a port, e.g. {_EXAMPLE}"
+            f"PREFECT_API_URL is not a valid URL: {url!r}. It has a scheme, a host and a port, e.g. "
+            f"{_EXAMPLE}"
         )
 
 
@@ -114,7 +115,9 @@ async def _try_server() -> None:
     except (httpx.TransportError, OSError) as error:
         raise CommandFailedError(_describe_connection(error)) from None
     except ValueError as error:  # no JSON, or not that of Prefect
-        raise CommandFailedError(f"{_server()} is no Prefect API ({type(error).__name__}). {_LOOK}") from None
+        raise CommandFailedError(
+            f"{_server()} is not a Prefect API ({type(error).__name__}). {_LOOK}"
+        ) from None
 
 
 async def _check_version(client: PrefectClient) -> None:
@@ -123,8 +126,8 @@ async def _check_version(client: PrefectClient) -> None:
     version, ours = str(await client.api_version()), prefect.__version__
     if int(version.partition(".")[0]) != int(ours.partition(".")[0]):
         raise CommandFailedError(
-            f"{_server()} has Prefect {version}, and here is Prefect {ours}: the first number must be the "
-            "same. Upgrade the older one, or set PREFECT_API_URL to another server."
+            f"{_server()} has Prefect {version}, this machine has Prefect {ours}: the major versions must "
+            "be the same. Upgrade the older one, or set PREFECT_API_URL to another server."
         )
 
 
@@ -138,7 +141,7 @@ def _describe_rejection(status: int) -> str:
     if api.auth_string:
         return f"{returned}: PREFECT_API_AUTH_STRING is wrong."
     hint = " PREFECT_API_KEY is for Prefect Cloud only." if api.key else ""
-    return f"{returned}: PREFECT_API_AUTH_STRING is not set; it is what the server's operator chose.{hint}"
+    return f"{returned}: PREFECT_API_AUTH_STRING is not set. Get it from the server's operator.{hint}"
 
 
 def _describe_connection(error: Exception) -> str:
@@ -165,7 +168,7 @@ def _describe_proxies() -> str:
     used = parts.scheme in proxies or "all" in proxies
     if not used or proxy_bypass(parts.hostname or ""):
         return ""
-    return f"A proxy is in between: {set_variables(_PROXIES)}. NO_PROXY names hosts that need none."
+    return f"A proxy is used: {set_variables(_PROXIES)}. List hosts that need none in NO_PROXY."
 
 
 def _server() -> str:

@@ -1,4 +1,4 @@
-"""Tables of a width: one line a row, and nothing cut but the columns that may be. Pure.
+"""Tables of a given width: one line for each row; only some columns may be cut. Pure.
 
 What a width has no room for is left out: columns that are optional, then those that may be cut. Then the
 first column becomes a heading over its rows. Where even that is too wide, a row is as long as it is.

@@ -61,7 +61,8 @@ def _check_home() -> None:
     except OSError as error:
         raise CommandFailedError(
             f"PREFECT_HOME: no file can be written to {home} ({error.strerror}), where a temporary "
-            "Prefect server keeps its database. Set PREFECT_HOME to a folder of yours, or PREFECT_API_URL."
+            "Prefect server stores its database. Set PREFECT_HOME to a folder that you can write to, or "
+            "PREFECT_API_URL."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Deploy: what is missing is created, what exists is updated without overwriting what operators have set."""
+"""Deploy: creates what is missing, and updates what exists without overwriting operators' settings."""
 
 import argparse
 import asyncio
@@ -76,7 +76,7 @@ async def _check_server(client: PrefectClient, url: str) -> None:
             "Are PREFECT_API_URL and PREFECT_API_KEY or PREFECT_API_AUTH_STRING right?"
         ) from None
     except ValueError:
-        raise DeployError(f"What responds at {url} is no Prefect server. Is PREFECT_API_URL right?") from None
+        raise DeployError(f"The server at {url} is not a Prefect server. Is PREFECT_API_URL right?") from None
 
 
 def _check_room(plan: list[DeploymentSpec], record: Record) -> None:
@@ -88,8 +88,8 @@ def _check_room(plan: list[DeploymentSpec], record: Record) -> None:
     more = excess(record.model_copy(update={"deployments": {**record.deployments, **entries}}))
     if more > 0:
         raise DeployError(
-            f"prefect.yaml describes too much: its record would be {more:,} bytes larger than a variable "
-            "of Prefect may be. Nothing was changed. Set job variables on the work pool; or, if the record "
+            f"prefect.yaml describes too much: its record is {more:,} bytes larger than the limit of a "
+            "Prefect variable. Nothing was changed. Set job variables on the work pool; or, if the record "
             f"is full of deployments that were deleted, delete the variable {VARIABLE}."
         )
 
@@ -110,8 +110,8 @@ class _Deploy:
         names = {spec.name for spec in self.plan}
         for name in await find_abandoned(self.client, names, self.record.deployments):
             print(
-                f"deployment {name}: not in prefect.yaml, but still on the server, where it goes on running; "
-                f"to delete it: prefect deployment delete {name}"
+                f"deployment {name}: not in prefect.yaml, but still active on the server; to delete it: "
+                f"prefect deployment delete {name}"
             )
         if failed:
             raise DeployError(f"Not updated, see above: {', '.join(failed)}.")

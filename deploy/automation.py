@@ -1,4 +1,4 @@
-"""The automation that protects what an audit finds unprotected: created once, an operator's from then on."""
+"""The automation that protects what an audit finds unprotected: created once, then left to operators."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -57,7 +57,7 @@ async def ensure_automation(
 async def _keep(client: PrefectClient, found: Sequence[Automation], deployment_id: UUID) -> Ensured:
     kept, *others = found
     state = "enabled" if kept.enabled else "disabled"
-    also = f"; the same is done by: {', '.join(other.name for other in others)}" if others else ""
+    also = f"; others do the same: {', '.join(other.name for other in others)}" if others else ""
     protecting = [action for action in _runs(kept) if _protects(action)]
     dead = {action.deployment_id for action in protecting} - await _existing(client, protecting)
     if not dead:

@@ -144,7 +144,7 @@ def _clear_limit(deployed: DeploymentResponse) -> tuple[dict[str, Any], list[str
     if limit.name == f"deployment:{deployed.id}":
         return options | {"concurrency_limit": None}, [note]
     # One that others may share: with `concurrency_limit` the server would delete it for all of them.
-    return options | {"global_concurrency_limit_id": None}, [f"{note} (it is still there as {limit.name})"]
+    return options | {"global_concurrency_limit_id": None}, [f"{note} (it still exists as {limit.name})"]
 
 
 def _find_schedule_changes(

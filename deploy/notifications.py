@@ -118,7 +118,7 @@ async def find_block(client: PrefectClient, block: str, *, include_secrets: bool
 
 
 def _no_notification_block(block: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{block} is no notification block: it cannot send anything.")
+    return InvalidArgumentError(f"{block} is not a notification block: it cannot send anything.")
 
 
 async def _ensure(client: PrefectClient, described: AutomationCore) -> str:

@@ -42,7 +42,7 @@ class Entry(BaseModel):
         for key in described:
             names = json.loads(key)  # an invalid one raises a ValueError, too
             if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-                raise ValueError(f"{key} is no part of a description")
+                raise ValueError(f"{key} is not part of a description")
             if len(names) < _MIN_NAMES.get(names[0], 1):
                 raise ValueError(f"{key} is too short")
         return described

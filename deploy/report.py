@@ -25,7 +25,7 @@ def _format_changes(changes: Changes) -> str:
 
 def _format_replaced(changes: Changes) -> Sequence[str]:
     replaced = ", ".join(changes.replaced)
-    return [f"CHECK {replaced}: set in Prefect, and replaced: prefect.yaml has changed"] if replaced else []
+    return [f"CHECK {replaced}: your setting was replaced: prefect.yaml has changed"] if replaced else []
 
 
 def _format_drift(drift: Drift, replaced: Sequence[str]) -> Sequence[str]:

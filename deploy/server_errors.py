@@ -1,4 +1,4 @@
-"""A request to the Prefect server that failed: one line that says what to do. Pure."""
+"""A failed request to the Prefect server: one line with the advice. Pure."""
 
 import httpx
 from prefect.exceptions import ObjectNotFound
@@ -8,8 +8,8 @@ from records.prefect_errors import describe_prefect_error
 
 _MAX_REASON = 500
 _REJECTED = "Are PREFECT_API_KEY or PREFECT_API_AUTH_STRING right, and may they change deployments?"
-_LOOK = "The log of the Prefect server says why."
-_AFTERWARDS = "What is printed above is done, and the next step may be done in part: run it again to finish."
+_LOOK = "See the log of the Prefect server."
+_AFTERWARDS = "The steps printed above are complete, the next one may be incomplete: run it again to finish."
 
 
 def format_failure(error: httpx.HTTPError | ObjectNotFound) -> str:

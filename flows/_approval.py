@@ -1,4 +1,4 @@
-"""A second person's approval: a run suspends with a plan, and goes on only with the answer to that plan."""
+"""A second user's approval: a run suspends with a plan, and continues only with the decision on that plan."""
 
 from collections.abc import Awaitable
 from typing import Annotated, Literal, cast

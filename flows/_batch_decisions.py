@@ -11,7 +11,7 @@ Decision = Literal["wait", "start again", "give up"]
 
 MAX_WAITS = 3  # of a project for its actions, one in each round
 _HOUR = 3600.0
-_LIMIT_ADVICE = "The workers' limits together must be more than the fan-out runs in progress"
+_LIMIT_ADVICE = "The sum of the workers' limits must be greater than the number of fan-out runs in progress"
 
 
 @dataclass(frozen=True)

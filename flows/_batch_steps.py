@@ -123,7 +123,7 @@ class BatchSteps:
 
     async def _describe_patience(self, run: BatchStart, status: RunStatus) -> str:
         age, silence = status.age_seconds / 60, status.silent_seconds / 60
-        text = f"; cancelled {age:.0f} min after its start, {silence:.0f} min after its last sign of life"
+        text = f"; cancelled {age:.0f} min after its start, {silence:.0f} min after its last progress"
         if run.state and (run.state.is_scheduled() or run.state.is_pending()):
             text += f"; {await self.runs.describe_wait(run.run)}"
         return text

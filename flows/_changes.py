@@ -63,7 +63,7 @@ async def wait_for_changes(
             actions={action.id: action for action in known}, missing=missing, reason=error.reason
         )
     except Exception as error:  # noqa: BLE001 - the task run broke: the verification decides
-        return WaitResult(reason=f"the wait broke: {error!r}")
+        return WaitResult(reason=f"the wait failed: {error!r}")
     return WaitResult(actions={action.id: action for action in finished})
 
 

@@ -1,4 +1,4 @@
-"""Following batches until each of their projects is reported, whatever becomes of their flow runs."""
+"""Polling batches until each of their projects is reported, whatever happens to their flow runs."""
 
 import asyncio
 import time
@@ -88,7 +88,7 @@ class FanOut:
             heartbeats = await self._runs.read_last_heartbeats(quiet)
         except Exception as error:  # noqa: BLE001 - the runs are followed without
             if self._progress.expects_heartbeats:
-                run_logger().warning("No heartbeats can be read: %s", describe_prefect_error(error))
+                run_logger().warning("Heartbeats cannot be read: %s", describe_prefect_error(error))
             self._progress.expects_heartbeats = False
             return {}
         self._progress.expects_heartbeats = self._progress.expects_heartbeats or bool(heartbeats)
@@ -98,7 +98,7 @@ class FanOut:
         now = self._clock()
         if self._unreachable_since is None:
             self._unreachable_since = now
-            run_logger().warning("The batches cannot be followed: %s", describe_prefect_error(error))
+            run_logger().warning("The batches cannot be polled: %s", describe_prefect_error(error))
         return now - self._unreachable_since < self._tolerated_seconds(error)
 
     def _tolerated_seconds(self, error: Exception) -> float:
@@ -113,7 +113,7 @@ class FanOut:
         if self._unreachable_since is None:
             return
         now = self._progress.last = self._clock()
-        run_logger().info("The batches are followed again, after %.0f s", now - self._unreachable_since)
+        run_logger().info("Polling the batches again, after %.0f s", now - self._unreachable_since)
         self._unreachable_since = None
         for batch in self._active:
             for start in batch.starts:

@@ -1,4 +1,4 @@
-"""Types of parameters whose bounds stand in the schema, so that the UI's forms and the API know them.
+"""Types of parameters whose bounds are in the schema, so that the UI's forms and the API know them.
 
 Pydantic does not enforce them: a flow validates its parameters itself, also of a run that skips the schema.
 """

@@ -1,4 +1,4 @@
-"""One project's part of a prune run before anything is changed: list, judge, record the quarantine, plan."""
+"""One project's part of a prune run before any change: list, decide, record the quarantine, plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -103,7 +103,7 @@ class PlanApproval:
         if not differences:
             return await self._use(asked, approved_by)
         named = "; ".join(first_ones(differences, _NAMED_IN_MESSAGE))
-        run_logger().warning("The plan is not as it was approved: %s", named)
+        run_logger().warning("The plan differs from the approved plan: %s", named)
         if asked.attempt == MAX_ATTEMPTS:
             text = f"The plan changed {MAX_ATTEMPTS} times before it could be applied; nothing was changed"
             raise InvalidArgumentError(f"{text}: {named}.")

@@ -61,5 +61,5 @@ async def run_isolated(
     except HetznerCloudError as error:
         return report_error(ErrorInfo.of(error))
     except Exception as error:  # noqa: BLE001 - a defect of ours, or the Prefect server went away
-        run_logger().exception("Project '%s': the run broke", project.name)
+        run_logger().exception("Project '%s': the run failed", project.name)
         return report_error(ErrorInfo.of(error))

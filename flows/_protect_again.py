@@ -15,7 +15,7 @@ from tasks.images import get_image
 from tasks.waiting import wait_for_image_actions
 
 _CONTRADICTORY = ErrorInfo(
-    code="contradictory", message="the API returned its actions, and then that it does not exist"
+    code="contradictory", message="the API returned its actions, then 404 for the snapshot"
 )
 _CHANGES_PROTECTION = "change_protection"
 _MAX_TRIES = 3

@@ -104,7 +104,7 @@ class PruneApproval:
         late = [f"it was requested more than {APPROVAL_HOURS} hours ago"] if is_late else []
         differences = (*late, *describe_differences(asked.plan, plan))
         named = "; ".join(first_ones(differences, _NAMED_IN_MESSAGE))
-        run_logger().warning("The plan is not as it was approved: %s", named)
+        run_logger().warning("The plan differs from the approved plan: %s", named)
         if asked.attempt == MAX_ATTEMPTS:
             text = f"The plan changed {MAX_ATTEMPTS} times before it could be applied; nothing was changed"
             raise InvalidArgumentError(f"{text}: {named}.")

@@ -94,7 +94,7 @@ def _kept_whole(observation: Observation, owner: str) -> Observation:
 
 
 def _kept_by_any(observation: Observation, others: Sequence[Observation]) -> Observation:
-    """Keep what is no candidate by the rules for another name of the project."""
+    """Keep what is not a candidate by the rules for another name of the project."""
     kept: dict[int, str] = {}
     for other in others:
         candidates = {one.image_id: one.due is not None for one in other.outcomes}

@@ -100,12 +100,12 @@ async def _recover_one(
     if planned is None:
         return Recovery()
     image_id, now = planned.image_id, options.clock()
-    text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it ended"
-    run_logger().warning("%s%s: looking at it again", text[0].upper(), text[1:])
+    text = f"snapshot {image_id}, which flow run {progress.flow_run_id} was pruning when it stopped"
+    run_logger().warning("%s%s: verifying its state", text[0].upper(), text[1:])
     settle = look_when_settled if options.dry_run else protect_again  # its change may still run
     seen = await settle(credentials, image_id, timeout_seconds=options.timeout_seconds)
     if seen.state == "deleted" and not await _any_exists(credentials, progress.beside):
-        reason = f"{text}, does not exist here, and neither does any that was beside it"
+        reason = f"{text}, is not found, and neither are the snapshots that were listed with it"
         return _left_unprotected(
             progress.project,
             image_id,

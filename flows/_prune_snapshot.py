@@ -1,4 +1,4 @@
-"""One snapshot of an approved plan: judged again, unprotected, deleted once, or protected again."""
+"""One snapshot of an approved plan: checked again, unprotected, deleted once, or protected again."""
 
 import asyncio
 from collections.abc import Iterable
@@ -118,7 +118,7 @@ class SnapshotPruning:
             await self._require_running()
         except Exception:
             with suppress(Exception):
-                await record.store(record.progress.finish(f"snapshot {self.image_id}: not begun"))
+                await record.store(record.progress.finish(f"snapshot {self.image_id}: not started"))
             raise
 
     async def _require_running(self) -> None:
@@ -128,7 +128,9 @@ class SnapshotPruning:
             run = await client.read_flow_run(self.applying.flow_run_id)
         if run.state is None or not run.state.is_running():
             state = run.state.name if run.state else "unknown"
-            raise NotRunningError(f"Prefect calls this run {state}: nothing more is changed.", "not_running")
+            raise NotRunningError(
+                f"Prefect records this run as {state}: nothing else is changed.", "not_running"
+            )
 
     async def _unprotect_and_delete(self, listed: Image) -> Ended:
         if listed.is_protected and (ended := await self._unprotect()):
@@ -139,7 +141,7 @@ class SnapshotPruning:
         async with asyncio.timeout(_MAX_CHECK_SECONDS):  # it is unprotected until then
             await self._require_running()
         if not self._is_judged_within(_MAX_AGE_AT_DELETION):
-            raise UnexpectedStateError("It took too long to look at it again", "too_late")
+            raise UnexpectedStateError("The verification before the deletion took too long", "too_late")
         return await self._delete()
 
     async def _judge_if_long_ago(self, listed: Image) -> Image:
@@ -148,7 +150,7 @@ class SnapshotPruning:
             return listed
         found = await self._judge()
         if isinstance(found, Ended):
-            raise UnexpectedStateError(f"Not to be deleted any more: {found.reason}", "changed")
+            raise UnexpectedStateError(f"No longer to be deleted: {found.reason}", "changed")
         return found.image
 
     async def _unprotect(self) -> Ended | None:
@@ -184,11 +186,11 @@ class SnapshotPruning:
             return Ended("reprotected", ErrorInfo.of(error))
         if result == "already_deleted":
             self.is_deleting = False
-            raise UnexpectedStateError("The API returned that it does not exist", "not_found")
+            raise UnexpectedStateError("The API returned 404 for it", "not_found")
         if (seen := await look(self.credentials, self.image_id)).state != "deleted":
             reason = seen.error.message if seen.error else f"it is {seen.state}"
             raise UnexpectedStateError(
-                f"The API returned that it is deleted, and it does not seem to be: {reason}", "not_deleted"
+                f"The API accepted the deletion, but it could not be confirmed: {reason}", "not_deleted"
             )
         run_logger().warning("Deleted snapshot %d", self.image_id)
         return Ended("pruned")
@@ -198,7 +200,7 @@ class SnapshotPruning:
         if changed:
             raise UnexpectedStateError(f"Changed during the run: other {', '.join(changed)}", "changed")
         if image.is_protected:
-            raise UnexpectedStateError("It is still protected, or again", "still_protected")
+            raise UnexpectedStateError("It is still protected, or protected again", "still_protected")
 
     async def _undo(self, cause: BaseException) -> Ended:
         run_logger().warning("Protecting snapshot %d again: %r", self.image_id, cause)

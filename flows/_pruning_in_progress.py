@@ -1,4 +1,4 @@
-"""What prune runs have in progress while a protection run lists: left alone, and seen when it is over.
+"""What prune runs have in progress while a protection run lists: left alone, then verified.
 
 A prune run may have been killed after it requested to remove a protection: then the snapshot is listed as
 protected, and is not when that action has finished.
@@ -64,7 +64,7 @@ class PruningInProgress:
         """
         image_id = progress.in_progress.image_id if progress.in_progress else 0
         run_logger().warning(
-            "Snapshot %d is on record as being pruned by flow run %s: waiting until that is over",
+            "Snapshot %d is recorded as being pruned by flow run %s: waiting until that is finished",
             image_id,
             progress.flow_run_id,
         )

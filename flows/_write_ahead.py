@@ -1,4 +1,4 @@
-"""What is on record in Prefect before protection is removed: what ends it, and what excuses it until then."""
+"""What is recorded in Prefect before protection is removed: its exemption, and the run that ends it."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

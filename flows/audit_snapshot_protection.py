@@ -44,18 +44,18 @@ async def audit_snapshot_protection(
     fail_on_unprotected: bool = False,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     policy: str = "default",
 ) -> AuditReport:
-    """Look which snapshots are protected from deletion, and what has changed since the last audit.
+    """Report which snapshots are protected from deletion, and what has changed since the last audit.
 
-    Changes nothing. Needs a saved Hetzner Cloud Credentials block for each project; a token that may only
-    read is enough.
+    Changes nothing. Needs a saved Hetzner Cloud Credentials block for each project; a read-only token is
+    enough.
 
     Args:
-        projects: The names of the credentials blocks to take. Empty: every saved one.
+        projects: The names of the credentials blocks to use. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
         grace_hours: Unprotected snapshots younger than this are listed, and not counted.
         fail_on_unprotected: End as Failed if any snapshot that counts is unprotected.
-        policy: The name of the saved policy that says which snapshots must be protected. Without a saved one
-            named default: all.
+        policy: The name of the saved policy that defines which snapshots must be protected. Without a saved
+            one named default: all.
 
     Returns:
         The report, with exactly one finding for each snapshot, if every project and snapshot could be read;

@@ -1,4 +1,4 @@
-"""Protect the snapshots of many projects in flow runs of their own, on all the workers of the work pool."""
+"""Protect the snapshots of many projects in separate flow runs, on all workers of the work pool."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -49,12 +49,12 @@ async def protect_on_workers(
 
     Args:
         dry_run: Only report what would be protected; change nothing.
-        projects: The names of the credentials blocks to take. Empty: every saved one.
+        projects: The names of the credentials blocks to use. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
         timeout_seconds: How long each project's run waits for the actions after the last one was started.
         projects_per_run: How many projects have a flow run together.
         max_concurrent_runs: How many of these runs are in progress at once.
-        policy: The name of the Snapshot Policy block that says which snapshots need no protection. If no
+        policy: The name of the Snapshot Policy block that defines which snapshots need no protection. If no
             default is saved, every snapshot must be protected.
 
     Returns:

@@ -37,15 +37,15 @@ async def protect_snapshots(
 ) -> ProtectionReport:
     """Protect every snapshot from deletion that the policy does not exempt, wait for the actions, and verify.
 
-    Needs a saved Hetzner Cloud Credentials block for each project, with a token that may read and write.
+    Needs a saved Hetzner Cloud Credentials block for each project, with a Read & Write token.
     Run twice, it changes nothing the second time.
 
     Args:
         dry_run: Only report what would be protected; change nothing.
-        projects: The names of the credentials blocks to take. Empty: every saved one.
+        projects: The names of the credentials blocks to use. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
         timeout_seconds: How long to wait for the actions after the last one was started.
-        policy: The name of the Snapshot Policy block that says which snapshots need no protection. If no
+        policy: The name of the Snapshot Policy block that defines which snapshots need no protection. If no
             default is saved, every snapshot must be protected.
 
     Returns:

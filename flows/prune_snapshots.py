@@ -46,18 +46,19 @@ async def prune_snapshots(
 ) -> PruneReport:
     """Delete the snapshots that the policy does not keep, if each has been a candidate in every run for days.
 
-    A dry run changes nothing: it reports what would be deleted and when, and keeps the record of candidates;
-    run it every night. Otherwise the run plans, suspends until someone approves the plan in the UI, plans
-    again, and deletes one snapshot at a time in each project: judged again, unprotected, deleted, verified.
-    Anything unexpected protects the snapshot again. Needs a token that may read and write.
+    A dry run changes nothing: it reports what would be deleted and when, and records the candidates;
+    run it every night. Otherwise the run plans, suspends until the plan is approved in the UI, plans
+    again, and deletes one snapshot at a time in each project: it checks it again, removes its
+    protection, deletes it, and verifies that. If anything unexpected happens, it protects the snapshot again.
+    Needs a Read & Write token.
 
     Args:
         dry_run: Only report what would be deleted; change nothing.
-        projects: The names of the credentials blocks to take. Empty: every saved one.
+        projects: The names of the credentials blocks to use. Empty: every saved one.
         policy: The name of the Snapshot Policy block; only its rules with prune select what may be deleted.
         quarantine_days: How long a snapshot must have been a candidate in every run, dry runs included.
         max_deletions: How many snapshots of a project are deleted in one run, at most; the oldest first.
-        approval: Whether to suspend until a second person approves. Always, for a run of a deployment with
+        approval: Whether to suspend until a second user approves. Always, for a run of a deployment with
             less than a day of quarantine.
         timeout_seconds: How long to wait for each action.
 

@@ -1,4 +1,4 @@
-"""Remove the protection of snapshots on purpose: with a reason, approved by a second person, for a time."""
+"""Remove the protection of snapshots on purpose: with a reason, approved by a second user, for some hours."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -34,19 +34,19 @@ async def unprotect_snapshots(
     approval: bool = True,  # noqa: FBT001, FBT002 - a flow's parameters come from a form, by name
     timeout_seconds: TimeoutSeconds = 900,
 ) -> UnprotectReport:
-    """Remove the protection of some snapshots, for a time, with a reason and a second person's approval.
+    """Remove the protection of some snapshots for a limited time, with a reason and a second user's approval.
 
-    Plans, suspends until someone approves the plan in the UI, plans again, and removes the protection. The
+    Plans, suspends until the plan is approved in the UI, plans again, and removes the protection. The
     snapshots are exempt for that time: protection runs leave them alone, and audits list them as exempt. Then
-    they are protected again, unless they were deleted or a rule of the policy exempts them. Needs a token
-    that may read and write.
+    they are protected again, unless they were deleted or a rule of the policy exempts them. Needs a
+    Read & Write token.
 
     Args:
         project: The name of the credentials block.
         image_ids: The ids of the snapshots.
         reason: Why, in 10 characters or more; audits report it.
         hours: For how long, from more than 0 to 168.
-        approval: Whether to suspend until a second person approves. Always, for a run of a deployment.
+        approval: Whether to suspend until a second user approves. Always, for a run of a deployment.
         timeout_seconds: How long to wait for the actions after the last one was started.
 
     Returns:

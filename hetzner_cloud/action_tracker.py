@@ -121,8 +121,8 @@ class ActionTracker:
         if not given_up:
             return f"waited {timeout_seconds:g} s"
         if len(given_up) == len(unfinished):
-            return f"asking for them failed: {given_up[0]}"
-        return f"waited {timeout_seconds:g} s; asking for {len(given_up)} of them failed: {given_up[0]}"
+            return f"polling them failed: {given_up[0]}"
+        return f"waited {timeout_seconds:g} s; polling {len(given_up)} of them failed: {given_up[0]}"
 
 
 def _error_class(failed: Sequence[Action], unfinished: Sequence[Action]) -> type[ActionError]:

@@ -171,7 +171,7 @@ def _log_errors(batches: Sequence[Sequence[int]], results: Sequence[object]) -> 
     failed = [(count, error) for count, error in errors if not isinstance(error, UnreadableActionsError)]
     if failed:
         actions = sum(count for count, _ in failed)
-        LOGGER.info("Asking for %d running actions failed: %s", actions, failed[0][1])
+        LOGGER.info("Polling %d running actions failed: %s", actions, failed[0][1])
     elif errors:  # the others of its batch were read
         LOGGER.info("%s", errors[0][1])
 

@@ -90,7 +90,7 @@ class BaseClient:
             async with asyncio.timeout(max_wait_seconds) as wait:
                 return await self._change(request, pre_send_check=lambda: wait.reschedule(None))
         except TimeoutError:
-            message = f"{request} was not sent: its turn did not come within {max_wait_seconds:g} s"
+            message = f"{request} was not sent within {max_wait_seconds:g} s"
             raise TransportError(message, "not_sent") from None
 
     def _raise_if_rejected(self) -> None:

@@ -52,15 +52,15 @@ class _Gunzip:
     def decompress(self, part: bytes, max_length: int) -> bytes:
         """Decompress a part, to so many bytes at most; what would be more is never made."""
         if self._stream.eof:
-            raise UnusableBodyError("its gzip data is followed by more")
+            raise UnusableBodyError("its gzip data is followed by other data")
         try:
             data = self._stream.decompress(part, max_length)
         except zlib.error as error:
             raise UnusableBodyError(f"its gzip data is invalid: {error}") from None
         if self._stream.unused_data:
-            raise UnusableBodyError("its gzip data is followed by more")
+            raise UnusableBodyError("its gzip data is followed by other data")
         return data
 
     def require_end(self) -> None:
         if not self._stream.eof:
-            raise UnusableBodyError("its gzip data is cut short")
+            raise UnusableBodyError("its gzip data is truncated")

@@ -150,12 +150,12 @@ class HetznerCloudClient(BaseClient):
             return (await self._get(_ActionResponse, path)).action
         except DeprecatedEndpointError as removed:
             LOGGER.warning(
-                "GET %s is gone, asking GET /images/actions/%d instead. %s",
+                "GET %s was removed; using GET /images/actions/%d instead. %s",
                 *(path, action_id, removed.announcement),
             )
         action = await self.get_image_action(action_id)
         if action.image_id not in {image_id, None}:
-            raise NotFoundError(f"Action {action_id} is not of image {image_id}", "not_found", 404)
+            raise NotFoundError(f"Action {action_id} does not belong to image {image_id}", "not_found", 404)
         return action
 
     async def change_image_protection(self, image_id: int, *, delete: bool) -> Action:

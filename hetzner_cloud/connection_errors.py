@@ -1,4 +1,4 @@
-"""From a failed connection to an error that names what is in between: the proxy, the certificates."""
+"""From a failed connection to an error that names the proxy and the certificates."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -34,19 +34,20 @@ class ConnectionErrors:
         match error:
             case TimeoutError() | httpx.TimeoutException():
                 seconds = self.settings.request_timeout_seconds
-                return TransportError(f"{request}: no answer from {host} in {seconds:g} s{via}", "timeout")
+                return TransportError(f"{request}: no response from {host} in {seconds:g} s{via}", "timeout")
             case httpx.ConnectError():
-                message = f"{request}: {host} cannot be reached{via}: {reason}{self._advice(reason)}"
+                message = f"{request}: {host} is unreachable{via}: {reason}{self._advice(reason)}"
                 return TransportError(message, "unreachable")
             case _:
                 advice = self._advice(reason) or self._advice_on_http(error)
-                message = f"{request}: the connection to {host}{via} broke: {reason}{advice}"
+                message = f"{request}: connection to {host}{via} lost: {reason}{advice}"
                 return TransportError(message, "connection_lost")
 
     def _advice(self, reason: str) -> str:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return (
-                f". Trusted are the certificates of {trusted_certificates()}. If a private authority signs "
+                f". The trusted certificates are those of {trusted_certificates()}. If a private "
+                "authority signs "
                 "for the endpoint, or a proxy inspects TLS, name its certificates with SSL_CERT_FILE"
             )
         if any(sign in reason for sign in _NOT_TLS) or _TLS_ALERT in reason:
@@ -56,4 +57,4 @@ class ConnectionErrors:
     def _advice_on_http(self, error: Exception) -> str:
         is_http = self.config.endpoint.startswith("http://")
         is_hung_up = isinstance(error, httpx.ReadError | httpx.RemoteProtocolError)
-        return ". If it expects TLS, the endpoint begins with https://" if is_http and is_hung_up else ""
+        return ". If it expects TLS, the endpoint must start with https://" if is_http and is_hung_up else ""

@@ -50,7 +50,7 @@ async def fetch_servers(at_once: ReadPages[ServersPage], in_reverse: ReadPages[S
     reading = await _read(at_once, in_reverse)
     if reading.count < reading.total:
         raise InvalidResponseError(
-            f"The list of servers has {reading.count} of {reading.total}", "invalid_response"
+            f"The list of servers is incomplete: {reading.count} of {reading.total}", "invalid_response"
         )
     servers = reading.readable(Server)
     if unreadable := reading.unreadable:

@@ -31,7 +31,7 @@ class ImageNotDeletedError(HetznerCloudError):
 
     def __init__(self, image: Image, cause: HetznerCloudError) -> None:
         state = "protected" if image.is_protected else "not protected"
-        message = f"Image {image.id} was not deleted, it still exists and is {state}: {cause.detail}"
+        message = f"Image {image.id} was not deleted: it still exists and is {state}: {cause.detail}"
         super().__init__(message, cause.code, cause.status_code, cause.correlation_id)
         self.image = image
         self.args = (image, cause)

@@ -86,7 +86,7 @@ class ApiError(HetznerCloudError):
 
     Attributes:
         details: What the API's error body has under `details`; empty where it has none.
-        retry_after_seconds: The delay that the response's Retry-After asks for; None where it has none.
+        retry_after_seconds: The delay in the response's Retry-After; None where it has none.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class PermissionDeniedError(ApiError):
 
 
 class ReadOnlyTokenError(PermissionDeniedError):
-    """The token may only read."""
+    """The token is read-only."""
 
 
 class InvalidRequestError(ApiError):

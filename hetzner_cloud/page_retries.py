@@ -1,4 +1,4 @@
-"""Retrying a page of a list by itself: of hundreds of pages, one that failed would cost all others again."""
+"""Retrying a page of a list by itself: otherwise one failed page of hundreds would repeat all others."""
 
 import logging
 from dataclasses import dataclass
@@ -44,4 +44,4 @@ class PageRetries(Generic[P]):
         self.failures += 1
         if self.failures > self.policy.retries + self.requested // _TOLERATED:
             raise error
-        LOGGER.info("A page of a list failed; trying it again in %.1f s: %s", delay, error)
+        LOGGER.info("A page of a list failed; retrying it in %.1f s: %s", delay, error)

@@ -104,9 +104,9 @@ def _last_page(first: Page) -> int:
     if total is not None:
         last = min(last, ceil(total / max(1, first.size)))
     if last > _MAX_PAGES or not first.size:
-        raise _endless(f"its first page, of {first.size}, says that {last} is the last one")
+        raise _endless(f"its first page, of {first.size}, states that {last} is the last one")
     return last
 
 
 def _endless(reason: str) -> InvalidResponseError:
-    return InvalidResponseError(f"The pages of a list do not come to an end: {reason}", "invalid_response")
+    return InvalidResponseError(f"Pagination did not terminate: {reason}", "invalid_response")

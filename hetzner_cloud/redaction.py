@@ -1,4 +1,4 @@
-"""Whatever comes back from the network can contain the token: it is masked before anything reads it."""
+"""Anything that the network returns can contain the token: it is masked before anything reads it."""
 
 import re
 from urllib.parse import unquote, unquote_to_bytes

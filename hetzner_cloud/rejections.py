@@ -1,4 +1,4 @@
-"""Responses that are not what was requested: which error each is, with what it says to do. Pure."""
+"""Responses that are not what was requested: which error each is, and its advice. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def rejection(
         message += advice_on_endpoint(config)
     bound = settings.retry_max_delay_seconds
     if retry_after_seconds is not None and retry_after_seconds > bound and is_transient(error):
-        message += f". Its Retry-After asks for {retry_after_seconds:.0f} s; the longest delay is {bound:g} s"
+        message += f". Its Retry-After is {retry_after_seconds:.0f} s; the maximum delay is {bound:g} s"
     return _copy(error, message, retry_after_seconds)
 
 
@@ -36,7 +36,7 @@ def given_up(error: ApiError, headers: Mapping[str, str], settings: Settings) ->
     """Return the error of a request that was held back by 429 responses for too long."""
     known = RateLimitHeaders.parse(headers)
     message = (
-        f"{error.message}. For {settings.rate_limit_timeout_seconds:g} s no other response came "
+        f"{error.message}. For {settings.rate_limit_timeout_seconds:g} s no other response was received "
         f"({_describe_budget(known)}). Find out what else uses up the project's request budget, or set "
         "HETZNER_CLOUD_RATE_LIMIT_TIMEOUT_SECONDS to wait longer"
     )
@@ -73,7 +73,7 @@ def advice_on_endpoint(config: ClientConfig) -> str:
     """Say that what responded is probably not the API."""
     return (
         ". This does not look like the Hetzner Cloud API: check the endpoint of "
-        f"{config.credentials_label}, {config.endpoint}, and what is in between"
+        f"{config.credentials_label}, {config.endpoint}, and any proxy"
     )
 
 

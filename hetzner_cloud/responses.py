@@ -42,10 +42,10 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     429: RateLimitError,
 }
 _ADVICE: dict[type[ApiError], str] = {
-    AuthenticationError: ". The token of {credentials} is not valid (any more): make a new one in the "
-    "Hetzner Console, on the project's page Security, API tokens, and save it",
-    ReadOnlyTokenError: ". The token of {credentials} may only read: make one with the permission "
-    "Read & Write in the Hetzner Console, on the project's page Security, API tokens, and save it",
+    AuthenticationError: ". The API token in {credentials} is invalid. Create one in Hetzner Console > "
+    "Security > API tokens, and replace it",
+    ReadOnlyTokenError: ". The API token in {credentials} is read-only. Create a Read & Write token in "
+    "Hetzner Console > Security > API tokens, and replace it",
 }
 
 
@@ -72,7 +72,7 @@ def parse_model(model: type[M], response: ApiResponse) -> M:
         except ValidationError as error:
             reason = describe_invalid(error)
     status = response.status_code
-    message = f"{response.request} returned {status} and not what is documented: {reason}"
+    message = f"{response.request} returned {status} with an undocumented response: {reason}"
     raise InvalidResponseError(message, "invalid_response", status, response.correlation_id)
 
 

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
         max_concurrent_requests: How many requests of a project are in flight at once, at most.
         max_retries: How often a request is repeated after a transient error.
         retry_base_delay_seconds: The maximum delay before the first retry; it doubles with each.
-        retry_max_delay_seconds: What that maximum never exceeds, nor the delay that a Retry-After asks for.
+        retry_max_delay_seconds: What that maximum never exceeds, nor the delay of a Retry-After.
         rate_limit_timeout_seconds: How long a request is held back by the rate limit before it is sent all
             the same and, by 429 responses, before it fails.
         poll_interval_seconds: The shortest delay between two polls of running actions.

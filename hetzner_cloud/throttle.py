@@ -1,4 +1,4 @@
-"""Waiting before a request is sent: for the rate limit, and for as long as a Retry-After asks for."""
+"""Waiting before a request is sent: for the rate limit, and for the delay of a Retry-After."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Entries of a list that are not as documented in what decisions depend on: each costs only itself."""
+"""Entries of a list whose decisive fields are not as documented: each affects no other."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

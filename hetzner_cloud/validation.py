@@ -62,12 +62,12 @@ def validate_choices(values: str | Iterable[str] | None, allowed: Sequence[str],
         InvalidArgumentError: At least one is not; the message lists those that are.
     """
     if not isinstance(values, str | Iterable | None):
-        raise InvalidArgumentError(f"The {what} must be a text or several, not {printable_repr(values)}.")
+        raise InvalidArgumentError(f"The {what} must be a string or several, not {printable_repr(values)}.")
     chosen = [values] if isinstance(values, str) else list(values or ())
     for value in chosen:
         if value not in allowed:
             raise InvalidArgumentError(
-                f"Unknown {what}: {printable_repr(value)}. Known are {', '.join(allowed)}."
+                f"Unknown {what}: {printable_repr(value)}. Valid values: {', '.join(allowed)}."
             )
     return chosen
 
@@ -89,7 +89,7 @@ def validate_label_selector(text: object) -> str:
         InvalidArgumentError: It is malformed.
     """
     if not isinstance(text, str):
-        raise InvalidArgumentError(f"The label selector must be a text, not {printable_repr(text)}.")
+        raise InvalidArgumentError(f"The label selector must be a string, not {printable_repr(text)}.")
     LabelSelector.parse(text)
     return text.strip(BLANKS)
 
@@ -116,8 +116,7 @@ def validate_token(token: str) -> str:
         raise InvalidArgumentError("The token is empty: paste the API token of one Hetzner Cloud project.")
     if not all("!" <= character <= "~" for character in token):
         raise InvalidArgumentError(
-            "The token has a blank, a line break or another character that no token has: "
-            "copy it again, without anything around it."
+            "The token contains whitespace or invalid characters. Copy only the token."
         )
     return token
 

@@ -1,4 +1,4 @@
-"""The main job from nothing: protect all snapshots of a sandbox, on a Prefect server of the demo's own."""
+"""The main job from scratch: protect all snapshots of a sandbox, on a separate Prefect server."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def run_demo(home: Path) -> int:
         status, output = _run_flow(server, sandbox)
         _CONSOLE.print(f"\n{output}", markup=False, soft_wrap=True)
         protected = _protected(sandbox)
-    _CONSOLE.print(f"The sandbox itself says: {protected} of {len(_snapshots(sandbox))} snapshots protected.")
+    _CONSOLE.print(f"The sandbox reports: {protected} of {len(_snapshots(sandbox))} snapshots protected.")
     _CONSOLE.print("Next steps: README.md, 'Protect your snapshots'.")
     return status or int(protected < len(_snapshots(sandbox)))
 

@@ -1,4 +1,4 @@
-"""A real Prefect server on loopback, with a home folder of its own, for as long as a context lasts."""
+"""A real Prefect server on loopback, with a separate home folder, for as long as a context lasts."""
 
 import fcntl
 import os
@@ -98,7 +98,8 @@ def _empty(home: Path) -> None:
     home.mkdir(exist_ok=True)
     if any(home.iterdir()) and not (home / _LOG).exists():
         raise ServerNotStartedError(
-            f"{home} has files that no earlier playground has stored, and would be emptied. Name another."
+            f"{home} has files that are not from an earlier playground, and would be emptied. Name "
+            "another folder."
         )
     for entry in sorted(home.iterdir(), key=lambda entry: entry.name == _LOG):  # last: it is the proof
         if entry.is_dir() and not entry.is_symlink():

@@ -1,4 +1,4 @@
-"""Everything to click around in, without a Hetzner account: server, three sandboxes, worker, deployments."""
+"""Everything to try out without a Hetzner account: server, three sandboxes, worker, deployments."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def run_playground(home: Path, port: int | None = None) -> None:
             _play(prod, server)
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
-            _print("\nEnding the worker, the sandboxes and the server ...")
+            _print("\nStopping the worker, the sandboxes and the server ...")
 
 
 def _default_port() -> int:
@@ -122,4 +122,4 @@ From another terminal, with .venv activated:
   hetzner-snapshots policy show
   hetzner-snapshots prune --project archive --policy archive
 
-Ctrl-C ends all of it."""
+Press Ctrl-C to stop everything."""

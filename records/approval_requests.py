@@ -39,7 +39,7 @@ async def load_request(key: str, flow_run_id: UUID, parse: Callable[[str], T | N
 
 async def save_request(key: str, request: Requested, page: str) -> None:
     """Store a request as the newest of this flow run, on a page that shows it."""
-    description = f"What approval is requested for, attempt {request.attempt}."
+    description = f"The plan to approve, attempt {request.attempt}."
     await acreate_markdown_artifact(f"{page}\n\n{request.dump()}\n", key=key, description=description)
 
 

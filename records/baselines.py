@@ -97,7 +97,7 @@ class BaselineStore:
             policies=project.policies,
         )
         text = (
-            f"The audit listed {pluralize(project.listed_snapshots, 'snapshot')}. The next one compares with "
-            "what is stored here, unseen; without it, the next one is a first audit."
+            f"The audit listed {pluralize(project.listed_snapshots, 'snapshot')}. The next audit compares "
+            "with the data stored here, which is not shown; without it, the next audit is a first audit."
         )
         return f"{text}\n\n{dump_baseline(baseline)}\n"

@@ -111,7 +111,8 @@ class PruneLock:
 
     def _lost(self) -> LockLostError:
         return LockLostError(
-            f"The variable {self.name} is gone, edited or another run's: a run is taken for gone after "
+            f"The variable {self.name} was deleted, edited or taken over by another run: the lock of a "
+            "run expires after "
             f"{GONE_AFTER.total_seconds():.0f} s. Run it again.",
             "prune_lock_lost",
         )
@@ -224,10 +225,10 @@ async def _is_finished(client: PrefectClient, flow_run_id: UUID) -> bool:
 
 def _another_run(project: str, name: str, known: Holder | None, found: Variable) -> AnotherRunPrunesError:
     renewed = found.updated or found.created
-    since = f", last sign of life {renewed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if renewed else ""
+    since = f", last renewed {renewed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if renewed else ""
     return AnotherRunPrunesError(
         f"{known or 'Another run'} prunes project '{project}' (variable {name}{since}): nothing was changed. "
-        f"If its process is gone, run it again {GONE_AFTER.total_seconds() / 60:.0f} minutes later.",
+        f"If its process has died, run it again {GONE_AFTER.total_seconds() / 60:.0f} minutes later.",
         "another_run_prunes",
     )
 

@@ -39,7 +39,7 @@ class ProgressRecord:
                     key=progress_key(progress.project),
                     type="markdown",
                     data=_render(progress),
-                    description=f"What the run prunes in {progress.project}.",
+                    description=f"The progress of the prune run in {progress.project}.",
                     flow_run_id=progress.flow_run_id,
                 )
             )
@@ -122,7 +122,8 @@ def _parse(project: str, artifact_id: UUID, found: Artifact | ArtifactCollection
     if progress is None or progress.project != project:
         raise UnreadableProgressError(
             f"The record {progress_key(project)} of a prune run cannot be read ({artifact_id}), so which "
-            "snapshot it may have left unprotected is unknown. See that all are protected, then delete it: "
+            "snapshot it may have left unprotected is unknown. Verify that all snapshots are protected, "
+            "then delete the record: "
             f"`prefect artifact delete --id {artifact_id}`",
             "unreadable_progress",
         )

@@ -54,7 +54,7 @@ async def record_pruned(project: str, pruned: Iterable[PrunedSnapshot], now: dat
         record = next_pruned_record(project, await _load(client, project), pruned, now)
         count = pluralize(len(record.snapshots), "snapshot")
         page = f"{count} pruned in the last {KEPT_DAYS} days.\n\n{record.dump()}\n"
-        await add_version(client, _key(project), page, description=f"What was pruned in {project}.")
+        await add_version(client, _key(project), page, description=f"The pruned snapshots of {project}.")
 
 
 async def _load(client: PrefectClient, project: str) -> Mapping[int, PrunedSnapshot]:

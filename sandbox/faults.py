@@ -4,22 +4,22 @@ A fault is of one kind. These go wrong with any operation:
 
 * error: an error response with `status` (500), `code` and `message`; nothing is carried out
 * html, empty: an HTML page or nothing with `status` (502), as from a gateway, without the API's headers
-* truncated: the answer's JSON breaks off, though its length is as announced
+* truncated: the response's JSON is incomplete, although its length is as announced
 * wrong_shape: JSON that is not of the documented shape
-* cut: the connection breaks in the middle of the answer
-* delay: the answer takes `seconds` more; nothing is carried out if the client leaves before
-* drop: the connection breaks without an answer, and nothing is carried out
+* cut: the connection is lost in the middle of the response
+* delay: the response takes `seconds` more; nothing is carried out if the client disconnects before
+* drop: the connection is lost without a response, and nothing is carried out
 * drop_after: the same, but the request was carried out
 
 html, empty, truncated, wrong_shape and cut carry the request out if their `status` is below 300, which it is
 by default for the last three. These go wrong with the action that a change of protection starts:
 
-* action_error: it ends in error, with `code` and `message`; the change is made only if `takes_effect`
+* action_error: it fails, with `code` and `message`; the change is made only if `takes_effect`
 * action_without_effect: it succeeds, and nothing is changed
 * action_never_ends: it runs forever
 * action_status: it shows `code` as its status forever, and does what it should
 * action_unknown: no list and no lookup finds it, and it does what it should
-* image_deleted: the image is gone when its change arrives
+* image_deleted: the image is deleted when its change arrives
 
 These go wrong with a deletion of an image, if it is not rejected:
 

@@ -21,8 +21,8 @@ class SandboxSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     token: str = Field("sandbox", min_length=1, repr=False, description="the token it accepts")
-    read_only_token: str | None = Field(None, repr=False, description="a second token, which may only read")
-    project: str = Field("", description="a name that the descriptions of the snapshots begin with")
+    read_only_token: str | None = Field(None, repr=False, description="a second, read-only token")
+    project: str = Field("", description="a name with which the descriptions of the snapshots begin")
 
     snapshots: NonNegativeInt = Field(60, description="how many snapshots there are")
     protected: NonNegativeInt = Field(0, description="how many of the snapshots are protected at the start")
@@ -41,17 +41,17 @@ class SandboxSettings(BaseModel):
         504_538_401_287_250, le=MAX_NUMBER, description="the first action's id"
     )
 
-    latency_seconds: NonNegativeFloat = Field(0.0, description="how long every answer takes")
+    latency_seconds: NonNegativeFloat = Field(0.0, description="how long every response takes")
     action_seconds: NonNegativeFloat = Field(0.0, description="how long a change runs until it takes effect")
     rate_limit: PositiveInt = Field(3600, le=MAX_NUMBER, description="how many requests the bucket holds")
     rate_refill_per_second: float | None = Field(
         None, ge=1e-6, description="how fast the bucket refills; by default in an hour"
     )
     lock_while_running: bool = Field(
-        default=False, description="refuse a change as locked while another one runs on the same snapshot"
+        default=False, description="reject a change as locked while another one runs on the same snapshot"
     )
     action_for_image_gone: bool = Field(
-        default=False, description="answer the deprecated GET /images/{id}/actions/{action_id} with 410"
+        default=False, description="return 410 for the deprecated GET /images/{id}/actions/{action_id}"
     )
     success_carries_error: bool = Field(
         default=False, description="put an error object on actions that succeed, as a documented example does"

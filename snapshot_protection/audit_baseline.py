@@ -141,7 +141,7 @@ def table_key(project: str, label_selector: str) -> str:
 
 def describe_baseline(project: str) -> str:
     """Describe a stored baseline; in 0.4.0 nothing else had the project's name."""
-    return f"What the next audit of {project} compares with."
+    return f"The baseline for the next audit of {project}."
 
 
 def _digest(label_selector: str) -> str:

@@ -1,4 +1,4 @@
-"""Projects that are the same one, by two tokens: each gets what the baselines of all know. Pure functions."""
+"""One project with two tokens: each name gets what the baselines of all know. Pure functions."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence

@@ -83,7 +83,12 @@ def render_summary(report: AuditReport, links: Mapping[str, str] | None = None) 
     lines += warning_lines(report)
     lines += summary_lines(report.interrupted)
     if step := next_step(report):
-        lines += ["", "### What to do", "", f"{step} The projects in [Hetzner's console]({CONSOLE_URL})."]
+        lines += [
+            "",
+            "### Next steps",
+            "",
+            f"{step} The projects are in the [Hetzner Console]({CONSOLE_URL}).",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -218,16 +218,16 @@ def next_step(report: AuditReport) -> str:
         parts.append("Restore access to the projects, then rerun the audit.")
     if report.unreadable:
         parts.append(
-            "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+            "Check the unreadable snapshots in the Hetzner Console: whether they are protected is unknown."
         )
     if report.with_protection_removed:
         parts.append("Find out who removed protection from, or deleted, these snapshots.")
     if report.with_history_lost:
-        parts.append("Check in Hetzner's console that no snapshot is missing where the baseline was lost.")
+        parts.append("Check in the Hetzner Console that no snapshot is missing where the baseline was lost.")
     if report.is_record_unreadable:
         parts.append("Check that a credentials block is saved for each project.")
     if report.unprotected:
-        parts.append("Run protect-snapshots to protect what is not.")
+        parts.append("Run protect-snapshots to protect the unprotected snapshots.")
     parts += next_steps(report.interrupted)
     return " ".join(parts)
 

@@ -1,4 +1,4 @@
-"""What an audit requires of each snapshot: which of the unprotected or missing ones are excused. Pure.
+"""What an audit requires of each snapshot: which of the unprotected or missing ones are accepted. Pure.
 
 Whoever has an API token can change labels and descriptions. So a rule excuses that protection was removed
 only if it matched in the audit before, or if the policy has changed since: an operator has done that.

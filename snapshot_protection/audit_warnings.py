@@ -1,4 +1,4 @@
-"""What else an audit's summary says is to be looked at. Pure."""
+"""The warnings of an audit's summary. Pure."""
 
 from snapshot_protection.audit_report import AuditReport
 from snapshot_protection.markdown import escape_markdown
@@ -33,5 +33,8 @@ def warning_lines(report: AuditReport) -> list[str]:
     lines += [f"- {mark} {escape_markdown(report.note)}"] if report.note else []
     findings = (finding for project in report.projects for finding in project.findings)
     if report.label_selector and any(finding.is_missing for finding in findings):
-        lines.append("- ⚪ what is missing may have been relabelled: only the labels above were listed.")
-    return ["", "### To look at", "", *lines] if lines else []
+        lines.append(
+            "- ⚪ missing snapshots may have been relabelled: only snapshots with the labels "
+            "above were listed."
+        )
+    return ["", "### Needs attention", "", *lines] if lines else []

@@ -1,4 +1,4 @@
-"""Projects in which nothing was found: said plainly, with the label selector if there is one. Pure."""
+"""Projects in which nothing was found: reported as such, with the label selector if there is one. Pure."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""An error as it is reported: what stands in reports, tables and messages instead of an exception."""
+"""An error as it is reported: reports, tables and messages have it instead of an exception."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -46,7 +46,7 @@ class KnownProjects(BaseModel):
         expected = self.expected
         rows = [f"| {escape_markdown(name)} | {expected[name]:%Y-%m-%d %H:%M} |" for name in sorted(expected)]
         text = (
-            "The next audit of all projects reports those of which no credentials block is saved any more. "
+            "The next audit of all projects reports those whose credentials block is no longer saved. "
             "Confirm a removal: `hetzner-snapshots credentials delete NAME`."
         )
         table = ["| project | last seen, UTC |", "| --- | --- |", *rows]

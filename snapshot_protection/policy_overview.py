@@ -1,4 +1,4 @@
-"""What a policy means for the snapshots that exist: how many each rule governs, which are exempt. Pure."""
+"""A policy's effect on the existing snapshots: how many each rule governs, which are exempt. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -189,7 +189,7 @@ def format_headline(report: ProtectionReport) -> str:
     others = [f"{counts[name]} {name}" for name in named if counts[name]]
     if report.dry_run:
         todo, snapshots = counts["would_protect"], pluralize(total, "snapshot")
-        text = f"Dry run: would protect {todo} of {snapshots} in {projects}, {before} protected already"
+        text = f"Dry run: would protect {todo} of {snapshots} in {projects}, {before} already protected"
         return ", ".join([text, *others]) + _inaccessible_suffix(report)
     text = f"{before + counts['protected']} of {pluralize(total, 'snapshot')} protected in {projects}"
     text += f" ({counts['protected']} newly protected, {before} already protected)"
@@ -211,7 +211,7 @@ def _inaccessible_suffix(report: ProtectionReport) -> str:
 def next_step(report: ProtectionReport) -> str:
     """Return what to do about a run that did not succeed."""
     if report.counts["unfinished"] and not report.counts["failed"] and not report.with_errors:
-        return "Run it again in a few minutes: what is protected by then costs nothing."
+        return "Run it again in a few minutes; protected snapshots are skipped."
     return "Fix the cause and run again; protected snapshots are skipped."
 
 

@@ -27,7 +27,7 @@ def render_summary(report: ProtectionReport) -> str:
     lines = [f"## {format_headline(report)}", "", *_projects_table(report), *_policy_lines(report)]
     named = select_notable(report)
     if named or report.with_errors or report.without_id:
-        lines += ["", "### To look at", ""]
+        lines += ["", "### Needs attention", ""]
         lines += [f"- {escape_markdown(describe_project_error(project))}" for project in report.with_errors]
         lines += [f"- {escape_markdown(text)}" for text in describe_without_id(report)[:_NAMED_IN_SUMMARY]]
         lines += [f"- {escape_markdown(describe(outcome))}" for outcome in named[:_NAMED_IN_SUMMARY]]

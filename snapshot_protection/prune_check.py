@@ -41,11 +41,11 @@ def find_obstacle(
         now: In UTC.
     """
     if approved not in plan.snapshots or approved.project != requirements.project:
-        return Obstacle("kept", "it is not among what was approved")
+        return Obstacle("kept", "it was not approved")
     if requirements.policy.digest != plan.policy_digest:
         return Obstacle("kept", "the policy changed since it was approved")
     if (quarantine.project, quarantine.policy) != (approved.project, plan.policy):
-        return Obstacle("quarantined", "its quarantine is not that of this project and policy")
+        return Obstacle("quarantined", "its quarantine record is of another project or policy")
     retention = apply_retention(lists, requirements, now)
     return _find_in_retention(approved, retention) or _find_in_time(approved, plan, quarantine, now)
 

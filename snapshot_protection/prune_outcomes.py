@@ -33,7 +33,7 @@ class PruneOutcome(BaseModel):
     Attributes:
         rule: The rule that governs it; empty if none does.
         reasons: Why it is kept; empty for a candidate.
-        due: When its quarantine ends; None for what is no candidate.
+        due: When its quarantine ends; None for what is not a candidate.
         server: The name of the server it was created from, empty if that is not known.
         size: The stored size, GB; None if that is not known.
         code: The code of its error, if there was one.

@@ -134,7 +134,7 @@ def _summary(report: PruneReport) -> Iterator[str]:
     notes = [line for project in report.projects for line in describe_project(project)]
     notes += [describe(one) for one in sort_outcomes(report.outcomes) if one.needs_attention]
     if notes:
-        yield from ("", "### To look at", "")
+        yield from ("", "### Needs attention", "")
         yield from (f"- {escape_markdown(line)}" for line in notes[:_MAX_NAMED])
     if len(notes) > _MAX_NAMED:
         yield f"- and {len(notes) - _MAX_NAMED} more, see the table"

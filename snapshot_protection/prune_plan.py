@@ -145,7 +145,7 @@ def plan_deletion(retention: Retention, image: Image) -> PlannedDeletion:
     """Describe a candidate as it is now; equal to an earlier description only if nothing changed."""
     group, labels = retention.verdicts[image.id].group, image.labels or {}
     if group is None or image.created is None:
-        raise ValueError(f"snapshot {image.id} is no candidate")
+        raise ValueError(f"snapshot {image.id} is not a candidate")
     return PlannedDeletion(
         project=retention.project,
         image_id=image.id,

@@ -148,10 +148,13 @@ def describe_project(project: ProjectPruneReport) -> list[str]:
         lines.append(f"Project '{project.project}': {project.error.message}")
     if project.same_as:
         lines.append(
-            f"Project '{project.project}' is the same project as '{project.same_as}': it was kept whole"
+            f"Project '{project.project}' is the same project as '{project.same_as}': all its snapshots "
+            "are kept"
         )
     if project.restarted and any(outcome.due for outcome in project.outcomes):
-        lines.append(f"Project '{project.project}': the quarantine of all was restarted: {project.restarted}")
+        lines.append(
+            f"Project '{project.project}': the quarantine of all snapshots was restarted: {project.restarted}"
+        )
     lines += [f"Project '{project.project}': {one}" for one in project.recovered]
     return lines + ([f"Project '{project.project}': {project.note}"] if project.note else [])
 

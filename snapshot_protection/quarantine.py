@@ -44,7 +44,7 @@ class Quarantine:
 def restart_reason(known: Quarantine, now: datetime) -> str:
     """Return why an observation at this time restarts the quarantine of all; empty if it does not."""
     if now - known.observed > _MAX_GAP:
-        return "the last run was more than 48 hours before"
+        return "the last run was more than 48 hours earlier"
     if now < known.observed - _CLOCK_TOLERANCE:
         return "the clock went back"
     return ""

@@ -36,13 +36,13 @@ def render_protection_report(report: ProtectionReport, *, is_whole: bool) -> Ren
         log_lines=tuple(_protection_log(report)),
         summary=RenderedSummary(
             summary if is_whole else f"{summary}\n\n{_embedded(report)}\n",
-            description="What the run came to.",
+            description="Run summary.",
             key=f"snapshot-protection-summary{mode}" if is_whole else None,
         ),
         tables=(
             RenderedTable(
                 build_table(report),
-                description="One row for each snapshot, those that need a person first.",
+                description="One row for each snapshot, most severe first.",
                 key=f"snapshot-protection-outcomes{mode}" if is_whole else None,
             ),
         ),
@@ -56,7 +56,7 @@ def render_audit_report(report: AuditReport) -> RenderedReport:
         log_lines=tuple(_audit_log(report)),
         summary=RenderedSummary(
             partial(audit_pages.render_summary, report),
-            description="What the audit found, over all projects.",
+            description="Audit summary of all projects.",
             key="snapshot-audit-summary",
         ),
         tables=tuple(

@@ -181,7 +181,7 @@ def _kept_by_rule(rule: Rule | None) -> Iterator[Reason]:
 
 def _kept_by_contents(image: Image, now: datetime) -> Iterator[Reason]:
     if image.deleted:
-        yield Reason("deleted", "deleted already")
+        yield Reason("deleted", "already deleted")
     if image.status != "available":
         status = printable(image.status) or "unknown"
         yield Reason("not_available", f"not available, but {status}")

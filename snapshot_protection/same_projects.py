@@ -1,4 +1,4 @@
-"""Projects of a report that are the same one, by another token: each snapshot counts once. Pure functions."""
+"""One project with several tokens in a report: each snapshot counts once. Pure functions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

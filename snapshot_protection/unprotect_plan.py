@@ -133,7 +133,7 @@ def describe_differences(earlier: UnprotectPlan, now: UnprotectPlan) -> list[str
     before = {one.image_id: one for one in earlier.snapshots}
     after = {one.image_id: one for one in now.snapshots}
     changed = [_difference(before.get(image_id), one) for image_id, one in after.items()]
-    dropped = [f"snapshot {image_id}: no longer named" for image_id in before if image_id not in after]
+    dropped = [f"snapshot {image_id}: removed from the plan" for image_id in before if image_id not in after]
     found = [*_changed_terms(earlier, now), *filter(None, changed), *dropped]
     return found if found or earlier == now else ["the snapshots are in another order"]
 
@@ -167,7 +167,7 @@ def _plan(image_id: int, image: Image | None) -> PlannedSnapshot:
 
 def _change(image: Image) -> tuple[PlannedChange, str]:
     if not image.is_snapshot:
-        return "rejected", f"is no snapshot, but of the type {printable(image.type)}"
+        return "rejected", f"is not a snapshot, but of the type {printable(image.type)}"
     if image.status == "creating":
         return "rejected", "is still being created; run again when it is available"
     return ("unprotect" if image.is_protected else "already_unprotected"), ""

@@ -40,7 +40,7 @@ async def list_actions_for_image(
 
 @task(task_run_name="get-action-{action_id}-for-image-{image_id}", cache_policy=NO_CACHE, **RETRY_TRANSIENT)
 async def get_action_for_image(credentials: HetznerCloudCredentials, image_id: int, action_id: int) -> Action:
-    """Get an action of one image; where Hetzner has removed this endpoint, `get_image_action` answers.
+    """Get an action of one image; where Hetzner has removed this endpoint, with `get_image_action`.
 
     https://docs.hetzner.cloud/reference/cloud#image-actions-get-an-action-for-an-image
 
@@ -70,8 +70,8 @@ async def change_image_protection(
         delete: True protects it, False removes the protection.
 
     Raises:
-        HetznerCloudError: NotFoundError if it is gone, LockedError if another action still runs on it after
-            the retries, ReadOnlyTokenError, AuthenticationError; others see `hetzner_cloud.errors`.
+        HetznerCloudError: NotFoundError if it does not exist, LockedError if another action still runs on it
+            after the retries, ReadOnlyTokenError, AuthenticationError; others see `hetzner_cloud.errors`.
     """
     async with credentials.get_client() as client:
         return await client.change_image_protection(image_id, delete=delete)

@@ -67,7 +67,7 @@ async def _protect(client: HetznerCloudClient, image_id: int, requested: Batched
     logger = run_logger()
 
     def say(error: HetznerCloudError, pause: float) -> None:
-        logger.warning("Snapshot %d: trying again in %.1f seconds: %s", image_id, pause, error)
+        logger.warning("Snapshot %d: retrying in %.1f seconds: %s", image_id, pause, error)
 
     try:
         action = await RETRY_POLICY.call(

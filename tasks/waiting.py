@@ -29,7 +29,7 @@ async def wait_for_image_actions(
     timeout_seconds: float,
     show_progress: bool = True,
 ) -> list[Action]:
-    """Wait until every action has ended; those that have already cost no request.
+    """Wait until every action is finished; those that are finished already cost no request.
 
     https://docs.hetzner.cloud/reference/cloud#actions-list-actions
 
@@ -37,7 +37,7 @@ async def wait_for_image_actions(
         credentials: The project.
         actions: What to wait for, e.g. as `change_image_protection` returned them.
         timeout_seconds: Wall-clock bound of the wait, above 0.
-        show_progress: Whether the wait has a progress artifact; with many waits in a run they cost much.
+        show_progress: Whether the wait has a progress artifact; many of them in a run are expensive.
 
     Returns:
         The finished actions in the order given, if all succeeded.
@@ -53,7 +53,7 @@ async def wait_for_image_actions(
     async def tell(progress: Progress) -> None:
         for action in progress.finished:
             if not action.succeeded:
-                logger.error("Ended with %s: %s", action.status, action)
+                logger.error("Finished with status %s: %s", action.status, action)
         for line in join_in_chunks(str(action) for action in progress.finished if action.succeeded):
             logger.info("Succeeded: %s", line)
         if show_progress:

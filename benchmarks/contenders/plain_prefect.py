@@ -1,4 +1,4 @@
-"""What one writes in ten minutes with Prefect and the official package: two tasks for each snapshot."""
+"""A flow of ten minutes' work with Prefect and the official package: two tasks for each snapshot."""
 
 from hcloud import Client
 from hcloud.actions import BoundAction

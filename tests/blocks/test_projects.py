@@ -58,7 +58,7 @@ async def test_saved_blocks_win_over_the_environment_and_it_is_said(
 ) -> None:
     save_project("prod", sandbox)
     assert [project.name for project in await load_projects(deployed=False)] == ["prod"]
-    assert "HCLOUD_TOKEN is set and not used: taking the saved 'prod'." in caplog.text
+    assert "HCLOUD_TOKEN is set but not used; using the saved 'prod'." in caplog.text
 
 
 async def test_the_environment_is_taken_beside_saved_blocks_when_it_is_asked_for_by_name(
@@ -122,7 +122,7 @@ async def test_a_block_that_is_not_valid_is_named_without_its_token(
     assert broken.credentials is None
     assert broken.error
     assert "credentials block 'broken' is not valid: " in broken.error.message
-    assert "a blank, a line break" in broken.error.message
+    assert "whitespace or invalid characters" in broken.error.message
     assert TOKEN not in repr(broken)
 
 

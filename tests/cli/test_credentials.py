@@ -124,14 +124,14 @@ def test_a_project_that_another_has_just_saved_is_not_replaced(
     monkeypatch.setattr(cli.credentials, "_load_existing", load_before)
     monkeypatch.setenv("HCLOUD_TOKEN", TOKEN)
     assert save_credentials(NAME, endpoint=sandbox.endpoint) == 1
-    assert f"Not saved: The project '{NAME}' is saved already" in capsys.readouterr().err
+    assert f"Not saved: Project '{NAME}' already exists; use --replace" in capsys.readouterr().err
 
 
 def test_a_token_is_tried_with_one_request_and_saved(engine: PrefectServer, sandbox: Sandbox) -> None:
     done = save(engine, NAME, "--endpoint", sandbox.endpoint, token=TOKEN)
     assert done.returncode == 0, done.stderr
     assert f"Saved the token of the project '{NAME}'" in done.stdout
-    assert "Whether it may also write cannot be asked" in done.stdout
+    assert "Write access cannot be checked" in done.stdout
     assert load().token.get_secret_value() == TOKEN
     assert load().endpoint == sandbox.endpoint
     assert [record.method for record in sandbox.requests] == ["GET"]
@@ -160,8 +160,8 @@ def test_a_saved_project_gets_a_new_token_only_if_that_is_said(
 @pytest.mark.parametrize(
     ("name", "token", "complaint"),
     [
-        ("Prod", TOKEN, "small letters, digits and dashes"),
-        ("a b", TOKEN, "small letters, digits and dashes"),
+        ("Prod", TOKEN, "lowercase letters, digits and dashes"),
+        ("a b", TOKEN, "lowercase letters, digits and dashes"),
         ("environment", TOKEN, "reserved"),
         (NAME, "", "set HCLOUD_TOKEN"),
         (NAME, f"{TOKEN} x", "blank"),
@@ -284,7 +284,7 @@ async def test_nothing_is_deleted_when_no_one_can_confirm_it_or_there_is_no_such
     unconfirmed = credentials(engine, "delete", known)
     unknown = credentials(engine, "delete", "nope", "--yes")
     assert [unconfirmed.returncode, unknown.returncode] == [1, 1]
-    assert unconfirmed.stderr == "Not deleted: No terminal to prompt for a confirmation: --yes.\n"
+    assert unconfirmed.stderr == "Not deleted: No terminal to prompt for a confirmation; use --yes.\n"
     assert "Not deleted: There is no project 'nope'" in unknown.stderr
     async with get_client() as client:
         assert isinstance(await read_saved_block(client, known), BlockDocument)

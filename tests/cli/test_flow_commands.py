@@ -103,7 +103,7 @@ def test_the_environment_s_token_is_taken_when_no_block_is_saved(
 ) -> None:
     done = protect(engine, HCLOUD_TOKEN=TOKEN, HCLOUD_ENDPOINT=sandbox.endpoint)
     assert done.returncode == 0, done.stderr
-    assert "Taking HCLOUD_TOKEN of the environment as the project 'environment'" in done.stderr
+    assert "Using HCLOUD_TOKEN as the project 'environment'" in done.stderr
     assert TOKEN not in done.stdout + done.stderr
 
 

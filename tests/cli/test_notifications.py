@@ -28,12 +28,12 @@ def test_they_are_set_tried_listed_and_removed(capsys: pytest.CaptureFixture[str
     status, lines = run(list_notifications)
     assert (status, lines[-1]) == (
         1,
-        "Not all of them will send. What is missing: hetzner-snapshots notifications set BLOCK",
+        "Some are missing or disabled. Create or update them: hetzner-snapshots notifications set BLOCK",
     )
     with notifications() as (url, received):
         asyncio.run(save(url))
         status, lines = run(lambda: set_notifications(SLUG))
-        assert (status, lines[-1]) == (0, "To try it: hetzner-snapshots notifications test")
+        assert (status, lines[-1]) == (0, "Test it: hetzner-snapshots notifications test")
         assert {line.rpartition(": ")[2] for line in lines[:-1]} == {"created"}
         assert run(lambda: send_test_notifications("")) == (0, [f"{SLUG}: sent"])
         assert len(received) == 1
@@ -42,7 +42,7 @@ def test_they_are_set_tried_listed_and_removed(capsys: pytest.CaptureFixture[str
     assert (status, "could not send (ConnectError)" in line) == (1, True)
     assert run(lambda: set_notifications("none"))[0] == 1
     assert run(remove_notifications)[0] == 0
-    assert run(remove_notifications) == (0, ["There were none."])
+    assert run(remove_notifications) == (0, ["No automations to delete."])
 
 
 async def save(url: str) -> None:

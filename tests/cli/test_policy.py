@@ -55,11 +55,11 @@ def test_a_policy_is_read_from_yaml(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"rules: [", "is no valid YAML"),
-        (b"rules: \xff", "is no valid YAML"),
-        (b"rules: []\nrules: []", "is no valid YAML"),
-        (b"rules: [{name: a, protect: true, protect: false}]", "is no valid YAML"),
-        (b"!!python/object:os.system {}", "is no valid YAML"),
+        (b"rules: [", "is not valid YAML"),
+        (b"rules: \xff", "is not valid YAML"),
+        (b"rules: []\nrules: []", "is not valid YAML"),
+        (b"rules: [{name: a, protect: true, protect: false}]", "is not valid YAML"),
+        (b"!!python/object:os.system {}", "is not valid YAML"),
         (b"", "A policy is a mapping"),
         (b"rules: [{name: a, protect: no}]", "rule 'a': protect: Input should be a valid boolean"),
         (b"rules: [{name: 7}]", "name: Input should be a valid string"),

@@ -56,25 +56,25 @@ def complaint(**settings: object) -> str:
 @pytest.mark.parametrize(
     ("url", "named"),
     [
-        ("://", "PREFECT_API_URL is no valid URL"),
-        ("127.0.0.1:4200/api", "PREFECT_API_URL is no valid URL"),
-        ("http:///api", "PREFECT_API_URL is no valid URL"),
-        ("http://127.0.0.1:99999/api", "PREFECT_API_URL is no valid URL"),
-        (" http://127.0.0.1:4200/api", "PREFECT_API_URL is no valid URL"),
+        ("://", "PREFECT_API_URL is not a valid URL"),
+        ("127.0.0.1:4200/api", "PREFECT_API_URL is not a valid URL"),
+        ("http:///api", "PREFECT_API_URL is not a valid URL"),
+        ("http://127.0.0.1:99999/api", "PREFECT_API_URL is not a valid URL"),
+        (" http://127.0.0.1:4200/api", "PREFECT_API_URL is not a valid URL"),
         (f"http://user:{PASSWORD}@127.0.0.1/api", "PREFECT_API_AUTH_STRING"),
         (f"ftp://user:{PASSWORD}@127.0.0.1:x/api", "PREFECT_API_AUTH_STRING"),
         ("http://FREE/api", "Is PREFECT_API_URL right, and the server running?"),
         ("https://ADDRESS/api", "PREFECT_API_URL starts with http://"),
         (
             "http://ADDRESS/page/api",
-            "is no Prefect API (JSONDecodeError). Does PREFECT_API_URL end",
+            "is not a Prefect API (JSONDecodeError). Does PREFECT_API_URL end",
         ),
-        ("http://ADDRESS/null/api", "is no Prefect API (ValueError). Does PREFECT_API_URL end with /api"),
-        ("http://ADDRESS/list/api", "is no Prefect API (ValueError). Does PREFECT_API_URL end with /api"),
+        ("http://ADDRESS/null/api", "is not a Prefect API (ValueError). Does PREFECT_API_URL end with /api"),
+        ("http://ADDRESS/list/api", "is not a Prefect API (ValueError). Does PREFECT_API_URL end with /api"),
         ("http://ADDRESS/404/api", "returned 404. Does PREFECT_API_URL end with /api"),
         ("http://ADDRESS/503/api", "returned 503. Does PREFECT_API_URL end with /api"),
-        ("http://ADDRESS/2/api", "has Prefect 2.20.1, and here is Prefect 3."),
-        ("http://ADDRESS/4/api", "has Prefect 4.0.0, and here is Prefect 3."),
+        ("http://ADDRESS/2/api", "has Prefect 2.20.1, this machine has Prefect 3."),
+        ("http://ADDRESS/4/api", "has Prefect 4.0.0, this machine has Prefect 3."),
     ],
 )
 def test_a_server_that_cannot_be_used_is_named_with_its_variable(address: str, url: str, named: str) -> None:
@@ -112,7 +112,7 @@ def test_a_proxy_in_between_is_named_without_its_password(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://user:{PASSWORD}@127.0.0.1:{free_port()}")
     message = complaint(api__url=f"http://{address}/api")
-    assert "A proxy is in between: HTTP_PROXY. NO_PROXY names hosts that need none." in message
+    assert "A proxy is used: HTTP_PROXY. List hosts that need none in NO_PROXY." in message
     assert PASSWORD not in message
 
 

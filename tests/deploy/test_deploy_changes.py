@@ -68,7 +68,7 @@ def test_what_prefect_yaml_changed_is_merged(described: dict[str, Any], fields: 
     assert replace(found, replaced=()) == Changes(fields)
 
 
-REPLACED = "CHECK {}: set in Prefect, and replaced: prefect.yaml has changed"
+REPLACED = "CHECK {}: your setting was replaced: prefect.yaml has changed"
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_record_that_the_server_refuses_to_store_is_one_line_and_the_next_depl
     assert last.startswith(
         "The Prefect server returned 403 for POST /api/variables/. Are PREFECT_API_KEY or "
     )
-    assert last.endswith("may be done in part: run it again to finish.")
+    assert last.endswith("may be incomplete: run it again to finish.")
     assert line_of(deploy_from(checkout, prefect_api), FAN_OUT) == "updated (version)"
 
 

@@ -218,5 +218,5 @@ async def test_nothing_is_changed_when_the_record_would_be_too_large_to_be_store
     output, _ = process.communicate()
     assert await deployed(AUDIT) == before
     assert process.returncode == 1
-    assert output.startswith("prefect.yaml describes too much: its record would be ")
+    assert output.startswith("prefect.yaml describes too much: its record is ")
     assert output.count("\n") == 1

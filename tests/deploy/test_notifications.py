@@ -35,7 +35,7 @@ async def found(client: PrefectClient) -> list[Automation]:
     return [one for name in NAMES for one in await client.read_automations_by_name(name)]
 
 
-async def whats(done: AsyncIterator[Done]) -> set[str]:
+async def states_of(done: AsyncIterator[Done]) -> set[str]:
     return {one.what async for one in done}
 
 
@@ -48,16 +48,16 @@ async def test_they_are_created_for_a_block_kept_as_they_are_moved_to_another_an
     client: PrefectClient,
 ) -> None:
     await save_notification_block("http://127.0.0.1:9/")
-    assert await whats(list_automations(client)) == {"missing"}
-    assert await whats(set_block(client, SLUG)) == {"created"}
+    assert await states_of(list_automations(client)) == {"missing"}
+    assert await states_of(set_block(client, SLUG)) == {"created"}
     created = await found(client)
-    assert await whats(set_block(client, SLUG)) == {"unchanged"}
-    assert await whats(list_automations(client)) == {f"enabled, sends to {SLUG}"}
+    assert await states_of(set_block(client, SLUG)) == {"unchanged"}
+    assert await states_of(list_automations(client)) == {f"enabled, sends to {SLUG}"}
 
     await client.pause_automation(created[0].id)
     await client.create_automation(read_descriptions(uuid4())[1])  # as an operator does by hand, too
     as_set = {f"disabled, sends to {SLUG}", f"enabled, sends to {SLUG}"}
-    [twice] = await whats(list_automations(client)) - as_set
+    [twice] = await states_of(list_automations(client)) - as_set
     assert set(twice.split("; ")) == {f"enabled, sends to {SLUG}", "enabled, sends to a deleted block"}
 
     done = [one async for one in set_block(client, SLUG)]
@@ -67,14 +67,14 @@ async def test_they_are_created_for_a_block_kept_as_they_are_moved_to_another_an
     assert len(await found(client)) == len(NAMES)
     assert not (await client.read_automation(created[0].id)).enabled  # type: ignore[union-attr]
 
-    assert await whats(remove_automations(client)) == {"deleted"}
+    assert await states_of(remove_automations(client)) == {"deleted"}
     assert await found(client) == []
-    assert await whats(remove_automations(client)) == set()
+    assert await states_of(remove_automations(client)) == set()
 
 
 async def test_two_that_set_them_at_once_leave_one_of_each(client: PrefectClient) -> None:
     await save_notification_block("http://127.0.0.1:9/")
-    await asyncio.gather(*(whats(set_block(client, SLUG)) for _ in range(3)))
+    await asyncio.gather(*(states_of(set_block(client, SLUG)) for _ in range(3)))
     assert sorted(one.name for one in await found(client)) == sorted(NAMES)
 
 
@@ -90,13 +90,13 @@ async def test_a_test_notification_arrives_and_one_that_cannot_is_an_error(clien
 @pytest.mark.parametrize("block", ["slack-webhook/none", "none", "a/b/c", "", "no-such-type/alerts"])
 async def test_a_block_that_does_not_exist_changes_nothing(client: PrefectClient, block: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"There is no block .* type/name"):
-        await whats(set_block(client, block))
+        await states_of(set_block(client, block))
     assert await found(client) == []
 
 
 async def test_a_block_that_sends_nothing_is_rejected(client: PrefectClient) -> None:
     block = HetznerCloudCredentials.model_validate({"token": "a-token"})
     await block.save("no-notification", overwrite=True)
-    with pytest.raises(InvalidArgumentError, match="is no notification block"):
-        await whats(set_block(client, "hetzner-cloud-credentials/no-notification"))
+    with pytest.raises(InvalidArgumentError, match="is not a notification block"):
+        await states_of(set_block(client, "hetzner-cloud-credentials/no-notification"))
     await HetznerCloudCredentials.adelete("no-notification")

@@ -98,7 +98,7 @@ async def test_the_whole_story_on_a_worker_in_another_folder(
             "COMPLETED",
             (
                 "7 of 11 snapshots protected in 2 projects, 4 unprotected. "
-                "Run protect-snapshots to protect what is not."
+                "Run protect-snapshots to protect the unprotected snapshots."
             ),
         )
         assert {artifact.key for artifact in await artifacts_of(audited.id)} == {
@@ -108,7 +108,7 @@ async def test_the_whole_story_on_a_worker_in_another_folder(
         dry = await start(PROTECT, projects=["prod"], dry_run=True)
         assert state_of(dry) == (
             "COMPLETED",
-            "Dry run: would protect 4 of 6 snapshots in 1 project, 2 protected already",
+            "Dry run: would protect 4 of 6 snapshots in 1 project, 2 already protected",
         )
         assert len(table_in(await artifacts_of(dry.id))) == 6
 

@@ -1,4 +1,4 @@
-"""Pruning as people do it: the command, a worker, a second person's answer, a cancellation in the UI."""
+"""Pruning as operators do it: the command, a worker, a second user's decision, a cancellation in the UI."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Protection removed as people do it: the command, a worker, a second person's answer, the automations."""
+"""Protection removed as operators do it: the command, a worker, a second user's decision, the automations."""
 
 from datetime import UTC, datetime, timedelta
 from inspect import signature

@@ -55,7 +55,7 @@ async def test_an_audit_counts_and_changes_nothing(save_project: SaveProject, sa
     assert done.record.state_name == "Unprotected"
     assert done.state.message == (
         "2 of 6 snapshots protected in 1 project, 4 unprotected. "
-        "Run protect-snapshots to protect what is not."
+        "Run protect-snapshots to protect the unprotected snapshots."
     )
     assert done.record.name == "audit-audit-counts"
     assert findings_of(done) == {"protected": 2, "unprotected": 4}

@@ -134,8 +134,8 @@ async def test_reports_are_gathered_after_the_prefect_api_was_unreachable(
         reports = await protect(runs, ["a", "b"], ["c"])
     assert not [report for report in reports if report.error]
     assert len(runs.started) == 2
-    assert caplog.text.count("The batches cannot be followed: ConnectError") == 1
-    assert caplog.text.count("The batches are followed again") == 1
+    assert caplog.text.count("The batches cannot be polled: ConnectError") == 1
+    assert caplog.text.count("Polling the batches again") == 1
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_runs_are_followed_while_no_heartbeats_can_be_read(caplog: pytest.
     runs = WithoutEvents(completing(HOUR))
     assert await protect(runs) == DONE
     assert not runs.crashed
-    assert caplog.text.count("No heartbeats can be read: the Prefect API returned 500") == 1
+    assert caplog.text.count("Heartbeats cannot be read: the Prefect API returned 500") == 1
 
 
 async def test_a_batch_that_cannot_be_started_stops_no_other() -> None:

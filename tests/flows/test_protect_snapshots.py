@@ -273,7 +273,7 @@ async def test_an_invalid_token_costs_one_request_and_names_the_block(
     save_project("prod", sandbox, token="revoked")
     done = await run(protect_snapshots, projects=["prod"])
     assert len(sandbox.requests) == 1
-    assert "credentials block 'prod' is not valid" in (done.state.message or "")
+    assert "credentials block 'prod' is invalid" in (done.state.message or "")
     assert "save it" in (done.state.message or "")
 
 
@@ -289,7 +289,7 @@ async def test_a_read_only_token_stops_at_the_first_rejection(
     assert len(sandbox.requests) == 2 + len(refused)  # the two listings, and what was in flight at once
     assert Counter(outcomes_of(done).values()) == {"failed": 40}
     message = done.state.message or ""
-    assert message.count("credentials block 'prod' may only read") == 1
+    assert message.count("credentials block 'prod' is read-only") == 1
     assert "project 'prod' could not be changed: POST /images/" in message
 
 
@@ -378,7 +378,7 @@ async def test_an_unreachable_endpoint_is_retried_and_named(
     save_project("prod", sandbox)
     done = await run(protect_snapshots, projects=["prod"])
     assert done.state.is_failed()
-    assert "127.0.0.1:9 cannot be reached" in (done.state.message or "")
+    assert "127.0.0.1:9 is unreachable" in (done.state.message or "")
     log = await log_of(done.record.id, until=end_of(done))
     assert log.count("Retry") >= 5
     assert "Traceback" not in log

@@ -18,7 +18,7 @@ async def test_a_snapshot_is_kept_from_which_a_server_is_created_during_a_long_w
         report = await trial.apply(at={POLL: create_a_server})
         assert outcomes_of(report) == {first: "reprotected", second: "pruned", newest: "kept"}
         [message] = [one.message for one in report.outcomes if one.image_id == first]
-        assert message == "Not to be deleted any more: a server was created from it"
+        assert message == "No longer to be deleted: a server was created from it"
         assert not trial.unprotected
 
 

@@ -123,7 +123,7 @@ async def test_what_has_no_protection_to_remove_is_rejected_by_id(project: Proje
     run_id = await project.start([backup, creating, other])
     name, message = state_of(await execute(unprotect_snapshots, run_id))
     assert name == "Failed"
-    assert f"image {backup} is no snapshot, but of the type backup" in message
+    assert f"image {backup} is not a snapshot, but of the type backup" in message
     assert f"image {creating} is still being created" in message
     assert not project.removals
 

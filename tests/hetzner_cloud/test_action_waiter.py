@@ -242,7 +242,7 @@ async def test_an_unknown_status_counts_as_running_until_the_timeout() -> None:
 
 async def test_a_rejected_token_ends_the_wait_at_once() -> None:
     script = Script(a1=[AuthenticationError("refused", "unauthorized", 401)])
-    with pytest.raises(ActionUnfinishedError, match="asking for them failed: refused"):
+    with pytest.raises(ActionUnfinishedError, match="polling them failed: refused"):
         await script.wait(action(1))
     assert script.asked == [[1]]
 
@@ -350,9 +350,7 @@ async def test_an_action_is_not_taken_as_finished_when_it_is_also_there_unreadab
 
 async def test_the_reason_names_both_when_others_ran_into_the_timeout() -> None:
     script = Corrupted(UnreadableEntry(id=2, reason="status: no"), a1=[RUNNING], a2=[None])
-    with pytest.raises(
-        ActionUnfinishedError, match="waited 60 s; asking for 1 of them failed: 1 of 2 actions"
-    ):
+    with pytest.raises(ActionUnfinishedError, match="waited 60 s; polling 1 of them failed: 1 of 2 actions"):
         await script.wait(action(1), action(2))
 
 
@@ -363,5 +361,5 @@ async def test_polls_that_fail_together_are_one_line_in_the_log(caplog: pytest.L
     script = Script(**{f"a{number}": states.copy() for number in range(1, 101)})
     await script.wait(*(action(number) for number in range(1, 101)))
     assert [record.getMessage() for record in caplog.records] == [
-        f"Asking for 100 running actions failed: {fault}"
+        f"Polling 100 running actions failed: {fault}"
     ]

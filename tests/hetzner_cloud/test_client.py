@@ -464,7 +464,7 @@ async def test_an_action_of_another_image_is_not_found_by_the_fallback(
 ) -> None:
     hetzner.get("/images/4711/actions/13").mock(return_value=gone())
     hetzner.get("/images/actions/13").respond(json={"action": action_json(image_id=4712)})
-    with pytest.raises(NotFoundError, match="Action 13 is not of image 4711") as caught:
+    with pytest.raises(NotFoundError, match="Action 13 does not belong to image 4711") as caught:
         await client.get_action_for_image(4711, 13)
     assert (caught.value.code, caught.value.status_code) == ("not_found", 404)
 

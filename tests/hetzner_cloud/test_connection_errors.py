@@ -51,7 +51,7 @@ async def test_a_server_without_tls_is_said_not_to_be_the_api() -> None:
 
 async def test_the_scheme_is_named_when_a_server_with_tls_hangs_up(tmp_path: Path) -> None:
     error = await error_of(serve_https(write_certificate(tmp_path, "localhost")), "http")
-    assert "If it expects TLS, the endpoint begins with https://" in error
+    assert "If it expects TLS, the endpoint must start with https://" in error
 
 
 async def test_a_tls_alert_in_response_to_http_is_recognized() -> None:
@@ -77,5 +77,5 @@ async def test_the_trusted_certificates_are_named_when_another_authority_signs(
     other = write_certificate(tmp_path / "other", "localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(other))
     error = await error_of(serve_https(write_certificate(tmp_path, "localhost")), "https")
-    assert f"Trusted are the certificates of SSL_CERT_FILE={other}" in error
+    assert f"The trusted certificates are those of SSL_CERT_FILE={other}" in error
     assert "CERTIFICATE_VERIFY_FAILED" in error

@@ -197,7 +197,7 @@ async def test_a_list_of_servers_that_has_fewer_than_it_says_is_an_error() -> No
     def short() -> ServerReadings:
         return ServerReadings(*[[servers(server_json(3), server_json(2), total=3)]] * 2)
 
-    with pytest.raises(InvalidResponseError, match="The list of servers has 2 of 3"):
+    with pytest.raises(InvalidResponseError, match="The list of servers is incomplete: 2 of 3"):
         await fetch_servers(short().read, short().read)
 
 

@@ -222,7 +222,7 @@ async def test_a_deletion_is_not_sent_when_its_turn_comes_too_late(
     hetzner.delete(IMAGE).respond(429, headers={"Retry-After": "100"})
     with pytest.raises(DeletionUnconfirmedError, match="429"):
         await client.delete_image(4711)
-    with pytest.raises(DeletionUnconfirmedError, match=r"was not sent: .* within 0\.1 s") as caught:
+    with pytest.raises(DeletionUnconfirmedError, match=r"was not sent within 0\.1 s") as caught:
         await client.delete_image(4711, max_wait_seconds=0.1)
     assert caught.value.code == "not_sent"
     assert len(hetzner.calls) == 1
@@ -294,6 +294,6 @@ def test_the_error_of_an_image_that_still_exists_says_whether_it_is_protected(
     image = Image.model_validate(image_json(protection={"delete": delete}))
     error = ImageNotDeletedError(image, HetznerCloudError("the connection was lost", "connection_lost"))
     assert str(error) == (
-        f"Image 4711 was not deleted, it still exists and {state}: the connection was lost (connection_lost)"
+        f"Image 4711 was not deleted: it still exists and {state}: the connection was lost (connection_lost)"
     )
     assert not is_transient(error)

@@ -143,7 +143,7 @@ async def test_a_proxy_that_is_not_there_is_named(set_proxies: SetProxies) -> No
     async with Transport(ClientConfig(SecretStr(TOKEN)), Settings()) as transport:
         with pytest.raises(TransportError) as caught:
             await transport.send(ApiRequest("GET", "/images"))
-    assert "api.hetzner.cloud cannot be reached through the proxy http://127.0.0.1:9 (HTTPS_PROXY)" in str(
+    assert "api.hetzner.cloud is unreachable through the proxy http://127.0.0.1:9 (HTTPS_PROXY)" in str(
         caught.value
     )
     assert "pass-word" not in str(caught.value)

@@ -154,7 +154,7 @@ def test_the_message_of_an_error_is_bounded_when_its_message_is_endless() -> Non
 
 @pytest.mark.parametrize(
     ("code", "advice"),
-    [("unauthorized", "the credentials block 'prod' is not valid"), ("token_readonly", "may only read")],
+    [("unauthorized", "the credentials block 'prod' is invalid"), ("token_readonly", "is read-only")],
 )
 def test_a_rejected_token_is_named_with_what_to_do(code: str, advice: str) -> None:
     error = parse_error(answer(401, error_json(code)), "the credentials block 'prod'")

@@ -126,7 +126,7 @@ async def test_a_request_that_is_given_up_says_why_and_what_to_do(
     async with connect(rate_limit_timeout_seconds=120) as transport:
         error = await error_of(transport)
     assert isinstance(error, RateLimitError)
-    assert "For 120 s no other response came" in str(error)
+    assert "For 120 s no other response was received" in str(error)
     assert "RateLimit-Limit 1, RateLimit-Remaining 0, RateLimit-Reset 2026-05-29 20:26 UTC" in str(error)
     assert "HETZNER_CLOUD_RATE_LIMIT_TIMEOUT_SECONDS" in str(error)
 
@@ -242,7 +242,7 @@ async def test_a_delay_beyond_the_longest_is_named_in_error_and_log(
     async with connect(retry_max_delay_seconds=20) as transport:
         error = await error_of(transport)
     assert isinstance(error, ServerError)
-    assert "Its Retry-After asks for 3600 s; the longest delay is 20 s" in str(error)
+    assert "Its Retry-After is 3600 s; the maximum delay is 20 s" in str(error)
     [line] = logged(caplog)
     assert (
         line == f"Unavailable, {LABEL}: GET /images returned 503 with a Retry-After of 3600 s; next in 20 s"

@@ -78,14 +78,14 @@ def test_choices_are_returned_as_a_list_when_they_are(values: Any, chosen: list[
     "values", ["", "Snapshot", "snapshot,backup", " snapshot", ["snapshot", "disk"], [None], [5], b"snapshot"]
 )
 def test_choices_are_rejected_with_what_is_known_when_they_are(values: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="Known are system, app, snapshot, backup") as caught:
+    with pytest.raises(InvalidArgumentError, match="Valid values: system, app, snapshot, backup") as caught:
         validation.validate_choices(values, validation.IMAGE_TYPES, "image type")
     assert str(caught.value).startswith("Unknown image type: ")
 
 
 @pytest.mark.parametrize("values", [5, True, object()], ids=lambda value: type(value).__name__)
 def test_choices_are_rejected_when_they_are_neither_a_string_nor_several(values: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="must be a text or several"):
+    with pytest.raises(InvalidArgumentError, match="must be a string or several"):
         validation.validate_choices(values, validation.IMAGE_TYPES, "image type")
 
 
@@ -100,7 +100,7 @@ def test_actions_are_sorted_by(key: str, direction: str) -> None:
 )
 def test_a_sort_is_rejected_when_it_is(sort: str) -> None:
     with pytest.raises(
-        InvalidArgumentError, match=r"^Unknown sort: .* Known are id, id:asc, id:desc, command"
+        InvalidArgumentError, match=r"^Unknown sort: .* Valid values: id, id:asc, id:desc, command"
     ):
         validation.validate_sort(["id", sort])
 
@@ -114,7 +114,7 @@ def test_a_label_selector_is_sent_without_surrounding_whitespace(text: str, sent
 
 @pytest.mark.parametrize("selector", [None, 5, ["env=prod"], {"env": "prod"}, b"env=prod"])
 def test_a_label_selector_is_rejected_when_it_is_no_string(selector: object) -> None:
-    with pytest.raises(InvalidArgumentError, match="must be a text"):
+    with pytest.raises(InvalidArgumentError, match="must be a string"):
         validation.validate_label_selector(selector)
 
 
@@ -159,7 +159,7 @@ def test_a_token_is_rejected_when_it_is_empty() -> None:
     "place", ["{} ", " {}", "{}\n", "{}\r\nX-Evil: 1", "{}\t", "{}\x00", "{}\x7f", "{}é", "{}\u200b"]
 )
 def test_a_token_is_rejected_and_not_shown_when_it_is(place: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="copy it again") as caught:
+    with pytest.raises(InvalidArgumentError, match="Copy only the token") as caught:
         validation.validate_token(place.format(TOKEN))
     assert TOKEN not in f"{caught.value} {caught.value!r} {caught.value.args}"
 

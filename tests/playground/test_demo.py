@@ -29,7 +29,7 @@ def test_the_demo_protects_all_is_quiet_and_leaves_nothing_running_when_run_twic
             "Completed: 40 of 40 snapshots protected in 1 project (34 newly protected, 6 already protected)"
             in done.stdout
         )
-        assert "The sandbox itself says: 40 of 40 snapshots protected." in done.stdout
+        assert "The sandbox reports: 40 of 40 snapshots protected." in done.stdout
         assert done.stdout.splitlines()[-1].startswith("Next steps: ")
         assert done.stderr == ""
         assert (home / "prefect.db").exists()

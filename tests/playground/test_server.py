@@ -58,7 +58,7 @@ def test_a_folder_with_files_of_others_is_not_emptied(tmp_path: Path) -> None:
     file = tmp_path / "home" / "thesis.txt"
     file.parent.mkdir()
     file.write_text("years of work")
-    with pytest.raises(ServerNotStartedError, match="has files that no earlier playground has stored"):
+    with pytest.raises(ServerNotStartedError, match="has files that are not from an earlier playground"):
         start_and_stop(file.parent, empty_home=True)
     assert file.read_text() == "years of work"
 

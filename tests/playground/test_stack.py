@@ -34,9 +34,11 @@ def playground(home: Path) -> Iterator[str]:
         printed = ""
         for line in process.stdout:
             printed += line
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
-        assert printed.endswith("Ctrl-C ends all of it.\n"), (home.parent / "errors.log").read_text()
+        assert printed.endswith("Press Ctrl-C to stop everything.\n"), (
+            home.parent / "errors.log"
+        ).read_text()
         yield printed
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)

@@ -35,9 +35,9 @@ _A_GET = ByOthers(
 )  # what a listing does not show is looked up by its id
 _FAULTS = {
     "change_image_protection": ["429", "500", "502, HTML", "503", "409 conflict", "423 locked", "404", "403"],
-    "list_actions": ["429", "500", "404", "reset before the answer", "truncated JSON"],
-    "list_images": ["429", "500", "503", "reset before the answer", "409 conflict"],
-    "get_image": ["500", "502, HTML", "403", "reset before the answer"],
+    "list_actions": ["429", "500", "404", "reset before the response", "truncated JSON"],
+    "list_images": ["429", "500", "503", "reset before the response", "409 conflict"],
+    "get_image": ["500", "502, HTML", "403", "reset before the response"],
 }
 
 
@@ -137,7 +137,7 @@ async def test_the_same_holds_when_requests_fail_too(
     by_name = {f"faulty-{number}": changes for number, (changes, _, _) in enumerate(cells)}
     with sandboxes(by_name, save_project) as served:
         for sandbox, (_, (operation, name, times), after) in zip(served.values(), cells, strict=True):
-            example_of("changes by others while requests fail: outcomes say what was seen last")
+            example_of("changes by others while requests fail: outcomes are what was seen last")
             injected = {
                 **(FAULT_SPECS[name].injected or {}),
                 "operation": operation,

@@ -64,7 +64,7 @@ async def test_every_batch_is_gathered_after_the_prefect_server_was_away_for_min
                 "COMPLETED",
                 "4 of 4 snapshots protected in 2 projects (4 newly protected, 0 already protected)",
             )
-            assert "The batches are followed again" in await log_of(parent.id, until="followed again")
+            assert "Polling the batches again" in await log_of(parent.id, until="Polling the batches again")
             workers.close()
 
 

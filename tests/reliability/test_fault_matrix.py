@@ -31,7 +31,7 @@ _REQUESTS_AT_MOST = 150
 _NEVER = 3_600.0
 _PROJECTS = {"protect": "matrix", "audit": "matrix", "unprotect": "matrix-unprotect"}
 Refuse = Callable[[Sandbox, Cell], list[str]]
-_DO_THIS = "run it again", "run the audit again", "run protect-snapshots"
+_DO_THIS = "run it again", "run again", "rerun the audit", "run protect-snapshots"
 
 
 @pytest.fixture

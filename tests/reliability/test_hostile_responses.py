@@ -215,7 +215,7 @@ def test_a_call_returns_or_raises_one_of_our_errors(
 @pytest.mark.parametrize("model", [Image, Action])
 @given(value=NEARLY)
 def test_a_model_takes_json_or_leaves_it(model: type[Image] | type[Action], value: Any) -> None:
-    example_of("JSON as an image or an action: taken, or refused as it should be")
+    example_of("JSON as an image or an action: accepted or rejected correctly")
     with suppress(ValueError):
         assert model.model_validate(value).id == value["id"]
 

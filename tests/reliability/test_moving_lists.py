@@ -116,7 +116,7 @@ class MovingSandbox(Sandbox):
 async def test_what_is_created_during_a_run_is_protected_or_reported(
     save_project: SaveProject, engine: Callable[..., Any], changes: dict[int, Change]
 ) -> None:
-    example_of("a whole run while snapshots come and go: protected, gone, or reported")
+    example_of("a whole run while snapshots come and go: protected, deleted or reported")
     with serve(MovingSandbox(changes, token="moving-0123456789", snapshots=55, protected=5)) as sandbox:
         save_project("moving", sandbox)
         there_before = set(sandbox.images)

@@ -18,7 +18,7 @@ from tests.support.stored_baselines import stored, stored_by_0_4_0
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=1)
 ON, OFF = BaselineEntry("protected"), BaselineEntry("unprotected")
-SCRIBBLED = StoredPage("scribbled", "scribbled over", "What the next audit of prod compares with.")
+SCRIBBLED = StoredPage("scribbled", "scribbled over", "The baseline for the next audit of prod.")
 
 
 def removed(since: datetime, evidence: str = "") -> BaselineEntry:

@@ -115,7 +115,7 @@ def test_exempt_snapshots_are_apart_in_the_summary_by_rule_and_each_approved_one
         "of 2026\\-11\\-24 22\\:15\\:00 UTC\n"
     )
     assert "### prod" not in text
-    assert "What to do" not in text
+    assert "Next steps" not in text
 
 
 def test_the_summary_names_twenty_approved_exemptions_of_a_project_at_most() -> None:

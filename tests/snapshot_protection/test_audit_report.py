@@ -50,7 +50,7 @@ from tests.support.audit_reports import (
             ),
             (
                 "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 in grace period, 1 "
-                "missing. Run protect-snapshots to protect what is not."
+                "missing. Run protect-snapshots to protect the unprotected snapshots."
             ),
         ),
         (
@@ -58,7 +58,7 @@ from tests.support.audit_reports import (
             (
                 "1 of 2 snapshots protected in 1 project, 1 unprotected (1 new); prod/7 newly "
                 f"unprotected: {EVIDENCE}. Find out who removed protection from, or deleted, these "
-                "snapshots. Run protect-snapshots to protect what is not."
+                "snapshots. Run protect-snapshots to protect the unprotected snapshots."
             ),
         ),
         (
@@ -74,15 +74,15 @@ from tests.support.audit_reports import (
                 "1 of 2 snapshots protected in 1 project, 1 unprotected, 1 missing; prod/8 unprotected since "
                 "2026-11-24 03:00 UTC; prod/4 missing since 2026-11-24 03:00 UTC, was protected. Find out "
                 "who removed protection from, or deleted, these snapshots. Run protect-snapshots to "
-                "protect what is not."
+                "protect the unprotected snapshots."
             ),
         ),
         (
             report(project(finding(1), history_lost=NOW, listed=NOW)),
             (
                 "1 of 1 snapshot protected in 1 project; project 'prod': the baseline could not be read at "
-                "2026-11-25 03:00 UTC; what was unprotected or deleted before is not known. Check in "
-                "Hetzner's console that no snapshot is missing where the baseline was lost."
+                "2026-11-25 03:00 UTC; what was unprotected or deleted before is not known. Check in the "
+                "Hetzner Console that no snapshot is missing where the baseline was lost."
             ),
         ),
         (
@@ -125,7 +125,8 @@ def test_what_is_exempt_is_counted_apart_and_does_not_lower_the_coverage() -> No
 def test_an_exemption_that_has_expired_is_counted_named_and_has_a_next_step() -> None:
     assert format_message(report(project(finding(1), EXPIRED))) == (
         "1 of 2 snapshots protected in 1 project, 1 unprotected; prod/10 exemption expired, expired "
-        "2026-11-25 02:00 UTC, was for: to delete it. Run protect-snapshots to protect what is not."
+        "2026-11-25 02:00 UTC, was for: to delete it. Run protect-snapshots to protect the unprotected "
+        "snapshots."
     )
 
 
@@ -220,7 +221,7 @@ def test_what_could_not_be_read_is_named_and_is_not_covered() -> None:
         "2 of 3 snapshots protected in 2 projects, 2 could not be read; "
         "project 'prod': could not be read: an entry without a valid id on page 2: id: no; "
         "prod/7 could not be read: type: Field required. "
-        "Look up in Hetzner's console what could not be read: whether it is protected is unknown."
+        "Check the unreadable snapshots in the Hetzner Console: whether they are protected is unknown."
     )
     assert told.unprotected == 0
     first, *_ = build_table(told.projects[0], now=told.audited)

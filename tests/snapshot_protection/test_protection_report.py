@@ -44,7 +44,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         ),
         (
             report(outcome(1, "would_protect"), outcome(2, "already_protected"), dry_run=True),
-            "Dry run: would protect 1 of 2 snapshots in 1 project, 1 protected already",
+            "Dry run: would protect 1 of 2 snapshots in 1 project, 1 already protected",
         ),
         (
             report(outcome(1), outcome(2, "exempt"), outcome(3, "exempt"), policy=SAVED),
@@ -55,7 +55,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
         ),
         (
             report(outcome(1, "would_protect"), outcome(2, "exempt"), dry_run=True, policy=BUILT_IN),
-            "Dry run: would protect 1 of 1 snapshot in 1 project, 0 protected already, 1 exempt",
+            "Dry run: would protect 1 of 1 snapshot in 1 project, 0 already protected, 1 exempt",
         ),
         (
             report(outcome(1), FAILED),
@@ -71,7 +71,7 @@ UNREAD = ErrorInfo(code="unreachable", message="example.test cannot be reached")
                 "0 of 1 snapshot protected in 1 project (0 newly protected, 0 already protected), "
                 "1 unfinished; "
                 "prod/8 unfinished: another action runs (locked). "
-                "Run it again in a few minutes: what is protected by then costs nothing."
+                "Run it again in a few minutes; protected snapshots are skipped."
             ),
         ),
         (
@@ -234,7 +234,7 @@ def test_the_entries_without_an_id_are_bounded_in_the_message() -> None:
 def test_the_numbers_of_a_dry_run_add_up_when_a_snapshot_cannot_be_read() -> None:
     outcomes = [outcome(1, "would_protect"), outcome(2, "already_protected"), FAILED, outcome(4, "deleted")]
     assert format_headline(report(*outcomes, dry_run=True)) == (
-        "Dry run: would protect 1 of 3 snapshots in 1 project, 1 protected already, 1 failed, 1 deleted"
+        "Dry run: would protect 1 of 3 snapshots in 1 project, 1 already protected, 1 failed, 1 deleted"
     )
 
 

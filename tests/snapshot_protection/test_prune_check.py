@@ -64,7 +64,7 @@ def test_nothing_stops_the_deletion_of_what_is_still_due_and_unchanged() -> None
     ("fields", "outcome", "reason"),
     [
         ({"type": "backup"}, "deleted", "it is no longer listed"),
-        ({"deleted": "2026-11-25T00:00:00Z"}, "deleted", "deleted already"),
+        ({"deleted": "2026-11-25T00:00:00Z"}, "deleted", "already deleted"),
         ({"status": "creating"}, "kept", "not available, but creating"),
         ({"created": NOW}, "kept", "the newest"),
         ({"created": NOW + DAY}, "kept", "its date of creation is in the future"),
@@ -141,14 +141,14 @@ def test_nothing_is_deleted_in_quarantine(since: dict[int, datetime], now: datet
 
 
 def test_the_quarantine_of_another_project_or_policy_is_not_one() -> None:
-    plan, expected = _plan(), "its quarantine is not that of this project and policy"
+    plan, expected = _plan(), "its quarantine record is of another project or policy"
     for other in (replace(record_of(SINCE), project="dev"), replace(record_of(SINCE), policy="other")):
         found = find_obstacle(plan.snapshots[0], plan, lists(*SNAPSHOTS), WANTED, other, NOW)
         assert found == Obstacle("quarantined", expected)
 
 
 def test_what_was_not_approved_is_left() -> None:
-    expected = Obstacle("kept", "it is not among what was approved")
+    expected = Obstacle("kept", "it was not approved")
     plan = _plan()
     assert _obstacle(*SNAPSHOTS, plan=plan.model_copy(update={"snapshots": plan.snapshots[1:]})) == expected
     assert _obstacle(*SNAPSHOTS, wanted=replace(WANTED, project="dev")) == expected

@@ -49,7 +49,7 @@ def test_each_outcome_has_why_it_is_kept_or_when_it_is_due() -> None:
     assert found[99].reasons == ("the newest",)
     assert found[7].reasons == ("rule 'kept' does not prune",)
     assert found[6].reasons == ("a server was created from it",)
-    assert found[98].reasons == ("deleted already",)
+    assert found[98].reasons == ("already deleted",)
     assert [found[image_id].due for image_id in (6, 7, 98, 99)] == [None] * 4
     assert (found[4].rule, found[4].server, found[4].size) == ("pruned", "web-1", 2.3)
     assert (found[4].description, found[4].created) == ("before the upgrade", NOW - 996 * DAY)

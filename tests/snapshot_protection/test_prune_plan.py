@@ -89,7 +89,7 @@ def test_a_planned_deletion_shows_what_an_approver_must_know_on_one_line_each() 
 
 def test_what_is_no_candidate_cannot_be_described_as_a_deletion() -> None:
     retention = apply_retention(lists(snapshot(1, status="creating")), requirements(RULE), NOW)
-    with pytest.raises(ValueError, match="snapshot 1 is no candidate"):
+    with pytest.raises(ValueError, match="snapshot 1 is not a candidate"):
         plan_deletion(retention, snapshot(1))
 
 

@@ -48,7 +48,7 @@ def test_what_is_no_candidate_any_more_is_dropped_and_begins_again() -> None:
     ("step", "reason"),
     [
         (48 * HOUR, ""),
-        (48 * HOUR + SECOND, "the last run was more than 48 hours before"),
+        (48 * HOUR + SECOND, "the last run was more than 48 hours earlier"),
         (timedelta(0), ""),
         (timedelta(minutes=-15), ""),
         (timedelta(minutes=-15) - SECOND, "the clock went back"),

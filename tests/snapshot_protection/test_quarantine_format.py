@@ -143,7 +143,7 @@ def test_a_run_goes_on_with_what_earlier_ones_stored_and_knows_all_versions() ->
     pages = [page("b", record({1: NOW - DAY}, NOW, "a")), page("a", record({1: NOW - DAY}, NOW - DAY))]
     history = read_quarantine(pages, "prod", "default")
     assert history.restart_reason(NOW + DAY) == ""
-    assert history.restart_reason(NOW + 3 * DAY) == "the last run was more than 48 hours before"
+    assert history.restart_reason(NOW + 3 * DAY) == "the last run was more than 48 hours earlier"
     observed = history.observe("prod", "default", [1, 2], NOW + DAY)
     assert observed == record({1: NOW - DAY, 2: NOW + DAY}, NOW + DAY, "a", "b")
     assert not read_quarantine(pages[:1], "prod", "default").is_whole

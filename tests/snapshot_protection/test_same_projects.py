@@ -54,7 +54,7 @@ def test_a_dry_run_counts_it_once_too() -> None:
     snapshots = [outcome(1, "would_protect"), outcome(2, "already_protected")]
     told = report(project("a", 1, *snapshots), project("b", 1, *snapshots), dry_run=True)
     assert format_message(told) == (
-        "Dry run: would protect 1 of 2 snapshots in 1 project, 1 protected already; "
+        "Dry run: would protect 1 of 2 snapshots in 1 project, 1 already protected; "
         "'b' is the same project as 'a'"
     )
 

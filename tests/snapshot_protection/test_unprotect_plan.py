@@ -33,8 +33,8 @@ def _plan(*images: Image, ids: tuple[int, ...] = (1, 2, 3), hours: float = 24) -
         (_image(1), "unprotect", ""),
         (_image(1, protection={"delete": False}), "already_unprotected", ""),
         (_image(1, deleted="2026-11-25T00:00:00Z"), "deleted", ""),
-        (_image(1, type="backup"), "rejected", "is no snapshot, but of the type backup"),
-        (_image(1, type="system"), "rejected", "is no snapshot, but of the type system"),
+        (_image(1, type="backup"), "rejected", "is not a snapshot, but of the type backup"),
+        (_image(1, type="system"), "rejected", "is not a snapshot, but of the type system"),
         (_image(1, status="creating"), "rejected", "is still being created; run again when it is available"),
         (_image(2), "deleted", ""),
     ],
@@ -90,7 +90,7 @@ def test_two_plans_that_differ_have_a_difference() -> None:
         f"reason: '{REASON}' → 'another reason'": before.model_copy(update={"reason": "another reason"}),
         "project: prod → my-prod": before.model_copy(update={"project": "my-prod"}),
         "snapshot 3: added, deleted": _plan(_image(1), _image(2), ids=(1, 2, 3)),
-        "snapshot 2: no longer named": _plan(_image(1), _image(2), ids=(1,)),
+        "snapshot 2: removed from the plan": _plan(_image(1), _image(2), ids=(1,)),
         "the snapshots are in another order": _plan(_image(1), _image(2), ids=(2, 1)),
     }
     for difference, now in changed.items():
@@ -100,7 +100,7 @@ def test_two_plans_that_differ_have_a_difference() -> None:
 def test_what_is_rejected_is_described_with_its_reason() -> None:
     plan = _plan(_image(1, type="backup"), _image(2), _image(3, status="creating"))
     assert list_rejections(plan.rejected) == (
-        "image 1 is no snapshot, but of the type backup; "
+        "image 1 is not a snapshot, but of the type backup; "
         "image 3 is still being created; run again when it is available"
     )
     assert [one.image_id for one in plan.exempted] == [2]

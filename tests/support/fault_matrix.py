@@ -60,7 +60,7 @@ FAULT_SPECS: dict[str, FaultSpec] = {
         "transient", "invalid_response", {"kind": "wrong_shape"}, carried_out=True
     ),
     "connection refused": FaultSpec("transient", "unreachable", None),
-    "reset before the answer": FaultSpec("transient", "connection_lost", {"kind": "drop"}),
+    "reset before the response": FaultSpec("transient", "connection_lost", {"kind": "drop"}),
     "reset after it was done": FaultSpec(
         "transient", "connection_lost", {"kind": "drop_after"}, carried_out=True
     ),

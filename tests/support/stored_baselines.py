@@ -31,5 +31,5 @@ def stored_by_0_4_0(
         "trend": [[1, 2]],
     }
     text = json.dumps(kept | fields, separators=(",", ":"), ensure_ascii=False)
-    description = f"What the next audit of {project} compares with."
+    description = f"The baseline for the next audit of {project}."
     return StoredPage(version, f"The audit saw 3 snapshots.\n\n{embed('audit-memory', text)}\n", description)

@@ -37,8 +37,8 @@ async def test_protection_is_changed_both_ways_and_the_actions_are_found(
     fallbacks = page.calls("get_image_action")
     assert len(fallbacks) == (2 if page.settings.action_for_image_gone else 0)
     if fallbacks:
-        log = await log_of(done.record.id, until="asking GET /images/actions/")
-        assert "is gone" in log
+        log = await log_of(done.record.id, until="using GET /images/actions/")
+        assert "was removed; using" in log
 
 
 async def test_a_failed_action_fails_the_flow_with_its_error_details(
