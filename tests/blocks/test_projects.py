@@ -167,6 +167,7 @@ async def test_the_available_projects_are_ten_at_most_in_a_message(
         await load_projects(["nope"], deployed=True)
 
 
+@pytest.mark.slow
 async def test_a_named_project_is_loaded_when_another_block_cannot_be_decrypted(
     engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
 ) -> None:
@@ -230,6 +231,7 @@ async def test_a_deleted_block_is_no_longer_saved_whatever_its_name_was(
     assert deleted.error.code == "no_longer_saved"
 
 
+@pytest.mark.slow
 async def test_every_block_is_an_error_of_its_own_when_none_can_be_decrypted(
     engine: PrefectServer, save_project: SaveProject, sandbox: Sandbox
 ) -> None:

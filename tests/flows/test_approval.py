@@ -197,6 +197,7 @@ async def test_an_approval_is_good_for_one_try(project: Project) -> None:
     assert len(project.removals) == 1
 
 
+@pytest.mark.slow
 async def test_a_run_that_no_one_approves_fails_and_can_be_retried(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

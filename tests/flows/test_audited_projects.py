@@ -42,6 +42,7 @@ async def write_unreadable_version() -> None:
         await client.create_artifact(ArtifactCreate(key=KEY, type="markdown", data="by another program"))
 
 
+@pytest.mark.slow
 async def test_a_project_whose_block_is_deleted_fails_each_audit_until_its_removal_is_confirmed(
     two_projects: tuple[str, str], save_project: SaveProject, sandbox: Sandbox
 ) -> None:

@@ -274,7 +274,7 @@ async def test_an_invalid_token_costs_one_request_and_names_the_block(
     done = await run(protect_snapshots, projects=["prod"])
     assert len(sandbox.requests) == 1
     assert "credentials block 'prod' is invalid" in (done.state.message or "")
-    assert "save it" in (done.state.message or "")
+    assert "Create one in Hetzner Console" in (done.state.message or "")
 
 
 async def test_a_read_only_token_stops_at_the_first_rejection(

@@ -52,6 +52,7 @@ async def complete_audits() -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.slow
 async def test_only_an_audit_of_all_that_its_deployment_covers_is_complete(
     client: PrefectClient, save_project: SaveProject, sandbox: Sandbox
 ) -> None:
@@ -73,6 +74,7 @@ async def test_only_an_audit_of_all_that_its_deployment_covers_is_complete(
     assert events[str(whole.id)] == {"projects": 1, "unprotected": 4}
 
 
+@pytest.mark.slow
 async def test_an_audit_with_the_projects_and_selector_of_its_deployment_is_complete(
     client: PrefectClient, save_project: SaveProject, sandbox: Sandbox
 ) -> None:
@@ -86,6 +88,7 @@ async def test_an_audit_with_the_projects_and_selector_of_its_deployment_is_comp
     assert str(more.id) not in events
 
 
+@pytest.mark.slow
 async def test_an_audit_that_could_not_read_a_project_or_publish_its_report_is_not_complete(
     client: PrefectClient, save_project: SaveProject, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
