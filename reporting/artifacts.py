@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 
 from records.prefect_errors import describe_prefect_error
-from snapshot_protection.markdown import escape_markdown, escape_rows
+from snapshot_protection.markdown import escape_rows
 from snapshot_protection.rendered_report import RenderedReport, RenderedSummary, RenderedTable
 
 _MAX_CONCURRENT_REQUESTS = 50
@@ -66,5 +66,4 @@ def _link_to_run() -> str:
     ui_url = get_current_settings().ui_url  # flow_run.ui_url is "None/…" without one
     if not ui_url:
         return ""
-    name = escape_markdown(flow_run.name or "")
-    return f"\nPublished by flow run [{name}]({ui_url}/runs/flow-run/{flow_run.id}).\n"
+    return f"\nPublished by [this flow run]({ui_url}/runs/flow-run/{flow_run.id}).\n"

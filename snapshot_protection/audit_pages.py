@@ -139,7 +139,8 @@ def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
     lines = [f"| {' | '.join(header)} |", "| --- | --- | ---: | ---: | ---: | ---: | --- | --- |"]
     for project in sort_projects(report):
         name = escape_markdown(project.project)
-        name = f"[{name}]({links[project.project]})" if project.project in links else name
+        if link := links.get(project.project):  # letters, digits and dashes; Prefect shows escapes in a link
+            name = f"[{project.project}]({link})"
         lines.append(f"| {' | '.join(_overview_cells(project, name))} |")
     return lines
 

@@ -64,7 +64,7 @@ async def test_an_audit_counts_and_changes_nothing(save_project: SaveProject, sa
     assert [row["finding"] for row in rows] == ["🟡 unprotected"] * 4 + ["🟢 protected"] * 2
     summary = await render_summary(done)
     assert "first audit" in summary
-    assert re.search(rf"Published by flow run .*\]\(http\S+/runs/flow-run/{done.record.id}\)", summary)
+    assert re.search(rf"Published by \[this flow run\]\(http\S+/runs/flow-run/{done.record.id}\)", summary)
 
 
 async def test_a_read_only_token_is_enough_and_pages_are_all_that_is_asked(

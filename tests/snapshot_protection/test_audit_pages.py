@@ -69,6 +69,13 @@ def test_the_summary_has_coverage_findings_and_trend() -> None:
     assert "project 'dead' could not be read\\: it cannot be reached" in text
 
 
+def test_a_link_has_the_name_without_escapes() -> None:
+    audit = report(project(finding(1), name="shop-prod"), project(finding(2), name="Not saved-yet"))
+    text = render_summary(audit, links={"shop-prod": "http://127.0.0.1/1"})
+    assert "| [shop-prod](http://127.0.0.1/1) |" in text
+    assert "| Not saved\\-yet |" in text
+
+
 def test_the_projects_are_listed_the_most_severe_first() -> None:
     names = {"fine": finding(1), "unprotected": finding(2, "unprotected"), "also fine": finding(3)}
     projects = [project(found, name=name) for name, found in names.items()]
