@@ -185,8 +185,8 @@ def format_headline(report: ProtectionReport) -> str:
     if not sum(counts.values()):
         read = len(report.projects) - len(report.inaccessible)
         return format_nothing_found(read, report.label_selector) + _inaccessible_suffix(report)
-    named = ("failed", "unfinished", "deleted", "exempt")
-    others = [f"{counts[name]} {name}" for name in named if counts[name]]
+    named: tuple[OutcomeName, ...] = ("failed", "unfinished", "deleted", "exempt")
+    others = [f"{counts[name]} {format_outcome_name(name)}" for name in named if counts[name]]
     if report.dry_run:
         todo, snapshots = counts["would_protect"], pluralize(total, "snapshot")
         text = f"Dry run: would protect {todo} of {snapshots} in {projects}, {before} already protected"

@@ -10,7 +10,7 @@ from cli.tables import print_protection
 from snapshot_protection.audit_finding import FindingName
 from snapshot_protection.audit_report import LABELS
 from snapshot_protection.outcomes import OutcomeName, SnapshotOutcome
-from snapshot_protection.protection_report import format_headline
+from snapshot_protection.protection_report import format_headline, format_outcome_name
 from tests.support.protection_reports import outcome, report
 
 
@@ -26,7 +26,9 @@ def test_an_outcome_is_shown_in_the_table_of_a_terminal(name: OutcomeName) -> No
     "name", sorted(set(get_args(OutcomeName)) - {"protected", "already_protected", "would_protect"})
 )
 def test_an_outcome_other_than_protected_is_counted_in_the_message(name: OutcomeName) -> None:
-    assert f"1 {name}" in format_headline(report(outcome(1, "protected"), outcome(2, name)))
+    assert f"1 {format_outcome_name(name)}" in format_headline(
+        report(outcome(1, "protected"), outcome(2, name))
+    )
 
 
 @pytest.mark.parametrize("name", get_args(OutcomeName))
