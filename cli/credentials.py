@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from getpass import getpass
@@ -24,6 +24,7 @@ from blocks.saved_blocks import Unreadable, read_saved_block
 from cli.json_output import print_json
 from cli.token_trial import try_token
 from hetzner_cloud.errors import HetznerCloudError, InvalidArgumentError
+from hetzner_cloud.sanitize import printable
 from records.known_projects import RecordLostError, load_known_projects, update_known_projects
 from records.prefect_errors import describe_prefect_error
 
@@ -58,6 +59,7 @@ def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
     if existing and not replace:
         raise _already_saved(name)
     settings = settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
+    require_endpoint(settings)
     # no event loop runs here: in one, the first Ctrl-C would not end the prompt
     credentials = HetznerCloudCredentials(token=SecretStr(_read_token(name)), **settings)
     asyncio.run(_try_and_save(credentials, name, replace=replace))
@@ -66,6 +68,20 @@ def save(name: str, *, endpoint: str = "", replace: bool = False) -> None:
         "Write access cannot be checked without making a change: a protection run needs Read & Write, an "
         "audit only Read."
     )
+
+
+def require_endpoint(settings: Mapping[str, object]) -> None:
+    """Reject what would send a token elsewhere than the environment says.
+
+    Raises:
+        InvalidArgumentError: `HCLOUD_ENDPOINT` is set, and the block would have another endpoint.
+    """
+    wanted = os.environ.get("HCLOUD_ENDPOINT")
+    if wanted and "endpoint" not in settings:
+        raise InvalidArgumentError(
+            "HCLOUD_ENDPOINT is set, and a saved project uses Hetzner's endpoint unless it is told another: "
+            f"pass --endpoint {printable(wanted)}, or unset HCLOUD_ENDPOINT."
+        )
 
 
 async def _try_and_save(credentials: HetznerCloudCredentials, name: str, *, replace: bool) -> None:
@@ -127,7 +143,7 @@ def run_or_fail(command: Callable[[], int | None], failed: str, *, as_json: bool
         return command() or 0
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
-        reason = "; ".join(str(detail["msg"]) for detail in details)
+        reason = "; ".join(str(detail["msg"]).removeprefix("Value error, ") for detail in details)
     except HetznerCloudError as error:
         reason = str(error)
     except httpx.TransportError as error:

@@ -12,7 +12,7 @@ from blocks.credentials import HetznerCloudCredentials
 from blocks.project_errors import quoted, unreadable_credentials
 from blocks.projects import project_from_document
 from blocks.saved_blocks import Unreadable, read_saved_block
-from cli.credentials import run_or_fail, settings_of
+from cli.credentials import require_endpoint, run_or_fail, settings_of
 from cli.credentials_file import ImportedToken, read_tokens
 from cli.project_results import ProjectResult, report_each
 from cli.token_trial import WRITE_ACCESS, find_rejection
@@ -72,6 +72,7 @@ async def _plan(lines: Sequence[ImportedToken], endpoint: str) -> list[_Planned]
             raise InvalidArgumentError(f"{unreadable_credentials(found, line.name).message}.")
         existing = project_from_document(found) if found else None
         settings = settings_of(existing) | ({"endpoint": endpoint} if endpoint else {})
+        require_endpoint(settings)
         wanted = HetznerCloudCredentials(token=line.token, **settings)
         saved = existing.credentials if existing else None
         same = saved is not None and (saved.token, saved.endpoint) == (wanted.token, wanted.endpoint)

@@ -10,7 +10,7 @@ from records.prefect_errors import describe_prefect_error
 from snapshot_protection.known_projects import KnownProjects, merge
 
 _NOTHING_TO_COMPARE = (
-    "first audit of all projects, or their record is lost: one that was removed before is not reported"
+    "first audit of all projects (or their record is lost): a project that was removed is not reported"
 )
 
 

@@ -139,7 +139,7 @@ def _overview(report: AuditReport, links: Mapping[str, str]) -> list[str]:
     lines = [f"| {' | '.join(header)} |", "| --- | --- | ---: | ---: | ---: | ---: | --- | --- |"]
     for project in sort_projects(report):
         name = escape_markdown(project.project)
-        if link := links.get(project.project):  # letters, digits and dashes; Prefect shows escapes in a link
+        if link := links.get(project.project):  # of letters, digits and dashes: nothing to escape
             name = f"[{project.project}]({link})"
         lines.append(f"| {' | '.join(_overview_cells(project, name))} |")
     return lines

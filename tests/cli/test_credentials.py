@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from prefect.client.schemas.objects import BlockDocument
 import cli.credentials
 from blocks.credentials import HetznerCloudCredentials
 from blocks.saved_blocks import read_saved_block
-from cli.credentials import delete_credentials, save_credentials
+from cli.credentials import delete_credentials, require_endpoint, save_credentials
+from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer, free_port
 from records.known_projects import load_known_projects, update_known_projects
 from sandbox import Sandbox
@@ -164,7 +165,7 @@ def test_a_saved_project_gets_a_new_token_only_if_that_is_said(
         ("a b", TOKEN, "lowercase letters, digits and dashes"),
         ("environment", TOKEN, "reserved"),
         (NAME, "", "set HCLOUD_TOKEN"),
-        (NAME, f"{TOKEN} x", "blank"),
+        (NAME, f"{TOKEN} x", "Not saved: The token contains whitespace"),
     ],
 )
 def test_what_cannot_be_saved_is_said(engine: PrefectServer, name: str, token: str, complaint: str) -> None:
@@ -318,3 +319,17 @@ def test_a_deletion_is_confirmed_at_a_prompt(
     assert delete_credentials(NAME) == 0
     with pytest.raises(ValueError, match="Unable to find block document"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_rejected"),
+    [({}, True), ({"endpoint": "http://127.0.0.1:9/v1"}, False)],
+    ids=["Hetzner's by default", "stated"],
+)
+def test_a_token_is_not_sent_elsewhere_than_to_the_endpoint_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], *, is_rejected: bool
+) -> None:
+    monkeypatch.setenv("HCLOUD_ENDPOINT", "http://127.0.0.1:8080/v1")
+    expected = pytest.raises(InvalidArgumentError, match=r"--endpoint http://127\.0\.0\.1:8080/v1")
+    with expected if is_rejected else nullcontext():
+        require_endpoint(settings)

@@ -18,7 +18,7 @@ from tests.support.fixtures import TOKEN, SaveProject
 from tests.support.flow_runs import Run, artifacts_of
 
 pytestmark = pytest.mark.usefixtures("no_known_projects")
-NOTHING_TO_COMPARE = "first audit of all projects, or their record is lost"
+NOTHING_TO_COMPARE = "first audit of all projects (or their record is lost)"
 
 
 @pytest.fixture
