@@ -17,6 +17,7 @@ from tests.support.automations import BLOCK, notifications, save_notification_bl
 SLUG = f"custom-webhook/{BLOCK}"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_deployed")
 def test_they_are_set_tried_listed_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
     def run(command: Callable[[], int]) -> tuple[int, list[str]]:

@@ -20,7 +20,7 @@ from deploy.notifications import (
 from hetzner_cloud.errors import InvalidArgumentError
 from tests.support.automations import BLOCK, notifications, save_notification_block
 
-pytestmark = pytest.mark.usefixtures("nothing_deployed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_deployed")]
 NAMES = [one.name for one in read_descriptions()]
 SLUG = f"custom-webhook/{BLOCK}"
 

@@ -181,6 +181,7 @@ async def test_unprotected_snapshots_fail_the_run_only_if_asked_to(
     assert (await audit("audit-fails", fail_on_unprotected=True)).state.is_completed()
 
 
+@pytest.mark.slow
 async def test_projects_that_cannot_be_read_fail_the_run_and_the_others_are_reported(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:
@@ -285,6 +286,7 @@ async def events(name: str, since: datetime) -> list[Any]:
     return list(answer.raise_for_status().json()["events"])
 
 
+@pytest.mark.slow
 async def test_a_project_in_which_a_protected_snapshot_is_missing_emits_an_event_in_each_audit(
     save_project: SaveProject, make_sandbox: MakeSandbox
 ) -> None:

@@ -71,6 +71,7 @@ async def test_every_snapshot_is_protected_with_the_least_requests(
     )  # and new ones for those it closes while a machine is slow
 
 
+@pytest.mark.slow
 async def test_the_second_run_changes_nothing(save_project: SaveProject, big: Sandbox) -> None:
     save_project("prod", big)
     await run(protect_snapshots, projects=["prod"])

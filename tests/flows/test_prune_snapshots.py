@@ -106,6 +106,7 @@ async def test_the_oldest_are_deleted_first_and_the_rest_is_queued() -> None:
         assert outcomes_of(report) == {first: "pruned", second: "queued", history.newest: "kept"}
 
 
+@pytest.mark.slow
 async def test_what_is_due_is_deleted_one_at_a_time_and_recorded(project: PruneProject) -> None:
     await project.age()
     done = await project.prune()
