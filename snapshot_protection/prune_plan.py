@@ -126,13 +126,6 @@ def select_due(retention: Retention, quarantine: Quarantine, days: float, now: d
     return [image for image in retention.candidates if quarantine.is_due(image.id, days, now)]
 
 
-def plan_project(
-    retention: Retention, quarantine: Quarantine, limits: PruneLimits, now: datetime
-) -> tuple[PlannedDeletion, ...]:
-    """Plan what to delete in one project: what is due, the oldest first, as many as the limit allows."""
-    return plan_due(retention, quarantine, limits, now)[: limits.max_deletions]
-
-
 def plan_due(
     retention: Retention, quarantine: Quarantine, limits: PruneLimits, now: datetime
 ) -> tuple[PlannedDeletion, ...]:

@@ -15,7 +15,7 @@ from snapshot_protection import prune_check
 from snapshot_protection.exemptions import Exemption
 from snapshot_protection.policy import NamedPolicy, Policy
 from snapshot_protection.prune_check import Obstacle, find_obstacle
-from snapshot_protection.prune_plan import PruneLimits, PrunePlan, make_prune_plan, plan_project
+from snapshot_protection.prune_plan import PruneLimits, PrunePlan, make_prune_plan, plan_due
 from snapshot_protection.requirements import Requirements
 from snapshot_protection.retention import ProjectLists, Retention, apply_retention
 from snapshot_protection.unreadable import Listing
@@ -33,7 +33,7 @@ EXEMPTION = Exemption(
 
 def _plan(images: Sequence[Image] = SNAPSHOTS, wanted: Requirements = WANTED) -> PrunePlan:
     retention = apply_retention(lists(*images), wanted, NOW)
-    planned = plan_project(retention, record_of(SINCE), PruneLimits(), NOW)
+    planned = plan_due(retention, record_of(SINCE), PruneLimits(), NOW)
     return make_prune_plan(NamedPolicy("default", wanted.policy), PruneLimits(), [planned])
 
 

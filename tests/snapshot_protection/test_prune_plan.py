@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.projects import Project
+from flows._prune_observation import Observation
 from hetzner_cloud.models import Image
 from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from snapshot_protection.prune_plan import (
@@ -22,7 +24,7 @@ from snapshot_protection.prune_plan import (
     describe_request,
     make_prune_plan,
     plan_deletion,
-    plan_project,
+    plan_due,
     select_approved,
     select_due,
 )
@@ -40,7 +42,9 @@ def _planned(
 ) -> tuple[PlannedDeletion, ...]:
     retention = apply_retention(lists(*images, NEWEST), requirements(RULE), now)
     begun = since if since is not None else dict.fromkeys(range(100), LONG_AGO)
-    return plan_project(retention, record_of(begun, now), PruneLimits(**limits), now)
+    bounds = PruneLimits(**limits)
+    due = plan_due(retention, record_of(begun, now), bounds, now)
+    return Observation(Project("prod"), due=due, max_deletions=bounds.max_deletions).planned
 
 
 def _plan(*images: Image, project: str = "", **limits: Any) -> PrunePlan:
