@@ -18,6 +18,7 @@ from hetzner_cloud.validation import validate_endpoint, validate_reserve, valida
 ENVIRONMENT = "environment"
 """What a run calls the project of `HCLOUD_TOKEN`; no saved block may have this name."""
 
+_PREFIX = "Value error, "  # of Pydantic, before the message of each ValueError
 _USER_AGENT = f"hetzner-snapshot-protection/{__version__}"
 
 
@@ -129,7 +130,9 @@ def _without_input(error: ValidationError) -> ValidationError:
         error.title,
         [
             InitErrorDetails(
-                type=PydanticCustomError("rejected", "{message}", {"message": detail["msg"]}),
+                type=PydanticCustomError(
+                    "rejected", "{message}", {"message": detail["msg"].removeprefix(_PREFIX)}
+                ),
                 loc=detail["loc"],
                 input="**********",
             )

@@ -67,7 +67,7 @@ def invalid_credentials(name: str, error: Exception) -> ErrorInfo:
     text = f"{type(error).__name__}."
     if isinstance(error.__cause__, ValidationError):
         details = error.__cause__.errors(include_input=False, include_url=False)
-        text = "; ".join(str(detail["msg"]).removeprefix("Value error, ") for detail in details)
+        text = "; ".join(str(detail["msg"]) for detail in details)
     message = f"the credentials block '{name}' is not valid: {text} Fix it on the Blocks page of the UI"
     return ErrorInfo(code="invalid_credentials", message=message)
 

@@ -239,9 +239,7 @@ def _from_environment() -> Project:
         )
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
-        text = "; ".join(
-            f"{detail['loc'][0]}: {detail['msg'].removeprefix('Value error, ')}" for detail in details
-        )
+        text = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in details)
         raise InvalidArgumentError(f"HCLOUD_TOKEN or HCLOUD_ENDPOINT cannot be used: {text}") from None
     LOGGER.info("Using HCLOUD_TOKEN as the project '%s'.", ENVIRONMENT)
     return Project(ENVIRONMENT, credentials)

@@ -143,7 +143,7 @@ def run_or_fail(command: Callable[[], int | None], failed: str, *, as_json: bool
         return command() or 0
     except ValidationError as error:
         details = error.errors(include_input=False, include_url=False)
-        reason = "; ".join(str(detail["msg"]).removeprefix("Value error, ") for detail in details)
+        reason = "; ".join(str(detail["msg"]) for detail in details)
     except HetznerCloudError as error:
         reason = str(error)
     except httpx.TransportError as error:
