@@ -16,6 +16,8 @@ from sandbox import Sandbox
 from sandbox.app import create_app
 from sandbox.server import serve_app
 
+_IDS_OF_A_PROJECT = 100_000
+
 
 class CloudApp:
     """The ASGI application in front of the projects'."""
@@ -24,8 +26,10 @@ class CloudApp:
         self.renew([])
 
     def renew(self, projects: list[dict[str, Any]]) -> None:
-        """Replace all projects with these."""
-        self._sandboxes = [Sandbox(**{"rate_limit": 10_000_000} | settings) for settings in projects]
+        """Replace all projects with these; as at Hetzner, an id is one project's only."""
+        self._sandboxes = [
+            Sandbox(**_defaults(number) | settings) for number, settings in enumerate(projects, 1)
+        ]
         self._apps = {f"Bearer {one.token}".encode(): create_app(one) for one in self._sandboxes}
         self._transports: set[Any] = set()
         self._opened = self._max_open = self._in_flight = self._max_in_flight = 0
@@ -63,6 +67,11 @@ class CloudApp:
             self._opened += 1
             self._transports = {one for one in self._transports if not one.is_closing()} | {transport}
             self._max_open = max(self._max_open, len(self._transports))
+
+
+def _defaults(number: int) -> dict[str, Any]:
+    first = number * _IDS_OF_A_PROJECT
+    return {"rate_limit": 10_000_000, "first_image_id": first, "first_action_id": first}
 
 
 def _project_stats(sandbox: Sandbox) -> dict[str, Any]:

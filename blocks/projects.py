@@ -1,14 +1,12 @@
 """Which projects a run covers: those named, or every saved credentials block."""
 
-import asyncio
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import BlockDocument
 from pydantic import SecretStr, ValidationError
@@ -29,8 +27,7 @@ from blocks.project_errors import (
 from blocks.saved_blocks import (
     SavedBlocks,
     Unreadable,
-    describe_read_error,
-    read_saved_block,
+    read_named_blocks,
     read_saved_blocks,
 )
 from hetzner_cloud.config import DEFAULT_ENDPOINT
@@ -39,7 +36,6 @@ from snapshot_protection.error_info import ErrorInfo
 
 LOGGER = logging.getLogger(__name__)
 
-_MAX_CONCURRENT_LOADS = 10
 _BLOCK_NAME = re.compile(r"[a-z0-9-]+")  # as Prefect allows; others must not become part of an address
 _UNREADABLE = "unreadable block"  # and a number, where the name cannot be read; no name has a blank
 
@@ -153,36 +149,24 @@ async def _load_every(
     return sorted(projects, key=lambda one: one.name)
 
 
-async def _load_each(client: PrefectClient, names: Iterable[str], *, deployed: bool) -> list[Project]:
-    limiter = asyncio.Semaphore(_MAX_CONCURRENT_LOADS)
-
-    async def load(name: str) -> Project:
-        async with limiter:
-            return await _load(client, name, deployed=deployed)
-
-    return await asyncio.gather(*(load(name) for name in names))
+async def _load_each(client: PrefectClient, names: Sequence[str], *, deployed: bool) -> list[Project]:
+    valid = [name for name in names if name != ENVIRONMENT and _BLOCK_NAME.fullmatch(name)]
+    found = await read_named_blocks(client, valid)
+    return [_load(name, found.get(name), deployed=deployed) for name in names]
 
 
-async def _load(client: PrefectClient, name: str, *, deployed: bool) -> Project:
+def _load(name: str, found: BlockDocument | Unreadable | None, *, deployed: bool) -> Project:
     if name == ENVIRONMENT and _has_token(deployed=deployed):
         return _from_environment()
-    is_valid = name != ENVIRONMENT and _BLOCK_NAME.fullmatch(name)
-    match await _read(client, name) if is_valid else None:
-        case Unreadable() as found:
+    match found:
+        case Unreadable():
             return Project(name, error=unreadable_credentials(found, name), is_saved=True)
-        case BlockDocument() as document:
-            return project_from_document(document)
+        case BlockDocument():
+            return project_from_document(found)
         case _ if name.startswith(_UNREADABLE):
             return Project(name, error=unreadable_credentials(Unreadable("it could not be listed")))
         case _:
             return Project(name, error=ErrorInfo(code=UNKNOWN))
-
-
-async def _read(client: PrefectClient, name: str) -> BlockDocument | Unreadable | None:
-    try:
-        return await read_saved_block(client, name)
-    except httpx.TransportError as error:
-        return Unreadable(describe_read_error(error))
 
 
 def project_from_document(document: BlockDocument) -> Project:

@@ -1,6 +1,7 @@
-"""Reading the saved credentials blocks: all in one request or, where one stops that, each by itself."""
+"""Reading saved credentials blocks: many in one request or, where one stops that, each by itself."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from blocks.credentials import HetznerCloudCredentials
 
 _PAGE = 200  # as many as Prefect returns at once
+_MAX_CONCURRENT_READS = 10
 _SLUG = HetznerCloudCredentials.get_block_type_slug()
 
 
@@ -69,6 +71,45 @@ async def read_saved_block(client: PrefectClient, name: str) -> BlockDocument | 
         return None
     except (PrefectHTTPStatusError, ValidationError) as error:
         return Unreadable(describe_read_error(error))
+
+
+async def read_named_blocks(
+    client: PrefectClient, names: Sequence[str]
+) -> Mapping[str, BlockDocument | Unreadable]:
+    """Read the credentials blocks with these names, whatever others there are; who has none is left out."""
+    found: dict[str, BlockDocument | Unreadable] = {}
+    for at in range(0, len(names), _PAGE):
+        wanted = names[at : at + _PAGE]
+        try:
+            found |= await _read_together(client, wanted)
+        except (httpx.HTTPError, ValueError):  # perhaps because of one of them
+            found |= await _read_each(client, wanted)
+    return found
+
+
+async def _read_together(client: PrefectClient, names: Sequence[str]) -> Mapping[str, BlockDocument]:
+    wanted: dict[str, object] = {
+        "block_documents": {"name": {"any_": list(names)}},
+        "block_types": {"slug": {"any_": [_SLUG]}},
+        "include_secrets": True,
+    }
+    response = await client.request("POST", "/block_documents/filter", json=wanted)
+    documents = BlockDocument.model_validate_list(response.json())
+    return {each.name: each for each in documents if each.name and each.name in names}
+
+
+async def _read_each(client: PrefectClient, names: Sequence[str]) -> Mapping[str, BlockDocument | Unreadable]:
+    limiter = asyncio.Semaphore(_MAX_CONCURRENT_READS)
+
+    async def read(name: str) -> BlockDocument | Unreadable | None:
+        async with limiter:
+            try:
+                return await read_saved_block(client, name)
+            except httpx.TransportError as error:
+                return Unreadable(describe_read_error(error))
+
+    found = await asyncio.gather(*(read(name) for name in names))
+    return {name: each for name, each in zip(names, found, strict=True) if each}
 
 
 async def _read_at_once(client: PrefectClient, *, include_secrets: bool) -> Sequence[BlockDocument]:

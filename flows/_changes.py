@@ -13,6 +13,7 @@ from hetzner_cloud.errors import ActionError
 from hetzner_cloud.models import Image
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.outcomes import ChangeResult, ChangesFailedError, WaitResult, find_token_rejection
+from tasks.inline import in_task_run
 from tasks.protection import protect_images
 from tasks.waiting import wait_for_image_actions
 
@@ -49,7 +50,7 @@ async def wait_for_changes(
     if not actions:
         return WaitResult()
     try:
-        finished = await wait_for_image_actions(
+        finished = await in_task_run(wait_for_image_actions)(
             credentials,
             _without_future_search(actions),
             timeout_seconds=timeout_seconds,
@@ -86,7 +87,8 @@ class _GroupRequests:
 
     async def _run_task(self, group: Sequence[Image]) -> list[ChangeResult]:
         try:
-            return await protect_images(self.credentials, _without_future_search(group), wait_for=group[:1])
+            protect = in_task_run(protect_images)
+            return await protect(self.credentials, _without_future_search(group), wait_for=group[:1])
         except ChangesFailedError as error:
             return error.results
         except Exception as error:  # noqa: BLE001 - the task run broke: the verification decides

@@ -41,6 +41,7 @@ from snapshot_protection.tracking import (
 )
 from snapshot_protection.unreadable import Listing
 from tasks.images import list_images
+from tasks.inline import in_task_run
 from tasks.protection import get_unlisted_images
 
 _MAX_ROUNDS = 3  # the second and third are for what was created, or lost its protection, during the run
@@ -193,7 +194,7 @@ class _ProjectRun:
     async def _list(self, verb: str, *, after: Iterable[Action] = ()) -> Listing:
         listing = list_images.with_options(task_run_name=f"{verb}-snapshots-{self.name}")
         try:
-            images = await listing(  # wait_for: an arrow in the graph of the run
+            images = await in_task_run(listing)(  # wait_for: an arrow in the graph of the run
                 self.credentials,
                 type="snapshot",
                 label_selector=self.options.label_selector,
@@ -219,7 +220,7 @@ class _ProjectRun:
 
     async def _get_unlisted(self, image_ids: Sequence[int]) -> Mapping[int, Sighting]:
         try:
-            found = await get_unlisted_images(self.credentials, image_ids) if image_ids else {}
+            found = await in_task_run(get_unlisted_images)(self.credentials, image_ids) if image_ids else {}
         except Exception as error:  # noqa: BLE001 - the task run broke: they are not verified, the others are
             return dict.fromkeys(image_ids, Unknown(ErrorInfo.of(error)))
         selector = LabelSelector.parse(self.options.label_selector)

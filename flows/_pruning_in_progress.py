@@ -4,17 +4,16 @@ A prune run may have been killed after it requested to remove a protection: then
 protected, and is not when that action has finished.
 """
 
-import asyncio
 from asyncio import sleep
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from math import ceil, inf
-from time import monotonic
+from math import ceil
 
 from prefect.client.schemas.objects import ArtifactCollection
 
 from blocks.credentials import HetznerCloudCredentials
 from flows._protect_again import wait_for_running_actions
+from flows._shared_read import SharedRead
 from hetzner_cloud.errors import HetznerCloudError
 from records.prefect_errors import describe_prefect_error
 from records.prune_locks import is_held
@@ -28,11 +27,11 @@ _POLL_SECONDS = 2.0
 
 @dataclass
 class PruningInProgress:
-    """The records of prune runs, read once for all parts of a run that want them at the same time."""
+    """The records of prune runs, for all parts of a run."""
 
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _began: float = -inf
-    _read: Mapping[str, ArtifactCollection] | Exception = field(default_factory=dict)
+    _records: SharedRead[Mapping[str, ArtifactCollection]] = field(
+        default_factory=lambda: SharedRead(read_last_records)
+    )
 
     async def find(self, project: str, endpoint: str, image_ids: Collection[int]) -> dict[int, PruneProgress]:
         """Find which of these snapshots are on record as in progress, under any name.
@@ -84,18 +83,10 @@ class PruningInProgress:
             await sleep(_POLL_SECONDS)
 
     async def _read_records(self) -> Mapping[str, ArtifactCollection]:
-        """Read the records; what began to be read after this was called need not be read again."""
-        called = monotonic()
-        async with self._lock:
-            if self._began <= called:
-                self._began = monotonic()
-                try:
-                    self._read = await read_last_records()
-                except Exception as error:  # noqa: BLE001 - raised below, to all who wait for it
-                    self._read = error
-            if isinstance(self._read, HetznerCloudError):
-                raise self._read
-            if isinstance(self._read, Exception):
-                text = f"The records of prune runs could not be read: {describe_prefect_error(self._read)}"
-                raise UnreadableProgressError(text, "unreadable_progress") from self._read
-            return self._read
+        try:
+            return await self._records()
+        except HetznerCloudError:
+            raise
+        except Exception as error:
+            text = f"The records of prune runs could not be read: {describe_prefect_error(error)}"
+            raise UnreadableProgressError(text, "unreadable_progress") from error

@@ -9,11 +9,18 @@ from prefect.runtime import flow_run
 
 from blocks.projects import Project
 from blocks.snapshot_policy import load_policy
+from flows._shared_read import SharedRead
 from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import HetznerCloudError
-from records.exemptions import UNREADABLE, UnreadableExemptionsError, load_exemptions
+from records.exemptions import (
+    UNREADABLE,
+    StoredExemptions,
+    UnreadableExemptionsError,
+    latest_end,
+    read_exemptions,
+)
 from records.prefect_errors import describe_prefect_error
-from snapshot_protection.exemptions import Exemption, unexpired
+from snapshot_protection.exemptions import unexpired
 from snapshot_protection.policy import NamedPolicy
 from snapshot_protection.requirements import Requirements
 
@@ -43,7 +50,7 @@ class RunRequirements:
         also: Names of which it is not known whether they are the same project: of a snapshot that is exempt
             under one of them, it is assumed.
         clock: Tells the time, in UTC.
-        any_exemption: Whether one that lasts longer than it may is one, too: in a run that deletes.
+        any_exemption: Whether one that lasts longer than it may is one, too: in a run that deletes, it keeps.
     """
 
     policy: NamedPolicy = field(default_factory=NamedPolicy)
@@ -51,6 +58,9 @@ class RunRequirements:
     also: Sequence[str] = ()
     clock: Callable[[], datetime] = now_or_due
     any_exemption: bool = False
+    _reads: dict[frozenset[str], SharedRead[StoredExemptions]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @classmethod
     def of(cls, policy: NamedPolicy, projects: Iterable[Project], also: Sequence[str] = ()) -> Self:
@@ -67,10 +77,10 @@ class RunRequirements:
         Raises:
             UnreadableExemptionsError: They cannot be read; no snapshot may be taken for exempt, or for not.
         """
-        others = [name for name in (*self.names.get(endpoint, ()), *self.also) if name != project]
-        found = await _load(project, others, self.clock(), any_length=self.any_exemption)
-        exemptions = unexpired(found, self.clock())  # one may have expired while they were read
-        return Requirements(project, self.policy.policy, exemptions)
+        stored = await self._read_stored(frozenset({project, *self.names.get(endpoint, ()), *self.also}))
+        now = self.clock()
+        found = stored.of(project, latest=None if self.any_exemption else latest_end(now))
+        return Requirements(project, self.policy.policy, unexpired(found, now))
 
     async def read_again(self, project: str, endpoint: str) -> Requirements:
         """Read a project's exemptions, and the policy as it is saved now.
@@ -86,15 +96,14 @@ class RunRequirements:
         """Return what is required where no snapshot is unprotected, so that none can be exempt."""
         return Requirements(project, self.policy.policy)
 
-
-async def _load(
-    project: str, others: Sequence[str], now: datetime, *, any_length: bool
-) -> Mapping[int, Exemption]:
-    try:
-        return await load_exemptions(project, also=others, now=now, any_length=any_length)
-    except HetznerCloudError:
-        raise
-    except Exception as error:
-        raise UnreadableExemptionsError(
-            f"The exemptions could not be read: {describe_prefect_error(error)}", UNREADABLE
-        ) from error
+    async def _read_stored(self, names: frozenset[str]) -> StoredExemptions:
+        """Read what is stored under all these names, once for all projects that ask at the same time."""
+        shared = self._reads.setdefault(names, SharedRead(lambda: read_exemptions(names, now=self.clock())))
+        try:
+            return await shared()
+        except HetznerCloudError:
+            raise
+        except Exception as error:
+            raise UnreadableExemptionsError(
+                f"The exemptions could not be read: {describe_prefect_error(error)}", UNREADABLE
+            ) from error

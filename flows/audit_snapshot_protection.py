@@ -7,6 +7,7 @@ if __name__ == "__main__":  # before Prefect is imported: invalid settings fail 
 
     main(["audit", *sys.argv[1:]])
 
+import asyncio
 from datetime import UTC, datetime
 
 from prefect import flow
@@ -69,8 +70,9 @@ async def audit_snapshot_protection(
     try:
         check_environment()
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)
-        followed = await load_policy(policy)
-        covered = await load_audited_projects(projects, deployed=is_deployed())
+        followed, covered = await asyncio.gather(
+            load_policy(policy), load_audited_projects(projects, deployed=is_deployed())
+        )
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
     chosen, began = covered.projects, datetime.now(UTC)

@@ -7,6 +7,8 @@ if __name__ == "__main__":  # before Prefect is imported: invalid settings fail 
 
     main(["protect", *sys.argv[1:]])
 
+import asyncio
+
 from prefect import flow
 from prefect.states import Failed
 
@@ -14,6 +16,7 @@ from blocks.projects import load_projects
 from blocks.snapshot_policy import load_policy
 from flows._conclusion import finish_run
 from flows._form_fields import TimeoutSeconds
+from flows._project_task_runs import protect_project_in_task_run
 from flows._projects import are_many, for_each_project
 from flows._protect_project import ProtectionOptions, protect_project
 from flows._requirements import RunRequirements
@@ -58,8 +61,9 @@ async def protect_snapshots(
     try:
         check_environment()
         selector, timeout_seconds = validate_label_selector(label_selector), validate_timeout(timeout_seconds)
-        named_policy = await load_policy(policy)
-        chosen = await load_projects(projects, deployed=is_deployed())
+        named_policy, chosen = await asyncio.gather(
+            load_policy(policy), load_projects(projects, deployed=is_deployed())
+        )
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
     order = ProtectionOptions(
@@ -70,7 +74,8 @@ async def protect_snapshots(
         show_progress=not are_many(chosen),
         requirements=RunRequirements.of(named_policy, chosen),
     )
-    reports = await for_each_project(chosen, lambda project: protect_project(project, order))
+    protect = protect_project_in_task_run if are_many(chosen) else protect_project
+    reports = await for_each_project(chosen, lambda project: protect(project, order))
     return await finish_run(
         ProtectionReport(dry_run=dry_run, projects=tuple(reports), label_selector=selector)
     )

@@ -1,7 +1,9 @@
 """The approved exemptions of a project: each run that unprotects stores its own, and readers merge them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
@@ -23,38 +25,70 @@ class UnreadableExemptionsError(HetznerCloudError):
     """The exemptions of a project cannot be read, so which snapshots are exempt is unknown."""
 
 
-async def load_exemptions(
-    project: str,
-    *,
-    also: Sequence[str] = (),
-    expired_days: float = 0,
-    now: datetime | None = None,
-    any_length: bool = False,
-) -> dict[int, Exemption]:
-    """Load a project's exemptions: those that hold, and those that may have expired since.
+@dataclass(frozen=True)
+class StoredExemptions:
+    """What runs have stored under some names.
+
+    Attributes:
+        versions: By name, each version of its artifact by id; None if it is not readable.
+    """
+
+    versions: Mapping[str, Mapping[UUID, ExemptionRecord | None]]
+
+    def of(self, project: str, *, latest: datetime | None = None) -> dict[int, Exemption]:
+        """Return a project's exemptions: what is stored under the other names holds, too.
+
+        A version of another name that is not readable is left out: it is an error of that name's project.
+
+        Args:
+            project: The project.
+            latest: An exemption that lasts longer is none.
+
+        Raises:
+            UnreadableExemptionsError: One of its own is not readable.
+        """
+        for artifact_id, record in self.versions.get(project, {}).items():
+            if record is None:
+                raise _unreadable(project, artifact_id)
+        records = (record for versions in self.versions.values() for record in versions.values() if record)
+        return merge(records) if latest is None else merge(records, latest=latest)
+
+
+async def read_exemptions(
+    names: Collection[str], *, now: datetime, expired_days: float = 0
+) -> StoredExemptions:
+    """Read what is stored under names: what holds, and what may have expired since.
 
     Each run stores only its own, so two runs at once never erase each other's.
 
     Args:
-        project: The project.
-        also: Names that may be the same project, by another token: what is stored under those holds, too. A
-            version of theirs that is not readable is left out: it is an error of the project of that name.
+        names: Names of projects, which may be one, by several tokens.
+        now: In UTC.
         expired_days: How long ago those that have expired may have done so, at least.
-        now: In UTC; by default the time.
-        any_length: Also those that last longer than one may: recorded by a clock that was ahead, they are
-            none for what protects, and all the same keep a snapshot from being deleted.
+    """
+    oldest = now - _MAX_AGE - timedelta(days=expired_days)
+    by_key = {_key(name): name for name in names}
+    versions: dict[str, dict[UUID, ExemptionRecord | None]] = {}
+    for version in await _read_versions(list(by_key), oldest):
+        name = by_key[str(version.key)]
+        versions.setdefault(name, {})[version.id] = _load(name, version)
+    return StoredExemptions(versions)
+
+
+async def load_exemptions(project: str, *, expired_days: float = 0) -> dict[int, Exemption]:
+    """Load the exemptions of one project.
 
     Raises:
         UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
     """
-    now = now or datetime.now(UTC)
-    oldest = now - _MAX_AGE - timedelta(days=expired_days)
-    names = {_key(name): name for name in (*also, project)}
-    versions = await _read_versions(list(names), oldest)
-    records = [_parse(project, version) for version in versions if version.key == _key(project)]
-    others = [_load(names[str(each.key)], each) for each in versions if each.key != _key(project)]
-    every = [*records, *(record for record in others if record)]
-    return merge(every) if any_length else merge(every, latest=now + _MAX_AGE)
+    now = datetime.now(UTC)
+    stored = await read_exemptions([project], now=now, expired_days=expired_days)
+    return stored.of(project, latest=latest_end(now))
+
+
+def latest_end(now: datetime) -> datetime:
+    """Return when an exemption can end at the latest: a longer one was recorded by a clock that was ahead."""
+    return now + _MAX_AGE
 
 
 async def save_exemptions(record: ExemptionRecord) -> None:
@@ -79,16 +113,13 @@ def _key(project: str) -> str:
     return f"snapshot-exemptions-{project}"
 
 
-def _parse(project: str, version: Artifact) -> ExemptionRecord:
-    record = _load(project, version)
-    if record is None:
-        raise UnreadableExemptionsError(
-            f"The artifact {_key(project)} has a version that cannot be read ({version.id}). Delete it "
-            f"with `prefect artifact delete --id {version.id}`; the snapshots that it exempts are then "
-            "protected again.",
-            UNREADABLE,
-        )
-    return record
+def _unreadable(project: str, artifact_id: UUID) -> UnreadableExemptionsError:
+    return UnreadableExemptionsError(
+        f"The artifact {_key(project)} has a version that cannot be read ({artifact_id}). Delete it "
+        f"with `prefect artifact delete --id {artifact_id}`; the snapshots that it exempts are then "
+        "protected again.",
+        UNREADABLE,
+    )
 
 
 def _load(project: str, version: Artifact) -> ExemptionRecord | None:

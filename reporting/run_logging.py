@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import ClassVar
 
 from prefect import get_run_logger
 from prefect.context import FlowRunContext, TaskRunContext
@@ -17,6 +18,7 @@ from snapshot_protection.wording import IN_A_LINE, join_in_chunks
 LOGGER = logging.getLogger(__name__)
 
 _MAX_DELAY_SECONDS = 1.0
+_MAX_LINES_A_SECOND = 50  # of all that join messages: each line takes milliseconds, here and on the server
 _PACKAGES = ("blocks", "hetzner_cloud", "reporting")  # whose modules log under their own names
 _REPEATED_ERRORS = RepeatedErrors()
 
@@ -45,7 +47,12 @@ def log_report(report: RenderedReport) -> None:
 
 
 class BatchedLogger:
-    """Joins messages into fewer lines, at most 25 in one; none is delayed for more than a second."""
+    """Joins messages into fewer lines, at most 25 in one.
+
+    None is delayed for more than a second, or a few if more than fifty join theirs at the same time.
+    """
+
+    _delaying: ClassVar[int] = 0
 
     def __init__(self, lead: str) -> None:
         self._lead = lead
@@ -59,11 +66,14 @@ class BatchedLogger:
         if len(self._messages) == IN_A_LINE:
             self.flush()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_MAX_DELAY_SECONDS, self.flush)
+            BatchedLogger._delaying += 1
+            delay = _MAX_DELAY_SECONDS * max(1.0, BatchedLogger._delaying / _MAX_LINES_A_SECOND)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.flush)
 
     def flush(self) -> None:
         """Log the delayed messages now."""
         if self._timer:
+            BatchedLogger._delaying -= 1
             self._timer.cancel()
         self._timer = None
         for line in join_in_chunks(self._messages):

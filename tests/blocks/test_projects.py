@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
+import httpx
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.base import PrefectHttpxAsyncClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpdate
 
 from blocks.credentials import HetznerCloudCredentials
@@ -165,6 +168,58 @@ async def test_the_available_projects_are_ten_at_most_in_a_message(
         save_project(f"p{number:02}", sandbox)
     with pytest.raises(InvalidArgumentError, match=r"'p09' and 2 more\."):
         await load_projects(["nope"], deployed=True)
+
+
+async def test_named_projects_are_loaded_in_one_request(
+    save_project: SaveProject, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"p{number:02}" for number in range(12)]
+    for name in names:
+        save_project(name, sandbox)
+    requested: list[str] = []
+    send = PrefectHttpxAsyncClient.send
+
+    async def record(
+        client: PrefectHttpxAsyncClient, request: httpx.Request, **options: Any
+    ) -> httpx.Response:
+        requested.append(request.url.path)
+        return await send(client, request, **options)
+
+    monkeypatch.setattr(PrefectHttpxAsyncClient, "send", record)
+    loaded = await load_projects(names[::-1], deployed=True)
+    assert [one.name for one in loaded] == names[::-1]
+    assert {one.credentials.endpoint for one in loaded if one.credentials} == {sandbox.endpoint}
+    assert requested.count("/api/block_documents/filter") == 1
+    assert not any("/name/" in path for path in requested)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [httpx.ReadTimeout("slow"), httpx.Response(200, text="<html>"), httpx.Response(200, json=[{"name": 1}])],
+    ids=["time-out", "no JSON", "no block"],
+)
+async def test_named_projects_are_loaded_each_by_itself_where_they_cannot_be_together(
+    save_project: SaveProject,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    result: httpx.Response | Exception,
+) -> None:
+    for name in ("a", "b"):
+        save_project(name, sandbox)
+    request = PrefectClient.request
+
+    async def respond(client: PrefectClient, method: Any, path: Any, **options: Any) -> httpx.Response:
+        if path != "/block_documents/filter":
+            return await request(client, method, path, **options)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    monkeypatch.setattr(PrefectClient, "request", respond)
+    a, absent, b = await load_projects(["a", "nope", "b"], deployed=True)
+    assert a.credentials
+    assert b.credentials
+    assert absent.error
 
 
 @pytest.mark.slow

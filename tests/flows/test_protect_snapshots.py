@@ -3,8 +3,10 @@
 import asyncio
 import pickle
 from collections import Counter
+from typing import Any
 
 import pytest
+from prefect.task_engine import AsyncTaskRunEngine
 
 import flows._projects
 from flows.protect_snapshots import protect_snapshots
@@ -506,3 +508,47 @@ async def test_many_projects_have_one_progress_bar_together(
     assert set(outcomes_of(done).values()) == {"protected"}
     progress = [one for one in await artifacts_of(done.record.id) if one.type == "progress"]
     assert [(one.description, one.data) for one in progress] == [("3 projects", 100)]
+
+
+async def test_of_many_projects_each_has_one_task_run_that_fails_where_a_snapshot_is_not_protected(
+    save_project: SaveProject, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows._projects, "_MAX_PROGRESS_BARS", 1)
+    sandboxes = [make_sandbox(snapshots=30, first_image_id=number * 100) for number in (1, 2)]
+    for number, sandbox in enumerate(sandboxes, 1):
+        save_project(f"project-{number}", sandbox)
+    rejected = min(sandboxes[1].images)
+    sandboxes[0].faults.add(Fault(kind="error", operation="list_images", status=503, times=2))
+    sandboxes[1].faults.add(
+        Fault(
+            kind="error",
+            operation="change_image_protection",
+            status=403,
+            code="forbidden",
+            image_ids=[rejected],
+        )
+    )
+    done = await run(protect_snapshots)
+    outcomes = outcomes_of(done)
+    assert outcomes.pop(rejected) == "failed"
+    assert list(outcomes.values()) == ["protected"] * 59
+    task_runs = {one.name: one.state for one in await task_runs_of(done.record.id, at_least=2)}
+    assert {name: state.name for name, state in task_runs.items() if state} == {
+        "protect-project-1": "Completed",
+        "protect-project-2": "Failed",
+    }
+    assert "1 failed" in str(task_runs["protect-project-2"])
+
+
+async def test_what_was_started_is_reported_when_the_task_run_of_a_project_breaks(
+    save_project: SaveProject, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows._projects, "_MAX_PROGRESS_BARS", 0)
+    save_project("prod", sandbox)
+
+    async def broken(engine: AsyncTaskRunEngine[Any, Any], _result: object, **_options: object) -> None:
+        raise RuntimeError("the engine broke")
+
+    monkeypatch.setattr(AsyncTaskRunEngine, "handle_success", broken)
+    done = await run(protect_snapshots, projects=["prod"])
+    assert Counter(outcomes_of(done).values()) == {"protected": 4, "already_protected": 2}

@@ -1,7 +1,7 @@
 """Policies and exemptions in protection runs on the engine: what is exempt is sent no request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta, tzinfo
 from typing import Self
 from uuid import uuid4
@@ -19,8 +19,8 @@ from flows.protect_snapshots import protect_snapshots
 from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.errors import InvalidArgumentError
 from playground.server import PrefectServer
+from records.exemptions import StoredExemptions
 from sandbox import Sandbox
-from snapshot_protection.exemptions import Exemption
 from snapshot_protection.policy import NamedPolicy, Policy, Rule
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, artifacts_of, run, table_in
@@ -235,20 +235,23 @@ async def test_an_exemption_of_another_project_holds_only_at_the_same_endpoint(
     monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     """Elsewhere, the same id is another snapshot's."""
-    loaded: list[Sequence[str]] = []
+    read: list[Collection[str]] = []
 
-    async def load(project: str, *, also: Sequence[str], **_given: object) -> dict[int, Exemption]:
-        loaded.append([project, *also])
-        return {}
+    async def read_stored(names: Collection[str], **_given: object) -> StoredExemptions:
+        read.append(names)
+        await asyncio.sleep(0)
+        return StoredExemptions({})
 
     endpoints = {"a": "https://api.hetzner.cloud/v1", "b": other}
     projects = [
         Project(name, HetznerCloudCredentials(token=SecretStr("not-a-token"), endpoint=endpoint))
         for name, endpoint in endpoints.items()
     ]
-    monkeypatch.setattr("flows._requirements.load_exemptions", load)
-    await RunRequirements.of(NamedPolicy(), projects).read("b", normalize_endpoint(other))
-    assert loaded == [["b", "a"] if other == endpoints["a"] else ["b"]]
+    monkeypatch.setattr("flows._requirements.read_exemptions", read_stored)
+    requirements = RunRequirements.of(NamedPolicy(), projects)
+    await asyncio.gather(*(requirements.read("b", normalize_endpoint(other)) for _ in range(100)))
+    # By the first who asked, and once more for all who have asked since.
+    assert read == [{"a", "b"} if other == endpoints["a"] else {"b"}] * 2
 
 
 @pytest.mark.parametrize(

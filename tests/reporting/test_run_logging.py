@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 
 import pytest
 from prefect.logging.handlers import APILogHandler
@@ -49,6 +50,30 @@ async def test_nothing_is_held_back_for_long(
         for _ in range(3):
             await asyncio.sleep(0)
     assert lines(caplog) == [1, 1]
+
+
+async def test_many_that_join_their_lines_write_no_more_than_fifty_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays: list[float] = []
+    loop = asyncio.get_running_loop()
+    call_at_once = loop.call_soon
+
+    def call_later(delay: float, callback: Callable[[], None]) -> asyncio.Handle:
+        delays.append(delay)
+        return call_at_once(callback)
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    logs = [BatchedLogger("Done") for _ in range(200)]
+    for log in logs:
+        log.add("text")
+    assert delays[:50] == [1.0] * 50
+    assert delays[-1] == 4.0
+    for log in logs:
+        log.flush()
+    logs[0].add("text")
+    assert delays[-1] == 1.0
+    logs[0].flush()
 
 
 @pytest.mark.parametrize("module", LOGGING)
