@@ -12,7 +12,8 @@ from tests.support.deployments import PROTECT
 from tests.support.fixtures import TOKEN, MakeSandbox, SaveProject
 from tests.support.protection_runs import unprotected
 
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(why_not_here()), reason=why_not_here())]
+WHY_NOT = why_not_here()
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,12 @@ def why_not_here() -> str:
         return "buildah is not installed"
     if os.geteuid():
         return "buildah mounts this machine's folders for root only"
-    if not all(shutil.which(name, path="/usr/bin:/usr/sbin") for name in ("sh", "chmod", "env", "useradd")):
+    if not all(
+        shutil.which(name, path="/usr/bin:/usr/sbin") for name in ("sh", "chmod", "env", "unshare", "useradd")
+    ):
         return "a program that building the image needs is not in /usr/bin or /usr/sbin"
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        return "root may not mount anything here"
     return ""
 
 
