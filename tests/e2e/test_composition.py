@@ -109,11 +109,11 @@ async def test_the_services_deploy_and_run_with_authentication_and_a_backup_brin
     make_database: Callable[[], str], make_sandbox: MakeSandbox, tmp_path: Path
 ) -> None:
     database, sandbox = make_database(), make_sandbox(snapshots=3, protected=1)
-    composition, api = compose(database, tmp_path / "before")
+    composition, api = compose(database, tmp_path / "before", PREFECT_UI_URL="https://prefect.example.com")
     with composition.running("server"):
         await until_async(lambda: responds(f"{api}/health"))
         assert not responds(f"{api}/admin/version")
-        assert api_of_the_ui(api) == api
+        assert api_of_the_ui(api) == "https://prefect.example.com/api"
         credentials = base64.b64encode(AUTH.encode()).decode()
         assert responds(f"{api}/admin/version", Authorization=f"Basic {credentials}")
         done = composition.run("deploy")
