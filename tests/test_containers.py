@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSITION = (ROOT / "compose.yaml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
-FILLED = re.sub(r"=$", "=filled", EXAMPLE, flags=re.MULTILINE).replace("#PREFECT_UI_URL", "PREFECT_UI_URL")
+FILLED = re.sub(r"=$", "=filled", EXAMPLE, flags=re.MULTILINE)
 COPIED = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE))
 IMAGE = f"docker.io/prefecthq/prefect:{prefect.__version__}-python3.13"
 
@@ -131,7 +131,7 @@ def test_compose_accepts_the_composition_and_a_worker_waits_for_what_it_needs(co
     assert services.keys() == read_services().keys()
     waits = {name: on["condition"] for name, on in services["worker"]["depends_on"].items()}
     assert waits == {"server": "service_healthy", "deploy": "service_completed_successfully"}
-    assert services["server"]["environment"]["PREFECT_UI_API_URL"] == "https://prefect.example.com/api"
+    assert services["server"]["environment"]["PREFECT_UI_API_URL"] == "http://127.0.0.1:4200/api"
 
 
 def test_compose_starts_nothing_with_the_example_as_it_is(config: ReadConfig) -> None:
