@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from sqlalchemy import make_url
 
 from benchmarks.postgresql import postgresql
 from playground.server import free_port
@@ -55,19 +56,24 @@ def make_database() -> Iterator[Callable[[], str]]:
 
 def compose(database: str, home: Path, **variables: str) -> tuple[Composition, str]:
     """The composition with a database, on a free port; and the address of its API."""
-    port = free_port()
+    port, place = free_port(), make_url(database)
     composition = Composition(
         variables={
             "PREFECT_AUTH_STRING": AUTH,
-            "POSTGRES_PASSWORD": "secret",
+            "POSTGRES_PASSWORD": "se@cr/et%:#",
             "PREFECT_ENCRYPTION_KEY": KEY,
             **variables,
         },
         addresses={
-            "postgresql+asyncpg://prefect:secret@database:5432/prefect": database,
             "server:4200": f"127.0.0.1:{port}",
             "127.0.0.1:4200": f"127.0.0.1:{port}",
             "0.0.0.0": f"127.0.0.1 --port {port}",
+        },
+        database={
+            "PREFECT_SERVER_DATABASE_HOST": str(place.host),
+            "PREFECT_SERVER_DATABASE_PORT": str(place.port),
+            "PREFECT_SERVER_DATABASE_NAME": str(place.database),
+            "PREFECT_SERVER_DATABASE_USER": str(place.username),
         },
         home=home,
     )
@@ -79,6 +85,12 @@ def responds(url: str, **headers: str) -> bool:
         return httpx.get(url, headers=headers, trust_env=False).status_code == HTTPStatus.OK
     except httpx.TransportError:
         return False
+
+
+def api_of_the_ui(api: str) -> str:
+    """The address at which a page of the UI requests the API."""
+    settings = httpx.get(f"{api.removesuffix('/api')}/ui-settings", trust_env=False).json()
+    return str(settings["api_url"])
 
 
 def run_code(composition: Composition, code: str, *arguments: str) -> str:
@@ -97,10 +109,11 @@ async def test_the_services_deploy_and_run_with_authentication_and_a_backup_brin
     make_database: Callable[[], str], make_sandbox: MakeSandbox, tmp_path: Path
 ) -> None:
     database, sandbox = make_database(), make_sandbox(snapshots=3, protected=1)
-    composition, api = compose(database, tmp_path / "before")
+    composition, api = compose(database, tmp_path / "before", PREFECT_UI_URL="https://prefect.example.com")
     with composition.running("server"):
         await until_async(lambda: responds(f"{api}/health"))
         assert not responds(f"{api}/admin/version")
+        assert api_of_the_ui(api) == "https://prefect.example.com/api"
         credentials = base64.b64encode(AUTH.encode()).decode()
         assert responds(f"{api}/admin/version", Authorization=f"Basic {credentials}")
         done = composition.run("deploy")

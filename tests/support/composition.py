@@ -15,7 +15,7 @@ import yaml
 from playground.child_processes import end, start_child
 
 ROOT = Path(__file__).parent.parent.parent
-_VARIABLE = re.compile(r"\$\{(\w+)(?::[?-][^}]*)?\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*)|:\?[^}]*)?\}")
 
 
 def read_services() -> dict[str, dict[str, Any]]:
@@ -31,16 +31,20 @@ class Composition:
     Attributes:
         variables: What `.env` would have.
         addresses: By what compose.yaml calls it, an address on loopback.
+        database: Where PostgreSQL is, by the variables of the server.
         home: PREFECT_HOME of each service; containers have one each.
     """
 
     variables: Mapping[str, str]
     addresses: Mapping[str, str]
+    database: Mapping[str, str]
     home: Path
 
     def environment(self, service: str) -> dict[str, str]:
         """Return the whole environment of a service."""
         own = {name: self._place(value) for name, value in read_services()[service]["environment"].items()}
+        if "PREFECT_SERVER_DATABASE_HOST" in own:
+            own |= self.database
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         home = self.home / service
         home.mkdir(parents=True, exist_ok=True)
@@ -79,7 +83,9 @@ class Composition:
             end(process)
 
     def _place(self, value: object) -> str:
-        text = _VARIABLE.sub(lambda found: self.variables.get(found[1], ""), str(value))
+        text = _VARIABLE.sub(
+            lambda found: self.variables.get(found["name"], found["default"] or ""), str(value)
+        )
         for name, address in self.addresses.items():
             text = text.replace(name, address)
         return text
