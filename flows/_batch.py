@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,17 @@ from prefect.client.schemas.objects import FlowRun, State
 from hetzner_cloud.sanitize import printable
 from snapshot_protection.error_info import ErrorInfo
 from snapshot_protection.protection_report import ProjectReport, ProtectionReport
+
+_MIN_PROJECTS = (
+    25  # a flow run's start costs as much as protecting the snapshots of so many projects, or more
+)
+_MAX_PROJECTS = 200  # as many as a flow run works on at once
+
+
+def automatic_size(projects: int, max_concurrent: int) -> int:
+    """Return how many projects have a flow run together, so that those in progress at once end together."""
+    rounds = ceil(projects / (_MAX_PROJECTS * max_concurrent))
+    return max(_MIN_PROJECTS, ceil(projects / (rounds * max_concurrent)))
 
 
 @dataclass

@@ -12,12 +12,12 @@ from prefect.states import Failed
 
 from blocks.projects import find_projects
 from blocks.snapshot_policy import load_policy
-from flows._batch import Batch
+from flows._batch import Batch, automatic_size
 from flows._batch_decisions import Patience
 from flows._batch_runs import BatchRuns
 from flows._conclusion import finish_run
 from flows._fan_out import FanOut
-from flows._form_fields import Count, TimeoutSeconds
+from flows._form_fields import Count, CountOrAutomatic, TimeoutSeconds
 from flows._run_context import returned_state
 from flows._run_names import protection_on_workers_run_name
 from hetzner_cloud.errors import HetznerCloudError
@@ -36,7 +36,7 @@ async def protect_on_workers(
     projects: list[str] = [],  # noqa: B006 - the UI's form needs a list to add to; it is never changed
     label_selector: str = "",
     timeout_seconds: TimeoutSeconds = 900,
-    projects_per_run: Count = 10,
+    projects_per_run: CountOrAutomatic = 0,
     max_concurrent_runs: Count = 4,
     policy: str = "default",
 ) -> ProtectionReport:
@@ -52,7 +52,8 @@ async def protect_on_workers(
         projects: The names of the credentials blocks to use. Empty: every saved one.
         label_selector: Only snapshots with these labels, e.g. env=prod or protect!=no. Empty: all.
         timeout_seconds: How long each project's run waits for the actions after the last one was started.
-        projects_per_run: How many projects have a flow run together.
+        projects_per_run: How many projects have a flow run together. 0: as many as make the runs equal, from
+            25 to 200.
         max_concurrent_runs: How many of these runs are in progress at once.
         policy: The name of the Snapshot Policy block that defines which snapshots need no protection. If no
             default is saved, every snapshot must be protected.
@@ -73,9 +74,10 @@ async def protect_on_workers(
             "policy": policy,
         }
         await load_policy(policy)  # here only to fail before anything is started: each batch loads it by name
-        size = validate_count(projects_per_run, "projects in a run")
+        size = validate_count(projects_per_run, "projects in a run", least=0)
         max_concurrent = validate_count(max_concurrent_runs, "runs at once")
         names = await find_projects(projects)
+        size = size or automatic_size(len(names), max_concurrent)
         reports = await _protect(_split(names, size, parameters), timeout_seconds, max_concurrent)
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))

@@ -21,14 +21,16 @@ def validate_grace(hours: object) -> float:
     return hours
 
 
-def validate_count(value: object, what: str) -> int:
-    """Return a whole number from 1 on.
+def validate_count(value: object, what: str, *, least: int = 1) -> int:
+    """Return a whole number from 1, or `least`, on.
 
     Raises:
         InvalidArgumentError: It is anything else; `what` names what it counts.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgumentError(f"The number of {what} must be 1 or more, not {printable_repr(value)}.")
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidArgumentError(
+            f"The number of {what} must be {least} or more, not {printable_repr(value)}."
+        )
     return value
 
 

@@ -32,9 +32,9 @@ BOUNDED: list[tuple[Flow[..., Any], str, Validate, list[Any], list[Any]]] = [
     (
         protect_on_workers,
         "projects_per_run",
-        lambda value: parameters.validate_count(value, "projects"),
-        [1, 10],
-        [0, -1],
+        lambda value: parameters.validate_count(value, "projects", least=0),
+        [0, 1, 10],
+        [-1],
     ),
     (
         protect_on_workers,

@@ -70,7 +70,7 @@ def test_a_page_without_a_readable_report_has_none(page: str) -> None:
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"projects_per_run": 0}, "number of projects in a run must be 1 or more, not 0"),
+        ({"projects_per_run": -1}, "number of projects in a run must be 0 or more, not -1"),
         ({"max_concurrent_runs": -1}, "number of runs at once must be 1 or more"),
         ({"timeout_seconds": 0}, "timeout must be more than 0"),
         ({"label_selector": "a in (b"}, "label selector"),
