@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks import auditing, fan_out, many_projects, protecting, pruning, start_up
+from benchmarks import auditing, fan_out, many_projects, protecting, pruning, scaling, start_up
 from benchmarks.bench import PROJECT, Bench
 from benchmarks.goals import goals
 from benchmarks.prefect_side import save_projects
@@ -30,6 +30,7 @@ _SECTIONS: dict[str, Callable[[Bench], None]] = {
     "protect": protecting.measure,
     "projects": many_projects.measure,
     "fan_out": fan_out.measure,
+    "scaling": scaling.measure,
 }
 _IN_BACKGROUND = "one_by_one"
 

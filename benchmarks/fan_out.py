@@ -25,8 +25,7 @@ from playground.server import ROOT, PrefectServer, prefect_server, worker
 
 _PROJECTS = 40
 _SNAPSHOTS = 20
-_PROJECTS_PER_RUN = 5
-_RUNS_AT_ONCE = 4
+_BATCHES = {"projects_per_run": 5, "max_concurrent_runs": 4}
 _LIMIT = 3  # flow runs of a worker
 _SLOW = {"latency_seconds": 1.0}
 _ONE, _TWO, _TWO_ONE_KILLED = "one", "two", "two, one of them killed"
@@ -49,8 +48,8 @@ def measure(bench: Bench) -> None:
     ):
         names = [f"project-{number:02}" for number in range(1, _PROJECTS + 1)]
         save_projects(server, names, cloud.endpoint)
-        _command(server, "deploy")
-        _command(server, "prefect", "automation", "create", "--from-file", str(_ZOMBIE_RUNS))
+        run_command(server, "deploy")
+        run_command(server, "prefect", "automation", "create", "--from-file", str(_ZOMBIE_RUNS))
         for case in (_ONE, _TWO, _TWO_ONE_KILLED):
             cloud.renew(*({**project(_SNAPSHOTS, token=name), **_SLOW} for name in names))
             result = _measure(server, cloud, home, case)
@@ -58,24 +57,24 @@ def measure(bench: Bench) -> None:
 
 
 def _measure(server: PrefectServer, cloud: FakeCloud, home: Path, case: str) -> dict[str, Any]:
-    with _worker(server, home / "first"), ExitStack() as later:
+    with start_worker(server, home / "first"), ExitStack() as later:
         started = time.monotonic()
-        flow_run = _start()
-        _wait_until(lambda: _state_of(flow_run).is_running())  # the first worker has it
+        flow_run = start_fan_out(**_BATCHES)
+        wait_until(lambda: state_of(flow_run).is_running())  # the first worker has it
         if case != _ONE:
-            second = later.enter_context(_worker(server, home / "second")).pid
+            second = later.enter_context(start_worker(server, home / "second")).pid
             if case == _TWO_ONE_KILLED:
-                _wait_until(lambda: len(_processes_of(second)) > 1 and _changes(cloud) > _MIDWAY)
+                wait_until(lambda: len(_processes_of(second)) > 1 and _changes(cloud) > _MIDWAY)
                 for pid in _processes_of(second):
                     os.kill(pid, signal.SIGKILL)
-        _wait_until(lambda: _state_of(flow_run).is_final())
+        wait_until(lambda: state_of(flow_run).is_final())
         seconds = time.monotonic() - started
     protected = sum(one["protected"] for one in cloud.stats()["projects"])
     return {
         "snapshots": _PROJECTS * _SNAPSHOTS,
         "protected": protected,
         "seconds": seconds,
-        **_outcome(flow_run),
+        **outcome(flow_run),
     }
 
 
@@ -83,17 +82,20 @@ def _changes(cloud: FakeCloud) -> int:
     return int(cloud.stats()["operations"].get("change_image_protection", 0))
 
 
-def _worker(server: PrefectServer, folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+def start_worker(
+    server: PrefectServer, folder: Path, limit: int = _LIMIT
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Start a worker."""
     folder.mkdir(parents=True, exist_ok=True)
-    return worker(server, folder, limit=_LIMIT)
+    return worker(server, folder, limit=limit)
 
 
-def _start() -> FlowRun:
-    parameters = {"projects_per_run": _PROJECTS_PER_RUN, "max_concurrent_runs": _RUNS_AT_ONCE}
+def start_fan_out(**parameters: int) -> FlowRun:
     return cast("FlowRun", run_deployment(_FAN_OUT, parameters=parameters, timeout=0, as_subflow=False))
 
 
-def _state_of(flow_run: FlowRun) -> State:
+def state_of(flow_run: FlowRun) -> State:
+    """Read its state."""
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(flow_run.id).state
     if state is None:
@@ -101,14 +103,15 @@ def _state_of(flow_run: FlowRun) -> State:
     return state
 
 
-def _outcome(flow_run: FlowRun) -> dict[str, Any]:
+def outcome(flow_run: FlowRun) -> dict[str, Any]:
+    """Read what came of it."""
     wanted = FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [flow_run.id]}})
     with get_client(sync_client=True) as client:
         parts = client.read_flow_runs(flow_run_filter=wanted)
     return {
         "runs": len(parts),
         "crashed": sum(bool(part.state and part.state.is_crashed()) for part in parts),
-        "report": f"{_state_of(flow_run).name}: {_state_of(flow_run).message}",
+        "report": f"{state_of(flow_run).name}: {state_of(flow_run).message}",
     }
 
 
@@ -124,7 +127,12 @@ def _processes_of(worker_pid: int) -> list[int]:
     return found
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        RuntimeError: It takes a quarter of an hour.
+    """
     deadline = time.monotonic() + _MAX_SECONDS
     while not condition():
         if time.monotonic() > deadline:
@@ -132,5 +140,6 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _command(server: PrefectServer, *module: str) -> None:
+def run_command(server: PrefectServer, *module: str) -> None:
+    """Run a module of this environment."""
     subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=server.environment, check=True)  # noqa: S603 - ours
