@@ -35,8 +35,10 @@ _TIME = TypeAdapter(datetime)
 def _time_or_none(value: object) -> datetime | None:
     """Return a time in UTC; an invalid one, also a number of seconds, is no reason to lose a snapshot."""
     is_date = isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-")
+    if not is_date:
+        return None
     try:
-        time = _TIME.validate_python(value if is_date else None)
+        time = _TIME.validate_python(value)
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValidationError, OverflowError):
         return None

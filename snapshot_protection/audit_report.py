@@ -1,10 +1,11 @@
 """An audit's report: the findings of all projects, their counts, and the message in one line. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.audit_baseline import PolicyVersion
@@ -47,7 +48,7 @@ class AuditReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     audited: datetime
-    projects: tuple[ProjectAudit, ...]
+    projects: tuple[ProjectAudit, ...] = Field(repr=False)  # asyncio makes the repr of what a run returns
     label_selector: str = ""
     grace_hours: float = 0
     policy: NamedPolicy = NamedPolicy()
@@ -55,7 +56,7 @@ class AuditReport(BaseModel):
     note: str = ""
     is_record_unreadable: bool = False
 
-    @property
+    @cached_property
     def distinct(self) -> list[ProjectAudit]:
         """The projects, each once, however many tokens of it were used."""
         return [project for project in self.projects if not project.duplicate_of]
@@ -65,7 +66,7 @@ class AuditReport(BaseModel):
         """The projects whose snapshots could not be listed."""
         return [project for project in self.projects if project.error]
 
-    @property
+    @cached_property
     def unreadable(self) -> list[str]:
         """What could not be read in projects that could, each in one line."""
         return [
@@ -77,12 +78,12 @@ class AuditReport(BaseModel):
             )
         ]
 
-    @property
+    @cached_property
     def finding_counts(self) -> Counter[str]:
         """How many snapshots had each finding."""
         return Counter(finding.finding for project in self.distinct for finding in project.findings)
 
-    @property
+    @cached_property
     def unprotected(self) -> int:
         """How many snapshots should be protected and are not."""
         return sum(len(project.unprotected) for project in self.distinct)
@@ -112,23 +113,31 @@ class AuditReport(BaseModel):
             return "Missing"
         return "Baseline lost" if self.with_history_lost else "Completed"
 
-    @property
+    @cached_property
     def with_protection_removed(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
         """The snapshots whose protection was removed, with their projects."""
-        pairs = [(project, finding) for project in self.distinct for finding in project.findings]
-        return [(project, finding) for project, finding in pairs if finding.protection_removed]
+        return self._with_projects(lambda finding: finding.protection_removed)
 
-    @property
+    @cached_property
     def with_exemption_expired(self) -> list[tuple[ProjectAudit, SnapshotFinding]]:
         """The snapshots that should be protected again, with their projects."""
-        pairs = [(project, finding) for project in self.distinct for finding in project.findings]
-        return [(project, finding) for project, finding in pairs if finding.finding == "exemption_expired"]
+        return self._with_projects(lambda finding: finding.finding == "exemption_expired")
 
     @property
     def policy_before(self) -> PolicyVersion | None:
         """The policy of the last audit, if this one follows another or it has changed."""
         before = [project.policy_before for project in self.projects if project.policy_before]
         return max(before, key=lambda version: version.audited, default=None)
+
+    def _with_projects(
+        self, is_wanted: Callable[[SnapshotFinding], bool]
+    ) -> list[tuple[ProjectAudit, SnapshotFinding]]:
+        return [
+            (project, finding)
+            for project in self.distinct
+            for finding in project.findings
+            if is_wanted(finding)
+        ]
 
 
 class AuditFailedError(HetznerCloudError):

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hetzner_cloud.errors import HetznerCloudError
 from snapshot_protection.embedding import embed, extract
@@ -50,7 +50,7 @@ class ProtectionReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     dry_run: bool
-    projects: tuple[ProjectReport, ...]
+    projects: tuple[ProjectReport, ...] = Field(repr=False)  # asyncio makes the repr of what a run returns
     label_selector: str = ""
 
     def dump(self) -> str:

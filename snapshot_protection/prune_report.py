@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.prices import Pricing
@@ -71,7 +71,9 @@ class PruneReport(_Record):
     policy: str
     quarantine_days: float
     max_deletions: int
-    projects: tuple[ProjectPruneReport, ...]
+    projects: tuple[ProjectPruneReport, ...] = Field(
+        repr=False
+    )  # asyncio makes the repr of what a run returns
     approved_by: str = ""
     nothing_to_prune: str = ""
 
