@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from benchmarks import fleet
 from benchmarks.goals import goals
 from benchmarks.results import Results, fill_page, read_results, table, write_sections
 from benchmarks.tables import TABLES, Table, of_section
@@ -18,7 +19,15 @@ def main(path: Path) -> None:
     results = read_results(path)
     found = {name: of_section(results, name) for name in TABLES}
     texts = write_sections(found, {name: partial(_written, make) for name, make in TABLES.items()})
-    fill_page(PAGE, {"goals": _in_markdown(goals(results)), **texts})
+    computed = {"goals": goals(results)} | {
+        name: make(found["scaling"])
+        for name, make in {
+            "fleet": fleet.fleet,
+            "needs": fleet.needs,
+            "rate_limits": fleet.rate_limits,
+        }.items()
+    }
+    fill_page(PAGE, {name: _in_markdown(made) for name, made in computed.items()} | texts)
     print(f"{PAGE.name}: written, {sum(map(len, results.values()))} figures")
 
 

@@ -12,7 +12,9 @@ from typing import NamedTuple
 _POLL_SECONDS = 0.25
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KINDS = {  # by what their command lines contain
-    "flow run": re.compile(r"_workspace_runtime_bootstrap|prefect\.engine|prefect\.flow_engine"),
+    "flow run": re.compile(
+        r"_workspace_runtime_bootstrap|prefect\.engine|prefect\.flow_engine|benchmarks\.contenders"
+    ),
     "supervisor": re.compile(r"_workspace_supervisor"),
     "worker": re.compile(r"prefect worker start"),
     "server": re.compile(r"prefect server start|prefect\.server"),

@@ -128,6 +128,29 @@ def fan_out(results: Results) -> Table:
     return Table(f"Beyond one machine: {results[0]['projects']} projects on PostgreSQL", columns, rows)
 
 
+def scaling(results: Results) -> Table:
+    """One run of many projects, a fan-out over two workers, and an audit, with what they cost."""
+    rows = []
+    for size in _distinct(results, "projects"):
+        for name in _distinct(results, "contender"):
+            found = matching(results, contender=name, projects=size)
+            memory = (
+                f"{max(one[kind]['peak_bytes'] for one in found) / 1e6:.0f} MB"
+                for kind in ("flow run", "server")
+            )
+            cpu = (f"{median_of(_used(found, kind), 'cpu_seconds'):.0f} s" for kind in ("flow run", "server"))
+            written = (_whole(found, table) for table in ("task_run", "log", "events"))
+            seconds = f"{median_of(found, 'seconds'):.1f}"
+            rows.append([f"{size:,}", name, seconds, *cpu, *memory, *written, str(len(found))])
+    columns = ["projects", "what", "seconds", "CPU of flow runs", "CPU of the server"]
+    columns += ["memory of a flow run", "memory of the server", "task runs", "log lines", "events", "rounds"]
+    return Table(f"Projects of {results[0]['snapshots']} snapshots, on PostgreSQL", columns, rows)
+
+
+def _used(found: Results, kind: str) -> Results:
+    return [one[kind] for one in found]
+
+
 def _times(found: Results, lower_bound: float) -> Cells:
     seconds = median_of(found, "seconds")
     return [f"{seconds:.2f}", f"{seconds / lower_bound:.2f}", f"{median_of(found, 'process_seconds'):.2f}"]
@@ -165,4 +188,5 @@ TABLES: dict[str, Callable[[Results], Table]] = {
     "start_up": start_up,
     "projects": projects,
     "fan_out": fan_out,
+    "scaling": scaling,
 }
