@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,11 +11,12 @@ from typing import Any
 from blocks.credentials import HetznerCloudCredentials
 from blocks.projects import Project
 from flows._projects import run_isolated
+from flows._shared_read import SharedRead
 from hetzner_cloud.errors import HetznerCloudError
 from hetzner_cloud.models import Image
 from hetzner_cloud.unreadable_entries import UnreadableActionsError, UnreadableImagesError
 from records.baselines import BaselineStore
-from records.exemptions import load_exemptions
+from records.exemptions import StoredExemptions, latest_end, read_exemptions
 from records.pruned_snapshots import load_perhaps_pruned
 from snapshot_protection.audit import compare_with_baseline
 from snapshot_protection.audit_baseline import AuditBaseline, changed_policy, with_policy
@@ -45,6 +47,7 @@ class AuditOptions:
         grace_hours: Unprotected snapshots that are younger are not counted.
         policy: Which snapshots must be protected.
         policy_name: The name that the audit was given; `policy` has another if none of that name is saved.
+        exemptions: Reads the exemptions of all projects.
     """
 
     baselines: BaselineStore
@@ -52,6 +55,7 @@ class AuditOptions:
     grace_hours: float
     policy: NamedPolicy
     policy_name: str
+    exemptions: SharedRead[StoredExemptions]
     limiter: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, _MAX_CONCURRENT_REQUESTS))
 
     async def load_requirements(self, project: str, last_listed: datetime | None) -> AuditRequirements:
@@ -64,10 +68,17 @@ class AuditOptions:
         Raises:
             UnreadableExemptionsError: Which snapshots are exempt is unknown.
         """
+        stored = await self.exemptions()
+        exemptions = stored.under(project).of(project, latest=latest_end(datetime.now(UTC)))
         async with self.limiter:
-            exemptions = await load_exemptions(project, expired_days=_EXPIRED_DAYS)
             pruned = await load_perhaps_pruned(project, last_listed) if last_listed else {}
         return AuditRequirements(project, self.policy, self.policy_name, exemptions, pruned)
+
+
+def read_together(projects: Iterable[Project]) -> SharedRead[StoredExemptions]:
+    """Return what reads the exemptions of all these projects at once, also those that expired lately."""
+    names = [project.name for project in projects]
+    return SharedRead(lambda: read_exemptions(names, now=datetime.now(UTC), expired_days=_EXPIRED_DAYS))
 
 
 async def audit_project(project: Project, options: AuditOptions) -> ProjectAudit:

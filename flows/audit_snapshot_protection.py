@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.states import Completed, Failed
 
 from blocks.snapshot_policy import load_policy
-from flows._audit_project import AuditOptions, audit_project
+from flows._audit_project import AuditOptions, audit_project, read_together
 from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
 from flows._form_fields import GraceHours
@@ -76,7 +76,9 @@ async def audit_snapshot_protection(
     except HetznerCloudError as error:
         return returned_state(Failed(message=str(error), data=error))
     chosen, began = covered.projects, datetime.now(UTC)
-    options = AuditOptions(BaselineStore(selector), selector, grace_hours, followed, policy)
+    options = AuditOptions(
+        BaselineStore(selector), selector, grace_hours, followed, policy, read_together(chosen)
+    )
     audits = await for_each_project(chosen, lambda project: audit_project(project, options))
     endpoints = {one.name: normalize_endpoint(one.credentials.endpoint) for one in chosen if one.credentials}
     report = AuditReport(

@@ -1,8 +1,9 @@
 """The approved exemptions of a project: each run that unprotects stores its own, and readers merge them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -53,6 +54,10 @@ class StoredExemptions:
         records = (record for versions in self.versions.values() for record in versions.values() if record)
         return merge(records) if latest is None else merge(records, latest=latest)
 
+    def under(self, name: str) -> Self:
+        """Return what is stored under one of the names."""
+        return replace(self, versions={name: self.versions.get(name, {})})
+
 
 async def read_exemptions(
     names: Collection[str], *, now: datetime, expired_days: float = 0
@@ -73,17 +78,6 @@ async def read_exemptions(
         name = by_key[str(version.key)]
         versions.setdefault(name, {})[version.id] = _load(name, version)
     return StoredExemptions(versions)
-
-
-async def load_exemptions(project: str, *, expired_days: float = 0) -> dict[int, Exemption]:
-    """Load the exemptions of one project.
-
-    Raises:
-        UnreadableExemptionsError: A version is not readable; no snapshot may be taken for exempt, or for not.
-    """
-    now = datetime.now(UTC)
-    stored = await read_exemptions([project], now=now, expired_days=expired_days)
-    return stored.of(project, latest=latest_end(now))
 
 
 def latest_end(now: datetime) -> datetime:

@@ -10,11 +10,11 @@ from prefect.states import Cancelled
 
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer, worker
-from records.exemptions import load_exemptions
 from tests.support.automations import create_automations, notifications, save_notification_block
 from tests.support.deployed_runs import resume
 from tests.support.deployments import PROTECT, finished, make_deploy, runs_of
 from tests.support.fixtures import MakeSandbox, SaveProject
+from tests.support.stored_exemptions import load_exemptions
 from tests.support.unprotect_runs import (
     ANSWER,
     REASON,

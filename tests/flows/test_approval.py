@@ -17,13 +17,13 @@ from flows._unprotect_project import UnprotectRequest
 from flows.unprotect_snapshots import unprotect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
 from hetzner_cloud.models import Image
-from records.exemptions import load_exemptions
 from sandbox import Fault
 from snapshot_protection.unprotect_plan import MAX_ATTEMPTS, ApprovalRequest, UnprotectPlan, make_plan
 from tests.support.api_json import image_json
 from tests.support.deployed_runs import execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, run
+from tests.support.stored_exemptions import load_exemptions
 from tests.support.unprotect_runs import (
     ANSWER,
     REASON,

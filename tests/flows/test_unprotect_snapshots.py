@@ -15,7 +15,6 @@ from flows._unprotect_project import UnprotectRequest
 from flows.protect_snapshots import protect_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
 from hetzner_cloud.errors import InvalidArgumentError
-from records.exemptions import load_exemptions
 from sandbox import Fault
 from snapshot_protection.outcomes import WaitResult
 from snapshot_protection.unprotect_report import UnprotectReport
@@ -23,6 +22,7 @@ from tests.support.aged_records import vacuum_run
 from tests.support.deployed_runs import ensure_deployment, execute, resume
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import artifacts_of, run
+from tests.support.stored_exemptions import load_exemptions
 from tests.support.unprotect_runs import (
     ANSWER,
     REASON,

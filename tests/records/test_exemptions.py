@@ -8,8 +8,9 @@ from prefect import flow
 from prefect.artifacts import Artifact, acreate_markdown_artifact
 
 from playground.server import PrefectServer
-from records.exemptions import UnreadableExemptionsError, load_exemptions, save_exemptions
+from records.exemptions import UnreadableExemptionsError, save_exemptions
 from snapshot_protection.exemptions import Exemption, ExemptionRecord
+from tests.support.stored_exemptions import load_exemptions
 
 
 def _record(

@@ -11,7 +11,6 @@ from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
 from playground.server import free_port
-from records.exemptions import load_exemptions
 from sandbox import Sandbox
 from tests.support.audit_runs import audit
 from tests.support.audit_runs import report_of as audit_report_of
@@ -21,6 +20,7 @@ from tests.support.figures import RecordFigure
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.flow_runs import Run, run
 from tests.support.protection_runs import operations, outcomes_of, report_of, unprotected
+from tests.support.stored_exemptions import load_exemptions
 from tests.support.unprotect_matrix import UnprotectCell, expected_of_unprotect, unprotect_cells
 from tests.support.unprotect_runs import outcomes_of as unprotect_outcomes_of
 

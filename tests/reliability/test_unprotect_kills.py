@@ -12,11 +12,11 @@ from prefect.states import Crashed
 
 from flows.protect_snapshots import protect_snapshots
 from playground.server import PrefectServer
-from records.exemptions import load_exemptions
 from sandbox import Sandbox
 from tests.support.deployed_runs import ensure_deployment
 from tests.support.fixtures import MakeSandbox, SaveProject
 from tests.support.shell import ROOT, environment_of
+from tests.support.stored_exemptions import load_exemptions
 from tests.support.unprotect_runs import scheduled_protection
 from tests.support.waits import until
 

@@ -6,7 +6,15 @@ from uuid import uuid4
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 
+from records.exemptions import latest_end, read_exemptions
 from snapshot_protection.exemptions import Exemption, ExemptionRecord
+
+
+async def load_exemptions(project: str, *, expired_days: float = 0) -> dict[int, Exemption]:
+    """Load the exemptions of a project, as runs do."""
+    now = datetime.now(UTC)
+    stored = await read_exemptions([project], now=now, expired_days=expired_days)
+    return stored.of(project, latest=latest_end(now))
 
 
 async def store_exemptions(project: str, *image_ids: int, hours: float = 24) -> None:
