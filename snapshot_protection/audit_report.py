@@ -48,7 +48,7 @@ class AuditReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     audited: datetime
-    projects: tuple[ProjectAudit, ...] = Field(repr=False)  # asyncio makes the repr of what a run returns
+    projects: tuple[ProjectAudit, ...] = Field(repr=False)  # asyncio makes the repr of a run's result
     label_selector: str = ""
     grace_hours: float = 0
     policy: NamedPolicy = NamedPolicy()

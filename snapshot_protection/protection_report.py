@@ -50,7 +50,7 @@ class ProtectionReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     dry_run: bool
-    projects: tuple[ProjectReport, ...] = Field(repr=False)  # asyncio makes the repr of what a run returns
+    projects: tuple[ProjectReport, ...] = Field(repr=False)  # asyncio makes the repr of a run's result
     label_selector: str = ""
 
     def dump(self) -> str:

@@ -71,9 +71,7 @@ class PruneReport(_Record):
     policy: str
     quarantine_days: float
     max_deletions: int
-    projects: tuple[ProjectPruneReport, ...] = Field(
-        repr=False
-    )  # asyncio makes the repr of what a run returns
+    projects: tuple[ProjectPruneReport, ...] = Field(repr=False)  # asyncio makes the repr of a run's result
     approved_by: str = ""
     nothing_to_prune: str = ""
 

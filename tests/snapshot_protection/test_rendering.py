@@ -5,8 +5,13 @@ import logging
 import pytest
 
 from snapshot_protection import embedding
+from snapshot_protection.audit_report import AuditFailedError
 from snapshot_protection.interrupted_runs import InterruptedRuns
-from snapshot_protection.protection_report import ProtectionReport, format_message
+from snapshot_protection.protection_report import (
+    ProtectionReport,
+    SnapshotsNotProtectedError,
+    format_message,
+)
 from snapshot_protection.rendered_report import LogLine
 from snapshot_protection.rendering import render_audit_report, render_protection_report
 from tests.support import audit_reports as audits
@@ -116,3 +121,12 @@ def test_thousands_of_different_errors_are_joined_into_fewer_log_lines_and_each_
     lines = render_protection_report(protection.report(*failed), is_whole=True).log_lines
     assert [line.level for line in lines] == [logging.ERROR] * 80
     assert sum(line.text.count("failed") for line in lines) == 2_000
+
+
+def test_the_repr_of_a_report_and_of_its_error_does_not_grow_with_the_snapshots() -> None:
+    """When a run ends, asyncio makes the repr of what it returns, twice: of thousands, it takes long."""
+    findings = [audits.finding(number) for number in range(1, 1_001)]
+    outcomes = [protection.outcome(number) for number in range(1, 1_001)]
+    audit, protected = audits.report(audits.project(*findings)), protection.report(*outcomes)
+    for result in (audit, protected, AuditFailedError(audit), SnapshotsNotProtectedError(protected)):
+        assert len(repr(result)) < 1_000
