@@ -196,7 +196,7 @@ async def test_named_projects_are_loaded_in_one_request(
 @pytest.mark.parametrize(
     "result",
     [httpx.ReadTimeout("slow"), httpx.Response(200, text="<html>"), httpx.Response(200, json=[{"name": 1}])],
-    ids=["time-out", "no JSON", "no block"],
+    ids=["timeout", "no JSON", "no block"],
 )
 async def test_named_projects_are_loaded_each_by_itself_where_they_cannot_be_together(
     save_project: SaveProject,
