@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import fastapi.encoders  # noqa: F401 - imported by Prefect in a process's first run, unless a worker made that
 from prefect.client.schemas.objects import State
 
 from benchmarks.contenders.job import Job, run_job

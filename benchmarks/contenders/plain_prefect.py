@@ -1,5 +1,6 @@
 """A flow of ten minutes' work with Prefect and the official package: two tasks for each snapshot."""
 
+import fastapi.encoders  # noqa: F401 - imported by Prefect in a process's first run, unless a worker made that
 from hcloud import Client
 from hcloud.actions import BoundAction
 from hcloud.images import Image
