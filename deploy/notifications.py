@@ -1,7 +1,7 @@
 """The automations of `docs/automations`: all created for one notification block, updated, removed together.
 
-Most send notifications; two mark dead flow runs as Crashed. `set_block` makes them as they are described there.
-Whether one is enabled stays the operator's.
+Most send notifications, two mark dead flow runs as Crashed. `set_block` makes them as they are described
+there. Whether one is enabled stays the operator's.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -63,7 +63,7 @@ async def set_block(client: PrefectClient, block: str) -> AsyncIterator[Done]:
 
 
 async def list_automations(client: PrefectClient) -> AsyncIterator[Done]:
-    """Yield for each automation whether it exists, is enabled, and where it sends to, or what else it does."""
+    """Yield for each automation whether it exists, is enabled, and where it sends to or what it does."""
     for described in read_descriptions():
         found = await _find(client, described.name)
         states = [f"{_state(one)}, {await _describe_actions(client, one)}" for one in found]
@@ -147,7 +147,7 @@ async def _update(client: PrefectClient, existing: Automation, described: Automa
 
 
 async def _find(client: PrefectClient, name: str) -> list[Automation]:
-    """Find those of a name: an enabled one first, so that no merge of duplicates disables; then always the same."""
+    """Find those of a name, always in the same order: of duplicates, an enabled one is kept."""
     found = await client.read_automations_by_name(name)
     return sorted(found, key=lambda one: (not one.enabled, str(one.id)))
 
