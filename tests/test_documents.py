@@ -15,7 +15,7 @@ from tests.support.import_graph import modules
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*pages(), ROOT / "SECURITY.md"]
 INDEX = ROOT / "docs" / "README.md"
-OF_THE_SHELL = {"source", "read", "export", "git", "cd", "cp", "chmod", "rm"}
+OF_THE_SHELL = {"source", "read", "export", "git", "cd", "cp", "chmod", "rm", "umask"}
 OF_THE_SYSTEM = {"apt", "install", "tee", "systemctl", "psql", "createdb", "dropdb"}
 RUN_BY = {  # each command that a guide names, and the file that runs it, or compares it with what runs
     "make install": "Makefile",  # every target needs it

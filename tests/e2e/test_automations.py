@@ -123,6 +123,11 @@ async def test_zombie_runs_of_ours_are_marked_and_nothing_else_and_that_there_wa
         async def is_reported() -> bool:
             return any(last in one["body"] for one in received)
 
+        async def subjects() -> set[str]:
+            return {one["subject"] for one in received}
+
+        reported = f"protect-snapshots/on-demand Crashed: {dead['running'].name}"
+        await eventually(subjects, lambda found: reported in found)
         last = "Last complete audit: none since the automation was created, or none known since"
         await until(is_reported)
 
