@@ -9,9 +9,9 @@ notifications = App(name="notifications", help="Send what audits and runs report
 
 @notifications.command(name="set", help_epilogue=EXAMPLES["notifications set"])
 def set_block(block: str, /) -> int:
-    """Create or update the automations that send notifications, all for one block.
+    """Create or update all automations: those that send, all to one block, and those that mark dead runs.
 
-    Whether one that exists is enabled stays as it is.
+    Prints what it did with each. Whether one that exists is enabled stays as it is.
 
     Args:
         block: the notification block, as type/name; `prefect block ls` lists them

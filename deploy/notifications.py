@@ -1,6 +1,7 @@
-"""The automations that send notifications: all created for one notification block, updated, removed together.
+"""The automations of `docs/automations`: all created for one notification block, updated, removed together.
 
-`set_block` makes them as `docs/automations` describes them. Whether one is enabled stays the operator's.
+Most send notifications, two mark dead flow runs as Crashed. `set_block` makes them as they are described
+there. Whether one is enabled stays the operator's.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,7 @@ from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import BlockDocument
-from prefect.events.actions import SendNotification
+from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.exceptions import ObjectNotFound
 
@@ -36,12 +37,13 @@ class Done:
 
 
 def read_descriptions(block_document_id: UUID = _NO_BLOCK) -> list[AutomationCore]:
-    """Read the automations of `docs/automations` that send notifications, to one block."""
+    """Read the automations of `docs/automations`; those that send notifications send them to one block."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))]
+    files = [yaml.safe_load(text.replace(_PLACEHOLDER, str(block_document_id))) for text in texts]
     return [
-        AutomationCore.model_validate(yaml.safe_load(text.replace(_PLACEHOLDER, str(block_document_id))))
-        for text in texts
-        if _PLACEHOLDER in text
+        AutomationCore.model_validate(described)
+        for file in files
+        for described in file.get("automations", [file])  # as `prefect automation create` takes them
     ]
 
 
@@ -61,10 +63,10 @@ async def set_block(client: PrefectClient, block: str) -> AsyncIterator[Done]:
 
 
 async def list_automations(client: PrefectClient) -> AsyncIterator[Done]:
-    """Yield for each automation whether it exists, is enabled, and where it sends to."""
+    """Yield for each automation whether it exists, is enabled, and where it sends to or what it does."""
     for described in read_descriptions():
         found = await _find(client, described.name)
-        states = [f"{_state(one)}, {await _describe_blocks(client, one)}" for one in found]
+        states = [f"{_state(one)}, {await _describe_actions(client, one)}" for one in found]
         yield Done(described.name, "; ".join(states) or "missing")
 
 
@@ -145,8 +147,9 @@ async def _update(client: PrefectClient, existing: Automation, described: Automa
 
 
 async def _find(client: PrefectClient, name: str) -> list[Automation]:
-    """Find those of a name, always in the same order."""
-    return sorted(await client.read_automations_by_name(name), key=lambda one: str(one.id))
+    """Find those of a name, always in the same order: of duplicates, an enabled one is kept."""
+    found = await client.read_automations_by_name(name)
+    return sorted(found, key=lambda one: (not one.enabled, str(one.id)))
 
 
 def _core(automation: Automation) -> AutomationCore:
@@ -161,9 +164,13 @@ def _blocks_of(automation: Automation) -> list[UUID]:
     return [one.block_document_id for one in automation.actions if isinstance(one, SendNotification)]
 
 
-async def _describe_blocks(client: PrefectClient, automation: Automation) -> str:
+async def _describe_actions(client: PrefectClient, automation: Automation) -> str:
     blocks: Sequence[str] = [await _describe(client, one) for one in _blocks_of(automation)]
-    return f"sends to {', '.join(blocks)}" if blocks else "sends nothing"
+    if blocks:
+        return f"sends to {', '.join(blocks)}"
+    states = {one.state.value for one in automation.actions if isinstance(one, ChangeFlowRunState)}
+    marks = "".join(f": marks runs as {state.capitalize()}" for state in states)
+    return f"sends to no block{marks}"
 
 
 async def _describe(client: PrefectClient, block_document_id: UUID) -> str:

@@ -7,6 +7,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_SERVER_UI_STATIC_DIRECTORY
 
 from playground.server import WORKER_LIMIT
 from tests.support.guide_commands import typed_commands
@@ -30,6 +31,22 @@ def test_a_unit_starts_at_boot_and_again_without_a_limit_whenever_it_exits(unit:
     assert settings["Install"]["WantedBy"] == "multi-user.target"
     assert settings["Service"]["Restart"] == "always"  # not on-failure: an exit status of 0 is silence, too
     assert settings["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def environment_of(unit: Path) -> dict[str, str]:
+    """What the unit sets, from all its lines `Environment=`."""
+    lines = re.findall(r"^Environment=(.*)$", unit.read_text(), re.MULTILINE)
+    pairs = [pair.partition("=") for line in lines for pair in line.split()]
+    return {name: value for name, _, value in pairs}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_has_a_home_and_prefect_writes_only_where_its_user_may(unit: Path) -> None:
+    state = f"/var/lib/{read(unit)['Service']['StateDirectory']}"
+    environment = environment_of(unit)
+    assert {environment["HOME"], environment["PREFECT_HOME"]} == {state}  # a dynamic user has none
+    if unit.stem == "prefect-server":
+        assert environment[PREFECT_SERVER_UI_STATIC_DIRECTORY.name].startswith(f"{state}/")
 
 
 def test_the_worker_s_unit_starts_what_the_readme_starts() -> None:

@@ -1,4 +1,4 @@
-"""The automations that send notifications: set for one block, listed, tried, removed, on a real server."""
+"""The automations of docs/automations: set for one block, listed, tried, removed, on a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ from tests.support.automations import BLOCK, notifications, save_notification_bl
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_deployed")]
 NAMES = [one.name for one in read_descriptions()]
 SLUG = f"custom-webhook/{BLOCK}"
+SENDS, MARKS = f"sends to {SLUG}", "sends to no block: marks runs as Crashed"
 
 
 @pytest.fixture
@@ -39,8 +40,8 @@ async def states_of(done: AsyncIterator[Done]) -> set[str]:
     return {one.what async for one in done}
 
 
-def test_every_automation_that_sends_is_described() -> None:
-    assert len(NAMES) == 6
+def test_every_automation_is_described() -> None:
+    assert len(NAMES) == 8
     assert all(name.startswith("hetzner-snapshots - ") for name in NAMES)
 
 
@@ -52,13 +53,13 @@ async def test_they_are_created_for_a_block_kept_as_they_are_moved_to_another_an
     assert await states_of(set_block(client, SLUG)) == {"created"}
     created = await found(client)
     assert await states_of(set_block(client, SLUG)) == {"unchanged"}
-    assert await states_of(list_automations(client)) == {f"enabled, sends to {SLUG}"}
+    assert await states_of(list_automations(client)) == {f"enabled, {SENDS}", f"enabled, {MARKS}"}
 
     await client.pause_automation(created[0].id)
     await client.create_automation(read_descriptions(uuid4())[1])  # as an operator does by hand, too
-    as_set = {f"disabled, sends to {SLUG}", f"enabled, sends to {SLUG}"}
+    as_set = {f"disabled, {SENDS}", f"enabled, {SENDS}", f"enabled, {MARKS}"}
     [twice] = await states_of(list_automations(client)) - as_set
-    assert set(twice.split("; ")) == {f"enabled, sends to {SLUG}", "enabled, sends to a deleted block"}
+    assert set(twice.split("; ")) == {f"enabled, {SENDS}", "enabled, sends to a deleted block"}
 
     done = [one async for one in set_block(client, SLUG)]
     assert [one.what for one in done if one.name == created[0].name] == ["unchanged, disabled"]
@@ -70,6 +71,28 @@ async def test_they_are_created_for_a_block_kept_as_they_are_moved_to_another_an
     assert await states_of(remove_automations(client)) == {"deleted"}
     assert await found(client) == []
     assert await states_of(remove_automations(client)) == set()
+
+
+async def test_those_created_twice_by_hand_are_merged_and_stay_enabled_and_other_names_are_left_alone(
+    client: PrefectClient,
+) -> None:
+    await save_notification_block("http://127.0.0.1:9/")
+    [marking, *_] = [one for one in read_descriptions() if "heartbeat" in one.name]
+    ours = marking.model_copy(update={"name": "of another project", "enabled": False})
+    edited = marking.model_copy(update={"description": "edited", "enabled": False})
+    for one in (edited, edited, marking, ours):
+        await client.create_automation(one)
+    done = [one.what async for one in set_block(client, SLUG) if one.name == marking.name]
+    assert done == ["unchanged, a duplicate deleted, a duplicate deleted"]
+    [merged] = await client.read_automations_by_name(marking.name)
+    assert (merged.enabled, merged.description) == (True, marking.description)
+
+    await client.update_automation(merged.id, edited)
+    done = [one.what async for one in set_block(client, SLUG) if one.name == marking.name]
+    assert done == ["updated, disabled"]
+    assert await states_of(remove_automations(client)) == {"deleted"}
+    [left] = await client.read_automations()
+    assert (left.name, left.enabled) == ("of another project", False)
 
 
 async def test_two_that_set_them_at_once_leave_one_of_each(client: PrefectClient) -> None:

@@ -13,7 +13,7 @@ from flows.protect_snapshots import protect_snapshots
 from flows.prune_snapshots import prune_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
 from playground.server import PrefectServer
-from tests.support.automations import create_automations, notifications, save_notification_block
+from tests.support.automations import notifications, set_automations
 from tests.support.deployed_runs import create_run
 from tests.support.waits import until_async
 
@@ -34,8 +34,7 @@ async def test_only_a_run_that_waits_for_approval_notifies_with_its_snapshots_an
     prefect_api: PrefectServer, tmp_path: Path
 ) -> None:
     with notifications() as (url, received):
-        block = await save_notification_block(url)
-        create_automations(prefect_api, tmp_path, "approval-requested", block=block, within={})
+        await set_automations(url, tmp_path, within={})
         await suspend(unprotect_snapshots, "another", **_PARAMETERS)
         await suspend(protect_snapshots, "with-approval")
         run_id = await suspend(unprotect_snapshots, "with-approval", **_PARAMETERS)

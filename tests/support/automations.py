@@ -1,5 +1,6 @@
 """The automations of docs/automations, created as a user does, and what they send and do."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import yaml
@@ -15,6 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.filters import EventFilter
 
+from cli.notifications import set_notifications
 from playground.server import PrefectServer
 from tests.support.deploying import deploy_from
 from tests.support.loopback_servers import on_loopback
@@ -57,14 +60,26 @@ def create_automations(
     server: PrefectServer, folder: Path, name: str, *, block: UUID | None = None, within: Mapping[int, int]
 ) -> None:
     """Create those of a file with Prefect's command; `within` replaces their windows, in seconds."""
-    text = (FOLDER / f"{name}.yaml").read_text().replace("BLOCK_DOCUMENT_ID", str(block))
-    described = yaml.safe_load(text)
+    file = folder / f"{name}.yaml"
+    file.write_text(_described(name, within).replace("BLOCK_DOCUMENT_ID", str(block)))
+    deploy_from(folder, server, "prefect", "automation", "create", "--from-file", str(file))
+
+
+async def set_automations(url: str, folder: Path, *, within: Mapping[int, int]) -> None:
+    """Set all for a webhook with the command; `within` replaces their windows, in seconds."""
+    await save_notification_block(url)
+    for file in FOLDER.glob("*.yaml"):
+        (folder / file.name).write_text(_described(file.stem, within))
+    with patch("deploy.notifications.FOLDER", folder):
+        assert await asyncio.to_thread(set_notifications, f"custom-webhook/{BLOCK}") == 0
+
+
+def _described(name: str, within: Mapping[int, int]) -> str:
+    described = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     for automation in described.get("automations", [described]):
         trigger = automation["trigger"]
         trigger["within"] = within.get(trigger["within"], trigger["within"])
-    file = folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(described))
-    deploy_from(folder, server, "prefect", "automation", "create", "--from-file", str(file))
+    return yaml.safe_dump(described)
 
 
 async def emit(name: str, resource: dict[str, str], related: list[dict[str, str]], **payload: Any) -> None:
@@ -73,6 +88,17 @@ async def emit(name: str, resource: dict[str, str], related: list[dict[str, str]
     async with get_client() as client:
         response = await client._client.post("/events", json=[event | _now_and_id()])
         response.raise_for_status()
+
+
+def related_to(run: FlowRun, deployment: str) -> list[dict[str, str]]:
+    return [
+        {"prefect.resource.id": f"prefect.flow-run.{run.id}", "prefect.resource.role": "flow-run"},
+        {
+            "prefect.resource.id": f"prefect.deployment.{run.deployment_id}",
+            "prefect.resource.role": "deployment",
+            "prefect.resource.name": deployment,
+        },
+    ]
 
 
 def _now_and_id() -> dict[str, str]:

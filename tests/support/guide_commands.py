@@ -11,6 +11,8 @@ from prefect.testing.cli import invoke_and_assert
 
 ROOT = Path(__file__).parents[2]
 _COMMENT = re.compile(r"\s{2,}# .*$", re.MULTILINE)
+_HERE_DOCUMENT = re.compile(r" <<END$(?:\n.*)*?\nEND$", re.MULTILINE)
+_SUBSTITUTION = re.compile(r"\$\([^()]*\)")
 _KEYWORDS = re.compile(r"^(for \w+ in .*; do|done|\w+=\S*)$")
 
 
@@ -27,7 +29,8 @@ def typed_commands(text: str) -> list[str]:
 
 
 def simple_commands(typed: str) -> list[list[str]]:
-    """Split what is typed into its commands, each as its words; loops and assignments are none."""
+    """Split what is typed into its commands, each as its words; loops, assignments and input are none."""
+    typed = _SUBSTITUTION.sub("OUTPUT", _HERE_DOCUMENT.sub("", typed))
     lines = re.split(r"\n| && ", typed.replace("\\\n", " "))
     words = [shlex.split(line) for line in map(str.strip, lines) if not _KEYWORDS.match(line)]
     return [_without_assignments(one) for one in words]
