@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from sandbox.request import OperationRequest
@@ -11,10 +12,18 @@ Record = dict[str, Any]
 
 def sort_records(records: Iterable[Record], keys: Sequence[tuple[str, bool]]) -> list[Record]:
     """Sort by several keys, the most significant first; by id without any, and where all are the same."""
-    ordered = sorted(records, key=partial(_sort_value, "id"))
+    ordered = _sorted(records, "id")
     for key, descending in reversed(keys):  # sorting is stable, so the most significant goes last
-        ordered.sort(key=partial(_sort_value, key), reverse=descending)
+        ordered = _sorted(ordered, key, descending=descending)
     return ordered
+
+
+def _sorted(records: Iterable[Record], key: str, *, descending: bool = False) -> list[Record]:
+    records = list(records)
+    try:
+        return sorted(records, key=itemgetter(key), reverse=descending)
+    except (KeyError, TypeError):  # some are not as documented
+        return sorted(records, key=partial(_sort_value, key), reverse=descending)
 
 
 def _sort_value(key: str, record: Record) -> tuple[bool, bool, Any]:

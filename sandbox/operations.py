@@ -49,8 +49,11 @@ def _filter_by_fields(images: Iterable[Record], request: OperationRequest) -> li
         "name": request.values("name"),
         "bound_to": request.numbers("bound_to"),
     }
-    active = {key: values for key, values in filters.items() if values}
-    return [image for image in images if all(image.get(key) in values for key, values in active.items())]
+    found = list(images)
+    for key, values in filters.items():
+        if values:
+            found = [image for image in found if image.get(key) in values]
+    return found
 
 
 def get_image(sandbox: Sandbox, request: OperationRequest) -> OperationResponse:
