@@ -57,12 +57,12 @@ def measure(bench: Bench) -> None:
 
 
 def _measure(server: PrefectServer, cloud: FakeCloud, home: Path, case: str) -> dict[str, Any]:
-    with start_worker(server, home / "first"), ExitStack() as later:
+    with _worker(server, home / "first"), ExitStack() as later:
         started = time.monotonic()
         flow_run = start_fan_out(**_BATCHES)
         wait_until(lambda: state_of(flow_run).is_running())  # the first worker has it
         if case != _ONE:
-            second = later.enter_context(start_worker(server, home / "second")).pid
+            second = later.enter_context(_worker(server, home / "second")).pid
             if case == _TWO_ONE_KILLED:
                 wait_until(lambda: len(_processes_of(second)) > 1 and _changes(cloud) > _MIDWAY)
                 for pid in _processes_of(second):
@@ -82,12 +82,9 @@ def _changes(cloud: FakeCloud) -> int:
     return int(cloud.stats()["operations"].get("change_image_protection", 0))
 
 
-def start_worker(
-    server: PrefectServer, folder: Path, limit: int = _LIMIT
-) -> AbstractContextManager[subprocess.Popen[str]]:
-    """Start a worker."""
+def _worker(server: PrefectServer, folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
     folder.mkdir(parents=True, exist_ok=True)
-    return worker(server, folder, limit=limit)
+    return worker(server, folder, limit=_LIMIT)
 
 
 def start_fan_out(**parameters: int) -> FlowRun:

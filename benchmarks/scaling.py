@@ -13,12 +13,12 @@ import asyncpg  # type: ignore[import-untyped]
 from prefect.settings import temporary_settings
 
 from benchmarks.bench import Bench, Settings, project
-from benchmarks.fan_out import outcome, run_command, start_fan_out, start_worker, state_of, wait_until
+from benchmarks.fan_out import outcome, run_command, start_fan_out, state_of, wait_until
 from benchmarks.postgresql import postgresql
 from benchmarks.prefect_side import save_projects
 from benchmarks.process_watch import ProcessWatch, watch_processes
 from benchmarks.processes import FakeCloud, fake_cloud, run
-from playground.server import ROOT, WORKER_LIMIT, PrefectServer, prefect_server
+from playground.server import ROOT, WORKER_QUERY_SECONDS, PrefectServer, prefect_server, worker
 
 SNAPSHOTS = 10
 ONE_RUN, FAN_OUT, AUDIT = "one run", "fan-out, two workers", "audit, one run"
@@ -77,8 +77,9 @@ def _fan_out(
 @contextmanager
 def _online_worker(server: PrefectServer, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a worker as docs/systemd does, once it polls."""
+    folder.mkdir(exist_ok=True)
     log = folder / "worker.log"
-    with start_worker(server, folder, WORKER_LIMIT) as process:
+    with worker(server, folder, query_seconds=WORKER_QUERY_SECONDS) as process:
         wait_until(lambda: "started!" in log.read_text())
         yield process
 

@@ -1,5 +1,7 @@
 """What a flow run is part of, and the state that it ends in."""
 
+import gc
+from functools import cache
 from typing import TypeVar, cast
 
 from prefect.client.orchestration import get_client
@@ -7,6 +9,15 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 
 T = TypeVar("T")
+
+
+@cache
+def exclude_imports_from_collection() -> None:
+    """Spare the garbage collector what is there when the first run of a process begins: Prefect, mostly.
+
+    Looking through it again and again takes a tenth of the time of a run with 10,000 snapshots.
+    """
+    gc.freeze()
 
 
 def is_deployed() -> bool:

@@ -19,7 +19,12 @@ from flows._audited_projects import load_audited_projects
 from flows._conclusion import with_unpublished
 from flows._form_fields import GraceHours
 from flows._projects import for_each_project
-from flows._run_context import has_deployment_values, is_deployed, returned_state
+from flows._run_context import (
+    exclude_imports_from_collection,
+    has_deployment_values,
+    is_deployed,
+    returned_state,
+)
 from flows._run_names import audit_run_name
 from hetzner_cloud.config import normalize_endpoint
 from hetzner_cloud.environment import check_environment
@@ -67,6 +72,7 @@ async def audit_snapshot_protection(
             to fail; `report` has the details.
         InvalidArgumentError: A parameter is not usable; no request was sent.
     """
+    exclude_imports_from_collection()
     try:
         check_environment()
         selector, grace_hours = validate_label_selector(label_selector), validate_grace(grace_hours)

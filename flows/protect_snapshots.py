@@ -20,7 +20,7 @@ from flows._project_task_runs import protect_project_in_task_run
 from flows._projects import are_many, for_each_project
 from flows._protect_project import ProtectionOptions, protect_project
 from flows._requirements import RunRequirements
-from flows._run_context import is_deployed, returned_state
+from flows._run_context import exclude_imports_from_collection, is_deployed, returned_state
 from flows._run_names import protection_run_name
 from hetzner_cloud.environment import check_environment
 from hetzner_cloud.errors import HetznerCloudError
@@ -58,6 +58,7 @@ async def protect_snapshots(
         SnapshotsNotProtectedError: Something failed or is unfinished; `report` tells what.
         InvalidArgumentError: A parameter or the policy is not usable; no request was sent.
     """
+    exclude_imports_from_collection()
     try:
         check_environment()
         selector, timeout_seconds = validate_label_selector(label_selector), validate_timeout(timeout_seconds)

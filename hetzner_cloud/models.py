@@ -206,6 +206,8 @@ class Image(_Model):
         server, given = value.get("created_from"), value.get("unreadable")
         is_named = server is None or (isinstance(server, dict) and isinstance(server.get("name"), str))
         readable = {"server": is_named, "description": isinstance(value.get("description"), str)}
+        if all(readable.values()) and "unreadable" not in value:
+            return value
         known = given if isinstance(given, list | frozenset) else ()  # of an image that was read before
         return value | {"unreadable": [name for name in readable if name in known or not readable[name]]}
 

@@ -21,6 +21,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_SERVER_ANALY
 from playground.child_processes import end, start_child
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKER_QUERY_SECONDS = 5  # between polls of a worker in production; a poll costs 10 ms of CPU
 WORKER_LIMIT = 5  # flow runs at once: each costs 3 to 4 s of CPU to start, and 110 MB
 _LOG = "server.log"
 _LOOPBACK = "127.0.0.1"
@@ -167,7 +168,12 @@ def _try_lock(lock: TextIO) -> bool:
 
 @contextmanager
 def worker(
-    server: PrefectServer, folder: Path, *, limit: int = WORKER_LIMIT, python: str = sys.executable
+    server: PrefectServer,
+    folder: Path,
+    *,
+    limit: int = WORKER_LIMIT,
+    query_seconds: int = 1,
+    python: str = sys.executable,
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a worker of the pool `hetzner-cloud` in a folder, which gets its log.
 
@@ -175,10 +181,11 @@ def worker(
         server: Whose worker it is.
         folder: Becomes the working directory.
         limit: How many flow runs it takes at once, at most.
+        query_seconds: How often it looks for flow runs.
         python: The interpreter of the worker and its runs; its Prefect may be another version.
     """
     command = [python, "-m", "prefect", "worker", "start", "--pool", "hetzner-cloud", "--limit", str(limit)]
-    environment = {**server.environment, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment = {**server.environment, "PREFECT_WORKER_QUERY_SECONDS": str(query_seconds)}
     with (folder / "worker.log").open("w") as log:
         process = start_child(command, folder, environment, output=log, errors=log)
     try:

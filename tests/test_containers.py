@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from flows import __path__ as flow_folders
-from playground.server import WORKER_LIMIT
+from playground.server import WORKER_LIMIT, WORKER_QUERY_SECONDS
 from tests.support.composition import read_services
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +68,11 @@ def test_nothing_is_published_beyond_loopback_and_no_process_is_root_s() -> None
 
 def test_the_worker_of_the_image_has_a_limit() -> None:
     assert f'"--limit", "{WORKER_LIMIT}"]' in DOCKERFILE
+
+
+def test_the_worker_of_the_composition_polls_as_often_as_measured() -> None:
+    environment = read_services()["worker"]["environment"]
+    assert environment["PREFECT_WORKER_QUERY_SECONDS"] == WORKER_QUERY_SECONDS
 
 
 @pytest.mark.parametrize("name", ["PREFECT_AUTH_STRING", "POSTGRES_PASSWORD", "PREFECT_ENCRYPTION_KEY"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_SERVER_UI_STATIC_DIRECTORY
 
-from playground.server import WORKER_LIMIT
+from playground.server import WORKER_LIMIT, WORKER_QUERY_SECONDS
 from tests.support.guide_commands import typed_commands
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +53,11 @@ def test_the_worker_s_unit_starts_what_the_readme_starts() -> None:
     command = read(ROOT / "docs" / "systemd" / "prefect-worker.service")["Service"]["ExecStart"]
     assert command == f"{FOLDER}/.venv/bin/prefect worker start --pool hetzner-cloud --limit {WORKER_LIMIT}"
     assert command.removeprefix(f"{FOLDER}/.venv/bin/") in (ROOT / "README.md").read_text()
+
+
+def test_the_worker_s_unit_polls_as_often_as_measured() -> None:
+    environment = environment_of(ROOT / "docs" / "systemd" / "prefect-worker.service")
+    assert environment["PREFECT_WORKER_QUERY_SECONDS"] == str(WORKER_QUERY_SECONDS)
 
 
 def test_the_guide_installs_where_the_units_expect_it() -> None:

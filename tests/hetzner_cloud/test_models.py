@@ -274,3 +274,10 @@ def test_an_action_of_a_resource_whose_id_has_thousands_of_digits_has_no_image()
     action = Action.model_validate(action_json(1, resources=[{"id": int("9" * 4_000), "type": "image"}]))
     assert action.image_id is None
     assert len(str(action)) < 100
+
+
+@pytest.mark.parametrize("sent", [None, "description", 1, {}])
+def test_a_field_of_the_response_that_is_named_like_ours_costs_nothing(sent: object) -> None:
+    assert image(**image_json(), unreadable=sent).unreadable == frozenset()
+    without_description = image(**image_json(description=None), unreadable=sent)
+    assert without_description.unreadable == {"description"}

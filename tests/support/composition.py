@@ -49,8 +49,8 @@ class Composition:
         home = self.home / service
         home.mkdir(parents=True, exist_ok=True)
         also = {"PREFECT_HOME": str(home), "HOME": str(home), "DO_NOT_TRACK": "1"}
-        also |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_WORKER_QUERY_SECONDS": "1"}
-        return {**kept, **also, **own}
+        also |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+        return {**kept, **also, **own, "PREFECT_WORKER_QUERY_SECONDS": "1"}
 
     def command(self, service: str) -> list[str]:
         """Return the command of a service, by the programs of this environment."""
