@@ -36,7 +36,7 @@ test: install ## the quick suite
 	@$(PYTEST) -m "not e2e and not slow and not reliability"
 
 test-e2e: install ## the tests that start processes as a user does, or take seconds
-	@$(PYTEST) -m "(e2e or slow) and not reliability"
+	@$(PYTEST) --durations 15 -m "(e2e or slow) and not reliability"
 
 coverage: install ## the quick suite, and how many lines it runs; fails below the minimum in pyproject.toml
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \

@@ -29,6 +29,7 @@ _ROWS = ("flow_run", "task_run", "task_run_state", "flow_run_state", "log", "eve
 _EXPIRING = "events"  # which Prefect deletes after seven days
 _NIGHTS = 365
 _NIGHTS_OF_EVENTS = 7
+_DAYS_OF_RUNS = 90
 
 
 def requests_of(kind: str, snapshots: int) -> int:
@@ -123,7 +124,10 @@ def needs(results: Results) -> Table:
             _gigabytes(year + _NIGHTS * audit.expiring_bytes),
         ],
         ["… with events deleted after 7 days, as Prefect does", _gigabytes(year + events)],
-        ["… and flow runs after 30 days", _gigabytes(30 * audit.kept_bytes + events)],
+        [
+            f"… and flow runs after {_DAYS_OF_RUNS} days, as its vacuum does",
+            _gigabytes(_DAYS_OF_RUNS * audit.kept_bytes + events),
+        ],
     ]
     return Table("What that needs", ["what", "how much"], rows)
 

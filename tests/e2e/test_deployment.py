@@ -147,7 +147,6 @@ async def follow_the_guides(folder: Path) -> None:
     before = {run.id for run in await runs_of(PROTECT)}
     await save_notification_block("http://127.0.0.1:9/")
     calls = prefect_calls("deployments.md", "Run", folder)
-    calls += prefect_calls("notifications.md", "Zombie runs", folder)
     await run_sync_in_worker_thread(run_prefect, calls)
     assert await run_sync_in_worker_thread(set_notifications, f"custom-webhook/{BLOCK}") == 0
     parameters = [run.parameters for run in await new_runs(before)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+import flows._projects
 from flows.audit_snapshot_protection import audit_snapshot_protection
 from flows.protect_snapshots import protect_snapshots
 from flows.unprotect_snapshots import unprotect_snapshots
@@ -91,6 +92,35 @@ async def test_what_comes_of_a_fault_is_what_the_policy_says(
     monkeypatch: pytest.MonkeyPatch,
     record_figure: RecordFigure,
 ) -> None:
+    sandbox = _prepare(cell, make_sandbox, save_project, monkeypatch)
+    figure = {"flow": cell.flow, "place": cell.place, "fault": cell.name, "times": cell.times}
+    try:
+        async with asyncio.timeout(_CELL_SECONDS):
+            told = await _RUNS[cell.flow](cell, sandbox, refuse)
+    except BaseException:
+        record_figure("matrix", **figure, held=False)
+        raise
+    record_figure("matrix", **figure, held=True, told=told)
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("cell", [one for one in cells() if one.flow == "protect"], ids=str)
+async def test_it_is_the_same_in_the_one_task_run_that_a_project_of_many_has(
+    cell: Cell,
+    save_project: SaveProject,
+    make_sandbox: MakeSandbox,
+    refuse: Refuse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flows._projects, "_MAX_PROGRESS_BARS", 0)
+    sandbox = _prepare(cell, make_sandbox, save_project, monkeypatch)
+    async with asyncio.timeout(_CELL_SECONDS):
+        await _protect(cell, sandbox, refuse)
+
+
+def _prepare(
+    cell: Cell, make_sandbox: MakeSandbox, save_project: SaveProject, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
     if cell.name == "slower than the timeout":
         monkeypatch.setenv("HETZNER_CLOUD_REQUEST_TIMEOUT_SECONDS", "0.5")
     sandbox = make_sandbox(
@@ -101,14 +131,7 @@ async def test_what_comes_of_a_fault_is_what_the_policy_says(
         rate_limit=360_000,
     )
     save_project(_PROJECTS[cell.flow], sandbox)
-    figure = {"flow": cell.flow, "place": cell.place, "fault": cell.name, "times": cell.times}
-    try:
-        async with asyncio.timeout(_CELL_SECONDS):
-            told = await _RUNS[cell.flow](cell, sandbox, refuse)
-    except BaseException:
-        record_figure("matrix", **figure, held=False)
-        raise
-    record_figure("matrix", **figure, held=True, told=told)
+    return sandbox
 
 
 async def _protect(cell: Cell, sandbox: Sandbox, refuse: Refuse) -> str:

@@ -58,6 +58,8 @@ def prefect_calls(page: str, title: str, folder: Path, **replaced: str) -> list[
         for one in typed_commands(section(page, title))
         if {command[0] for command in simple_commands(one)} <= of_prefect and "--watch" not in one
     ]
+    if not typed:
+        raise LookupError(f"{page}, {title}: there is no command of Prefect")
     script = "\n".join(typed).replace("/tmp/", f"{folder}/")
     for name, value in replaced.items():
         script = re.sub(rf"^{name}=.*$", f"{name}={value}", script, flags=re.MULTILINE)
