@@ -115,8 +115,12 @@ class Cell:
 
     @property
     def has_sibling(self) -> bool:
-        """Whether the same fault always, and another of its kind once, hold the same."""
-        return self.times == "once" and self.name not in {self.first_of_its_kind, *_ALONE_OF_THEIR_KIND}
+        """Whether the same fault always, and another of its kind once, hold the same.
+
+        Of an audit also another of its kind, as often: it reads lists as a protection run does.
+        """
+        is_alone = self.name in {self.first_of_its_kind, *_ALONE_OF_THEIR_KIND}
+        return not is_alone and (self.times == "once" or self.flow == "audit")
 
     @property
     def first_of_its_kind(self) -> str:
