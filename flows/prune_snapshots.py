@@ -18,7 +18,7 @@ from flows._prune_lock import ThisRun
 from flows._prune_project import apply_plan
 from flows._prune_recovery import Recovery, recover_projects
 from flows._requirements import RunRequirements, now_utc
-from flows._run_context import is_deployed, returned_state
+from flows._run_context import exclude_imports_from_collection, is_deployed, returned_state
 from flows._run_names import prune_run_name
 from flows._write_ahead import before_any_change
 from hetzner_cloud.environment import check_environment
@@ -69,6 +69,7 @@ async def prune_snapshots(
         SnapshotsNotPrunedError: Something failed, or had to be protected again; `report` tells what.
         InvalidArgumentError: A parameter or the policy is not usable; no request was sent.
     """
+    exclude_imports_from_collection()
     try:
         check_environment()
         limits, timeout_seconds = validate_parameters(quarantine_days, max_deletions, timeout_seconds)
