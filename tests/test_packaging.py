@@ -33,6 +33,15 @@ def test_an_editable_install_is_nothing_but_the_path_of_the_checkout_and_the_com
         assert b"hetzner-snapshots = cli.app:main" in archive.read(entry_points)
 
 
+def test_no_file_but_a_picture_is_binary() -> None:
+    """What a tool leaves in the folder, e.g. a downloaded package, must not be committed with the rest."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert files
+    binary = [file.name for file in files if file.is_file() and b"\0" in file.read_bytes()]
+    assert {Path(name).suffix for name in binary} == {".png"}
+
+
 @pytest.mark.e2e
 def test_the_clients_types_are_known_to_a_program_outside_the_checkout(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
