@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,9 +36,9 @@ _ZOMBIE_RUNS = ROOT / "docs" / "automations" / "zombie-runs.yaml"
 _POLL_SECONDS = 0.2
 
 
-def measure(bench: Bench) -> None:
-    """Measure with one worker, with two, and with two of which one is killed midway."""
-    home = ROOT / "build" / "fan-out"
+@contextmanager
+def deployed_on_postgresql(home: Path) -> Iterator[tuple[PrefectServer, FakeCloud, str]]:
+    """Run a Prefect server with our deployments, a fake cloud, and PostgreSQL, whose URL is yielded, too."""
     shutil.rmtree(home, ignore_errors=True)
     with (
         postgresql(home / "postgresql") as database_url,
@@ -46,10 +46,17 @@ def measure(bench: Bench) -> None:
         fake_cloud() as cloud,
         temporary_settings(server.settings),
     ):
+        _run_command(server, "deploy")
+        yield server, cloud, database_url
+
+
+def measure(bench: Bench) -> None:
+    """Measure with one worker, with two, and with two of which one is killed midway."""
+    home = ROOT / "build" / "fan-out"
+    with deployed_on_postgresql(home) as (server, cloud, _):
         names = [f"project-{number:02}" for number in range(1, _PROJECTS + 1)]
         save_projects(server, names, cloud.endpoint)
-        run_command(server, "deploy")
-        run_command(server, "prefect", "automation", "create", "--from-file", str(_ZOMBIE_RUNS))
+        _run_command(server, "prefect", "automation", "create", "--from-file", str(_ZOMBIE_RUNS))
         for case in (_ONE, _TWO, _TWO_ONE_KILLED):
             cloud.renew(*({**project(_SNAPSHOTS, token=name), **_SLOW} for name in names))
             result = _measure(server, cloud, home, case)
@@ -137,6 +144,5 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def run_command(server: PrefectServer, *module: str) -> None:
-    """Run a module of this environment."""
+def _run_command(server: PrefectServer, *module: str) -> None:
     subprocess.run([sys.executable, "-m", *module], cwd=ROOT, env=server.environment, check=True)  # noqa: S603 - ours

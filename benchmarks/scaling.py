@@ -1,7 +1,6 @@
 """A fan-out over two workers beside one run of the same projects, and what it costs the Prefect server."""
 
 import asyncio
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from prefect.settings import temporary_settings
 
 from benchmarks.bench import Bench, Settings, project
-from benchmarks.fan_out import outcome, run_command, start_fan_out, state_of, wait_until
-from benchmarks.postgresql import postgresql
+from benchmarks.fan_out import deployed_on_postgresql, outcome, start_fan_out, state_of, wait_until
 from benchmarks.prefect_side import save_projects
 from benchmarks.process_watch import ProcessWatch, watch_processes
-from benchmarks.processes import FakeCloud, fake_cloud, run
-from playground.server import ROOT, WORKER_QUERY_SECONDS, PrefectServer, prefect_server, worker
+from benchmarks.processes import FakeCloud, run
+from playground.server import ROOT, WORKER_QUERY_SECONDS, PrefectServer, worker
 
 SNAPSHOTS = 10
 ONE_RUN, FAN_OUT, AUDIT = "one run", "fan-out, two workers", "audit, one run"
@@ -33,14 +30,7 @@ _TABLES = ("flow_run", "task_run", "task_run_state", "flow_run_state", "log", "e
 def measure(bench: Bench) -> None:
     """Measure both, for each number of projects."""
     home = ROOT / "build" / "scaling"
-    shutil.rmtree(home, ignore_errors=True)
-    with (
-        postgresql(home / "postgresql") as database_url,
-        prefect_server(home / "prefect", database_url=database_url) as server,
-        fake_cloud() as cloud,
-        temporary_settings(server.settings),
-    ):
-        run_command(server, "deploy")
+    with deployed_on_postgresql(home) as (server, cloud, database_url):
         saved: list[str] = []
         for size in _QUICK_SIZES if bench.quick else _SIZES:
             names = [f"project-{number:04}" for number in range(1, size + 1)]
