@@ -79,7 +79,7 @@ def require_endpoint(settings: Mapping[str, object]) -> None:
     wanted = os.environ.get("HCLOUD_ENDPOINT")
     if wanted and "endpoint" not in settings:
         raise InvalidArgumentError(
-            "HCLOUD_ENDPOINT is set, and a saved project uses Hetzner's endpoint unless it is told another: "
+            "HCLOUD_ENDPOINT is set, and a saved project uses Hetzner's endpoint unless another is given: "
             f"pass --endpoint {printable(wanted)}, or unset HCLOUD_ENDPOINT."
         )
 
